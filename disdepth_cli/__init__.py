@@ -1,0 +1,30 @@
+"""disdepth: distil any transformer depth teacher into a small, fast CNN.
+
+The public Python API does what the commands do::
+
+    from disdepth_cli import acclimate, distill, evaluate, predict, load_student
+
+The names are loaded on first use, so importing the package (and `disdepth --help`) stays free of torch.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_API = {
+    "acclimate": "disdepth_cli.engine.acclimate",
+    "distill": "disdepth_cli.engine.distill",
+    "evaluate": "disdepth_cli.engine.evaluate",
+    "predict": "disdepth_cli.engine.predict",
+    "load_student": "disdepth_cli.checkpoint",
+}
+__all__ = ["__version__", "acclimate", "distill", "evaluate", "load_student", "predict"]  # noqa: F822
+
+
+def __getattr__(name: str) -> Any:
+    if name in _API:
+        value = getattr(import_module(_API[name]), name)
+        globals()[name] = value  # the function wins over the module of the same name in no other place
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,56 @@
+"""Files that are either whole or not there: written beside their place, flushed, then moved into it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from disdepth_cli.errors import DisdepthError
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Word the operating system's refusal to write `path` as one line.
+
+    Raises:
+        DisdepthError: the disk is full, or the place cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DisdepthError(
+                f"{path}: the disk is full; nothing was lost, free some space and run again"
+            ) from error
+        raise DisdepthError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def write_atomic(path: Path | str, write: Callable[[Path], None]) -> None:
+    """Call `write(temporary)` and move the temporary file to `path` with `os.replace`.
+
+    A kill at any moment leaves the previous file whole. The temporary keeps `path`'s suffix, since writers
+    choose their format by it.
+
+    Raises:
+        DisdepthError: the disk is full, or the place cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(temporary)
+            with open(temporary, "rb+") as handle:
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` atomically, as UTF-8."""
+    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

@@ -1,0 +1,231 @@
+"""Every option of every verb, with its default and its reason. The command line's help is read from here.
+
+Standard library and pydantic only: this module is imported before anything is printed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from disdepth_cli.errors import ConfigError, near_names
+
+STUDENTS = {
+    "mobilenetv2": "mobilenetv2_100",
+    "mobilenetv3": "mobilenetv3_large_100",
+    "efficientnet-lite0": "tf_efficientnet_lite0",
+    "efficientnet-b0": "efficientnet_b0",
+    "resnet18": "resnet18",
+    "ghostnet": "ghostnet_100",
+}
+"""Short student names and the timm models they stand for."""
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
+LGConvPlace = Literal["auto", "none", "dense", "depthwise", "all"]
+Align = Literal["none", "median", "scale-shift"]
+
+
+def parse_size(value: object) -> object:
+    """`240x320` (height x width) as a pair of pixels; anything else is left to pydantic."""
+    if isinstance(value, str):
+        try:
+            height, width = value.lower().split("x")
+            return int(height), int(width)
+        except ValueError:
+            raise ValueError(f"{value!r} is not HEIGHTxWIDTH, for example 240x320") from None
+    return value
+
+
+Pixels = Annotated[int, Field(ge=32, le=4096)]
+Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class AugmentConfig(_Config):
+    """Training views. Each is a function of (seed, epoch, index) alone, the same for teacher and student."""
+
+    crop_size: Size | None = Field(
+        None, description="training crop HxW; default: the working size less the protocol's border, to 32s"
+    )
+    flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
+    scale: float = Field(
+        1.2, ge=1, le=4, description="zoom in by up to this; depth is divided by it, the focal length stays"
+    )
+    colour_probability: float = Field(0.5, ge=0, le=1, description="probability of each colour change")
+    gamma: tuple[float, float] = Field((0.9, 1.1), description="range of the gamma exponent")
+    brightness: tuple[float, float] = Field((0.75, 1.25), description="range of the brightness factor")
+    colour: tuple[float, float] = Field((0.9, 1.1), description="range of each channel's factor")
+
+
+class StudentConfig(_Config):
+    """The student that is built: backbone, LG-Conv, decoder, heads."""
+
+    student: str = Field("mobilenetv2", description="timm CNN, or a short name: " + ", ".join(STUDENTS))
+    student_weights: Path | None = Field(None, description="backbone weights of that timm model, safetensors")
+    pretrained: bool = Field(True, description="start from timm's weights on the Hub; off: random start")
+    lg_conv: LGConvPlace = Field("auto", description="which backbone convolutions get the LG-Conv branch")
+    decoder_channels: int = Field(64, ge=8, le=1024, description="channels of the decoder")
+    bins: int = Field(64, ge=2, le=1024, description="number of depth bins")
+    input_size: Size = Field((240, 320), description="working size HxW, kept in the checkpoint")
+
+
+class LoopConfig(_Config):
+    """One optimisation run."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
+    precision: Precision = Field("auto", description="auto: bf16 on CUDA; on a CPU fp32, and bf16 for the teacher")
+    batch_size: int = Field(8, ge=1, description="images a step and process")
+    accumulate: int = Field(1, ge=1, description="batches per optimiser step")
+    workers: int = Field(2, ge=0, description="processes that decode images")
+    epochs: int = Field(10, ge=1, description="passes over the training images")
+    max_steps: int | None = Field(None, ge=1, description="stop the schedule after this many steps instead")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of the decoder and all new parts")
+    backbone_lr: float | None = Field(
+        None, gt=0, description="peak rate of the backbone; default: lr / 10 pretrained, lr at random start"
+    )
+    weight_decay: float = Field(0.05, ge=0, description="AdamW weight decay")
+    clip: float = Field(1.0, gt=0, description="largest gradient norm")
+    ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights, warmed up; 0: off")
+    seed: int = Field(0, ge=0, description="seed of initialisation, order and augmentation")
+    save_every: int = Field(100, ge=1, description="steps between saves of the resume state")
+    max_corrupt: int = Field(10, ge=0, description="unreadable training files that are skipped before giving up")
+    max_nonfinite: int = Field(5, ge=1, description="steps in a row with a non-finite loss before giving up")
+    max_depth: float | None = Field(None, gt=0, description="largest depth [m]; default: the data's")
+    min_depth: float | None = Field(None, gt=0, description="smallest depth [m]; default: the data's")
+    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+
+
+class RunPlace(_Config):
+    """Where the data is and where results go."""
+
+    data: Path = Field(description="data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images")
+    output: Path | None = Field(None, description="run folder; default: runs/<verb>-<name>-<number>")
+    resume: bool = Field(False, description="go on from the state in the run folder")
+    offline: bool = Field(False, description="never ask the network (as HF_HUB_OFFLINE=1 does)")
+
+
+class TeacherConfig(_Config):
+    """Which teacher."""
+
+    teacher: str = Field(description="Hub id, local folder in Hub format, timm:NAME or an acclimated run")
+    revision: str | None = Field(None, description="commit, tag or branch of the teacher on the Hub")
+    teacher_weights: Path | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
+
+
+class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
+    """disdepth acclimate."""
+
+    epochs: int = Field(5, ge=1, description="passes over the training images")
+    teacher_loss: float = Field(
+        10.0, ge=0, description="mu: weight of |log ghost - log teacher|, at every pixel, labelled or not"
+    )
+    attention_tokens: int = Field(4, ge=1, le=64, description="attention tokens per level")
+    attention_steps: int = Field(100, ge=0, description="steps that train the attention tokens at the end")
+    attention_diversity: float = Field(1.0, ge=0, description="weight of the Dice term that keeps tokens apart")
+    dry_run: bool = Field(False, description="print the teacher's contract and stop")
+
+
+class DistillConfig(StudentConfig, LoopConfig, RunPlace):
+    """disdepth distill."""
+
+    teacher: str | None = Field(None, description="acclimated run, or any teacher (acclimated first)")
+    revision: str | None = Field(None, description="commit, tag or branch of the teacher on the Hub")
+    teacher_weights: Path | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
+    distill: bool = Field(True, description="off: the control, the same training without the teacher")
+    output_weight: float = Field(1.0, ge=0, description="weight of |log student - log target depth|")
+    output_target: Literal["ghost", "teacher"] = Field("ghost", description="whose depth the student imitates")
+    feature_weight: float = Field(1.0, ge=0, description="weight of the attentive feature loss")
+    feature_levels: Literal["encoder", "decoder", "both"] = Field(
+        "both", description="encoder: strides 16 and 32; decoder: its own levels"
+    )
+    attention: Attention = Field("learned", description="what weighs the positions of the feature loss")
+    init_decoder: Literal["ghost", "random"] = Field("ghost", description="what the student's decoder starts from")
+
+
+class EvaluateConfig(_Config):
+    """disdepth evaluate."""
+
+    model: str = Field(description="student checkpoint, `bundled`, acclimated run, or teacher")
+    data: Path = Field(description="data.yaml, folder with rgb/ and depth/, or folder of images")
+    split: Literal["train", "val"] = Field("val", description="which list of the data")
+    protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
+    align: Align | None = Field(None, description="alignment to the ground truth; default: the protocol's (none)")
+    tta: bool | None = Field(None, description="average with the flipped image; default: the protocol's (off)")
+    min_depth: float | None = Field(None, gt=0, description="smallest ground truth counted [m]")
+    max_depth: float | None = Field(None, gt=0, description="largest ground truth counted [m]")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
+    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
+    workers: int = Field(2, ge=0, description="processes that decode images")
+    revision: str | None = Field(None, description="commit, tag or branch of a Hub teacher")
+    offline: bool = Field(False, description="never ask the network")
+    per_image: Path | None = Field(None, description="also write one CSV row per image here")
+
+
+class PredictConfig(_Config):
+    """disdepth predict."""
+
+    sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
+    checkpoint: Path | None = Field(None, description="student checkpoint; default: the bundled student")
+    output: Path = Field(Path("predictions"), description="folder for the results")
+    save_numpy: bool = Field(False, description="also write float32 metres as .npy")
+    colormap: str = Field("Spectral_r", description="Matplotlib colour map of the picture")
+    grayscale: bool = Field(False, description="grey picture instead of a colour map")
+    pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
+    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
+
+
+Config = TypeVar("Config", bound=_Config)
+
+
+def build_config(kind: type[Config], options: dict[str, Any], file: Path | None = None) -> Config:
+    """Validate options over those of a YAML file: file < options; options that are None are not given.
+
+    `AugmentConfig`'s fields may be written as `augment: {flip: 0}` in the file.
+
+    Raises:
+        ConfigError: an unknown or impossible option, worded with its name.
+    """
+    values = _read_yaml(file) if file else {}
+    unknown = sorted(set(values) - set(kind.model_fields))
+    if unknown:
+        raise ConfigError(f"{file}: unknown option {unknown[0]!r}{near_names(unknown[0], kind.model_fields)}")
+    values |= {name: value for name, value in options.items() if value is not None}
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:2] if isinstance(part, str))
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--{name.replace('_', '-')}: {message} (got {first.get('input')!r})") from None
+
+
+def option_help(kind: type[_Config], name: str) -> str:
+    """One help line of an option: its description and its default, read from the config class."""
+    field = kind.model_fields[name]
+    default = field.get_default(call_default_factory=True)
+    if field.is_required() or default is None or isinstance(default, bool):
+        return field.description or ""
+    shown = "x".join(map(str, default)) if name == "input_size" else default
+    return f"{field.description} \\[default: {shown}]"
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise ConfigError(f"--config {file}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = str(error).splitlines()[0]
+        raise ConfigError(f"--config {file}: is not valid YAML ({line})") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"--config {file}: must be a mapping of options, not {type(values).__name__}")
+    return values

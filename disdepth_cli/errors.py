@@ -1,0 +1,54 @@
+"""What can go wrong, worded for the person at the terminal: what, where, what to do.
+
+Every error the project raises on purpose is a `DisdepthError`; the command line prints its message as one
+line and exits with `exit_code`. Anything else is a bug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DisdepthError(Exception):
+    """Base of all errors with one clear line for the user."""
+
+    exit_code = 1
+
+
+class ConfigError(DisdepthError):
+    """An option or a config file does not make sense."""
+
+    exit_code = 2
+
+
+class DataError(DisdepthError):
+    """A data set, list, image or depth file cannot be used."""
+
+
+class TeacherError(DisdepthError):
+    """A teacher cannot be found, loaded or used."""
+
+
+class StudentError(DisdepthError):
+    """A student backbone or its weights cannot be found or used."""
+
+
+class CheckpointError(DisdepthError):
+    """A checkpoint is missing, truncated, foreign or does not fit."""
+
+
+class TrainingError(DisdepthError):
+    """Training cannot go on (non-finite losses, full disk, ...)."""
+
+
+class Interrupted(DisdepthError):
+    """Training was stopped from outside; its state is saved."""
+
+    exit_code = 130
+
+
+def near_names(name: str, choices: Iterable[str]) -> str:
+    """`"; did you mean a or b?"` for the choices closest to `name`, or an empty string when none is near."""
+    close = get_close_matches(name, list(choices), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else ""

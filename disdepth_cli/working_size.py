@@ -1,0 +1,105 @@
+"""How an image of any size becomes a model's input, and its depth comes back: one path for all commands.
+
+A depth network is tied to the image scale it was trained at: trained at 240x320 and run at full size it gets
+distances wrong. So the size, the resize rule and the padding belong to the model (they are stored in the
+checkpoint), and validation, evaluate and predict all come through `fit` and `restore`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+
+ScaleRule = Literal["short-side", "cover", "stretch"]
+
+
+@dataclass(frozen=True)
+class WorkingSize:
+    """A model's working size [pixels] and how images are brought to it.
+
+    scale_rule:
+        short-side: keep the aspect, the shorter side becomes the shorter side of the working size.
+        cover: keep the aspect, just cover height x width (the DPT image processor's rule when shrinking).
+        stretch: exactly height x width, aspect ignored.
+    multiple: both sides of the input are made a multiple of this.
+    pad: True pads (edge values) up to the multiple; False rounds the resize itself to it.
+    area_limit: the resized image has at most area_limit * height * width pixels, so that thin images (100 x
+        5000) do not explode in memory.
+    """
+
+    height: int
+    width: int
+    multiple: int = 32
+    scale_rule: ScaleRule = "short-side"
+    pad: bool = True
+    area_limit: float = 2.0
+
+    def scaled(self, height: int, width: int) -> tuple[int, int]:
+        """Size (height, width) that an image of the given size is resized to, before padding."""
+        if self.scale_rule == "stretch":
+            return self.height, self.width
+        if self.scale_rule == "short-side":
+            scale = min(self.height, self.width) / min(height, width)
+        else:
+            scale = max(self.height / height, self.width / width)
+        area = self.area_limit * self.height * self.width
+        scale = min(scale, (area / (height * width)) ** 0.5, area / self.multiple / max(height, width))
+        step = 1 if self.pad else self.multiple
+        return _round_to(height * scale, step), _round_to(width * scale, step)
+
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Size (height, width) of the network's input for an image of the given size."""
+        height, width = self.scaled(height, width)
+        return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the image lies in the network's input: original size, resized size, offset (top, left) [pixels]."""
+
+    original: tuple[int, int]
+    scaled: tuple[int, int]
+    offset: tuple[int, int]
+
+
+def fit(image: np.ndarray, size: WorkingSize) -> tuple[np.ndarray, Placement]:
+    """Bring an image (H, W, 3) uint8 to the network's input size; the padding repeats the edge pixels."""
+    original = (image.shape[0], image.shape[1])
+    scaled = size.scaled(*original)
+    padded = size.padded(*original)
+    top, left = (padded[0] - scaled[0]) // 2, (padded[1] - scaled[1]) // 2
+    image = resize_image(image, scaled)
+    image = cv2.copyMakeBorder(
+        image,
+        top,
+        padded[0] - scaled[0] - top,
+        left,
+        padded[1] - scaled[1] - left,
+        cv2.BORDER_REPLICATE,
+    )
+    return image, Placement(original, scaled, (top, left))
+
+
+def restore(depth: np.ndarray, placement: Placement) -> np.ndarray:
+    """Bring depth (h, w) of the network's input back to the original size (H, W), bilinear."""
+    (top, left), (height, width) = placement.offset, placement.scaled
+    depth = np.ascontiguousarray(depth[top : top + height, left : left + width], dtype=np.float32)
+    if depth.shape == placement.original:
+        return depth
+    return cv2.resize(depth, placement.original[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an image (H, W, C) to (height, width): area averaging when it shrinks, bilinear otherwise."""
+    if image.shape[:2] == tuple(size):
+        return image
+    shrinks = size[0] < image.shape[0] and size[1] < image.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(image, size[::-1], interpolation=interpolation)
+
+
+def _round_to(value: float, step: int) -> int:
+    return max(round(value / step), 1) * step

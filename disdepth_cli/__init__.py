@@ -19,7 +19,7 @@ _API = {
     "predict": "disdepth_cli.engine.predict",
     "load_student": "disdepth_cli.checkpoint",
 }
-__all__ = ["__version__", "acclimate", "distill", "evaluate", "load_student", "predict"]  # noqa: F822
+__all__ = ["__version__", "acclimate", "distill", "evaluate", "load_student", "predict"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,9 +23,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DisdepthError(
-                f"{path}: the disk is full; nothing was lost, free some space and run again"
-            ) from error
+            raise DisdepthError(f"{path}: the disk is full; nothing was lost, free some space and run again") from error
         raise DisdepthError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 

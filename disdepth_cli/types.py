@@ -61,15 +61,11 @@ class DepthBatch:
         return len(self.keys)
 
     @classmethod
-    def collate(
-        cls, samples: Sequence[DepthSample], failures: Sequence[tuple[str, str]] = ()
-    ) -> DepthBatch:
+    def collate(cls, samples: Sequence[DepthSample], failures: Sequence[tuple[str, str]] = ()) -> DepthBatch:
         """Stack samples of one size; an empty sequence gives an empty batch that only carries `failures`."""
         if not samples:
             nothing = torch.zeros(0, 1, 0, 0)
-            return cls(
-                torch.zeros(0, 3, 0, 0), nothing, nothing.bool(), [], torch.zeros(0).bool(), list(failures)
-            )
+            return cls(torch.zeros(0, 3, 0, 0), nothing, nothing.bool(), [], torch.zeros(0).bool(), list(failures))
         return cls(
             image=torch.stack([s.image for s in samples]),
             depth=torch.stack([s.depth for s in samples]),

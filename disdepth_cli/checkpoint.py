@@ -1,0 +1,212 @@
+"""Checkpoints: safetensors with everything needed to build the model again in the header. No pickle is ever loaded.
+
+The header carries one metadata key with sorted JSON, without times or paths, so equal models are equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import safetensors
+import safetensors.torch
+import timm
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import Tensor, nn
+
+import disdepth_cli
+from disdepth_cli.atomic import write_atomic
+from disdepth_cli.errors import CheckpointError
+from disdepth_cli.models.acclimation import Acclimation
+from disdepth_cli.models.decoder import DepthDecoder
+from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
+from disdepth_cli.types import FeatureSpec
+from disdepth_cli.working_size import WorkingSize
+
+FORMAT_VERSION = 1
+HEADER_KEY = "disdepth"
+BUNDLED = Path(__file__).parent / "assets" / "student.safetensors"
+
+
+class TeacherRecord(BaseModel):
+    """Which teacher a model learned from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    kind: str
+    revision: str | None = None
+    licence: str | None = None
+    fingerprint: str
+    channels: tuple[int, ...]
+    reductions: tuple[int, ...]
+
+
+class CheckpointMetadata(BaseModel):
+    """What stands in a checkpoint's header. Depths in metres, sizes in pixels; no times, no paths."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    kind: Literal["student", "acclimated"]
+    backbone: str
+    lg_conv: str
+    decoder_channels: int
+    bins: int
+    min_depth: float
+    max_depth: float
+    working_size: dict[str, Any]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    student_channels: tuple[int, ...]
+    output_kind: str = "metric_depth"
+    attention_tokens: int | None = None
+    teacher: TeacherRecord | None = None
+    recipe: dict[str, Any] = {}
+    protocol: dict[str, Any] | None = None
+    metrics: dict[str, float] = {}
+    versions: dict[str, str] = {}
+
+    def architecture(self) -> StudentArchitecture:
+        """The student's architecture, to build it again."""
+        return StudentArchitecture(
+            backbone=self.backbone,
+            min_depth=self.min_depth,
+            max_depth=self.max_depth,
+            working_size=WorkingSize(**self.working_size),
+            lg_conv=self.lg_conv,  # type: ignore[arg-type]
+            decoder_channels=self.decoder_channels,
+            bins=self.bins,
+        )
+
+
+def describe(kind: Literal["student", "acclimated"], student: DepthStudent, **more: Any) -> CheckpointMetadata:
+    """Metadata of a student, or of an acclimation made for it; `more` are further fields."""
+    architecture = asdict(student.architecture)
+    return CheckpointMetadata(
+        kind=kind,
+        **architecture,
+        mean=tuple(student.mean.flatten().tolist()),
+        std=tuple(student.std.flatten().tolist()),
+        student_channels=student.encoder.spec.channels,
+        versions={"disdepth": disdepth_cli.__version__, "timm": timm.__version__},
+        **more,
+    )
+
+
+def save_checkpoint(
+    path: Path, weights: dict[str, Tensor], metadata: CheckpointMetadata, dtype: torch.dtype | None = None
+) -> None:
+    """Write weights and metadata to `path` atomically; floating tensors as `dtype` when given.
+
+    Raises:
+        DisdepthError: the disk is full, or the place cannot be written.
+    """
+    header = {HEADER_KEY: json.dumps(metadata.model_dump(mode="json"), sort_keys=True)}
+    tensors = {
+        name: (tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in weights.items()
+    }
+    content = safetensors.torch.save(tensors, header)
+    write_atomic(path, lambda temporary: temporary.write_bytes(content) and None)
+
+
+def read_metadata(path: Path) -> CheckpointMetadata:
+    """The header of a checkpoint.
+
+    Raises:
+        CheckpointError: missing, truncated, foreign or of a newer format.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        with safetensors.safe_open(path, "pt") as handle:
+            header = handle.metadata() or {}
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: is not a whole safetensors file ({error}); make or copy it again") from None
+    if HEADER_KEY not in header:
+        raise CheckpointError(f"{path}: is a safetensors file, but was not written by disdepth")
+    try:
+        content = json.loads(header[HEADER_KEY])
+        if content.get("format_version", 0) > FORMAT_VERSION:
+            raise CheckpointError(
+                f"{path}: has format {content['format_version']}, this disdepth reads up to {FORMAT_VERSION}; upgrade"
+            )
+        return CheckpointMetadata.model_validate(content)
+    except (ValueError, AttributeError, ValidationError) as error:
+        raise CheckpointError(f"{path}: its header is damaged ({str(error).splitlines()[0]})") from None
+
+
+def load_checkpoint(path: Path | str) -> tuple[DepthStudent, CheckpointMetadata]:
+    """A student, built again from the file alone, in eval mode and float32, with its metadata.
+
+    path: a `student.safetensors`, a run folder that holds one, or `bundled`.
+
+    Raises:
+        CheckpointError: missing, truncated, foreign, or not a student.
+    """
+    path = student_file(path)
+    metadata = read_metadata(path)
+    if metadata.kind != "student":
+        raise CheckpointError(f"{path}: holds an {metadata.kind} teacher; give a student.safetensors")
+    student = build_student(metadata.architecture())
+    student.mean.copy_(torch.tensor(metadata.mean).view_as(student.mean))
+    student.std.copy_(torch.tensor(metadata.std).view_as(student.std))
+    _load_strictly(student, path, metadata)
+    return student.eval(), metadata
+
+
+def load_student(path: Path | str) -> DepthStudent:
+    """A student in eval mode: image (B, 3, H, W) RGB in [0, 1] -> depth (B, 1, H, W) [m].
+
+    Raises:
+        CheckpointError: missing, truncated, foreign, or not a student.
+    """
+    return load_checkpoint(path)[0]
+
+
+def load_acclimation(path: Path) -> tuple[Acclimation, CheckpointMetadata]:
+    """The frozen acclimation (feature acclimation, ghost decoder, attention tokens) of an `acclimated.safetensors`.
+
+    Raises:
+        CheckpointError: missing, truncated, foreign, or not an acclimation.
+    """
+    metadata = read_metadata(path)
+    if metadata.kind != "acclimated" or metadata.teacher is None or metadata.attention_tokens is None:
+        raise CheckpointError(f"{path}: holds a {metadata.kind}; give an acclimated run")
+    reductions = tuple(4 * 2**level for level in range(len(metadata.student_channels)))
+    decoder = DepthDecoder(
+        FeatureSpec(metadata.student_channels, reductions),
+        metadata.decoder_channels,
+        metadata.bins,
+        metadata.min_depth,
+        metadata.max_depth,
+    )
+    teacher = FeatureSpec(metadata.teacher.channels, metadata.teacher.reductions)
+    acclimation = Acclimation(teacher, decoder, metadata.attention_tokens)
+    _load_strictly(acclimation, path, metadata)
+    return acclimation.freeze(), metadata
+
+
+def student_file(path: Path | str) -> Path:
+    """The file meant by a checkpoint path, a run folder or `bundled`."""
+    if str(path) == "bundled":
+        return BUNDLED
+    path = Path(path)
+    return path / "student.safetensors" if path.is_dir() else path
+
+
+def _load_strictly(model: nn.Module, path: Path, metadata: CheckpointMetadata) -> None:
+    tensors = safetensors.torch.load_file(path)
+    try:
+        model.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
+        written = metadata.versions.get("timm", "unknown")
+        raise CheckpointError(
+            f"{path}: its weights do not fit {metadata.backbone} as timm {timm.__version__} builds it "
+            f"(written with timm {written}): {detail[:200]}"
+        ) from None

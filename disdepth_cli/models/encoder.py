@@ -1,0 +1,139 @@
+"""The student's backbone: any timm CNN that gives features at strides 4, 8, 16 and 32."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from disdepth_cli.config import STUDENTS
+from disdepth_cli.errors import StudentError, near_names
+from disdepth_cli.types import FeatureMaps, FeatureSpec
+
+REDUCTIONS = (4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class BackboneStart:
+    """What a backbone starts from: timm's weights on the Hub, a local file, or (neither) random values."""
+
+    pretrained: bool = False
+    weights: Path | None = None
+
+
+class Encoder(nn.Module):
+    """A timm backbone. image (B, 3, H, W) normalised -> `FeatureMaps` at strides 4, 8, 16, 32."""
+
+    def __init__(self, net: nn.Module, spec: FeatureSpec) -> None:
+        super().__init__()
+        self.net = net
+        self.spec = spec
+
+    def forward(self, image: Tensor) -> FeatureMaps:
+        return list(self.net(image))
+
+
+def timm_name(student: str) -> str:
+    """The timm model of a short or full student name.
+
+    Raises:
+        StudentError: no such model; near names are suggested.
+    """
+    name = STUDENTS.get(student, student)
+    if not timm.is_model(name.split(".")[0]):
+        choices = [*STUDENTS, *timm.list_models()]
+        raise StudentError(f"--student {student}: not a timm model{near_names(student, choices)}")
+    return name
+
+
+def build_encoder(student: str, start: BackboneStart) -> tuple[Encoder, dict[str, Any]]:
+    """Build a backbone and its timm configuration (mean, std, ...).
+
+    Raises:
+        StudentError: unknown name, not a CNN with the four strides, or weights that cannot be had.
+    """
+    name = timm_name(student)
+    indices = _feature_indices(name)
+    if start.weights is None and start.pretrained:
+        net = _from_hub(name, indices)
+    else:
+        net = _create(name, indices)
+    if start.weights is not None:
+        _load_weights(net, start.weights, name)
+    spec = FeatureSpec(tuple(net.feature_info.channels()), tuple(net.feature_info.reduction()))
+    return Encoder(net, spec), timm.data.resolve_model_data_config(net)
+
+
+def _create(name: str, indices: tuple[int, ...] | None, **options: Any) -> Any:
+    chosen = {} if indices is None else {"out_indices": indices}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # timm's notes on aliases; wrong names are handled above
+        return timm.create_model(name, features_only=True, **chosen, **options)
+
+
+def _feature_indices(name: str) -> tuple[int, ...]:
+    try:
+        with torch.device("meta"):
+            info = _create(name, None).feature_info
+        reductions = info.reduction()
+    except (RuntimeError, AttributeError, NotImplementedError) as error:
+        raise StudentError(f"--student {name}: timm gives no features of it; choose a CNN ({error})") from None
+    positions = {r: i for r, i in zip(reductions, info.out_indices, strict=True)}
+    if any(r not in positions for r in REDUCTIONS):
+        raise StudentError(
+            f"--student {name}: has features at strides {', '.join(map(str, reductions))}; a student needs a CNN "
+            "with 4, 8, 16 and 32, for example mobilenetv2"
+        )
+    return tuple(positions[r] for r in REDUCTIONS)
+
+
+def _from_hub(name: str, indices: tuple[int, ...]) -> Any:
+    remedy = "give a local file with --student-weights FILE.safetensors, or start at random with --no-pretrained"
+    config = timm.get_pretrained_cfg(name.split(".")[0])
+    if config is None or not config.has_weights:
+        raise StudentError(f"--student {name}: timm has no pretrained weights of it; {remedy}")
+    try:
+        return _create(name, indices, pretrained=True)
+    # Whatever the network, the Hub's client or the cache raise: OSError, httpx and Hub errors, RuntimeError.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StudentError(f"--student {name}: its weights cannot be had from the Hub ({reason}); {remedy}") from error
+
+
+def _load_weights(net: nn.Module, file: Path, name: str) -> None:
+    """Load timm weights of the whole classifier into the feature network; every feature weight must be there."""
+    try:
+        tensors = load_file(file)
+    except FileNotFoundError:
+        raise StudentError(f"--student-weights {file}: no such file") from None
+    except (safetensors.SafetensorError, OSError) as error:
+        raise StudentError(f"--student-weights {file}: is not a whole safetensors file ({error})") from None
+    # timm's feature networks flatten names: stages.0.x of the classifier is stages_0.x here.
+    given = {_flat(key): tensor for key, tensor in tensors.items()}
+    wanted = net.state_dict()
+    found, missing = {}, []
+    for key, value in wanted.items():
+        tensor = given.get(_flat(key.removeprefix("model.")))
+        if tensor is not None and tensor.shape == value.shape:
+            found[key] = tensor.to(value.dtype)
+        elif key.endswith("num_batches_tracked"):
+            found[key] = value
+        else:
+            missing.append(key)
+    if missing:
+        raise StudentError(
+            f"--student-weights {file}: not the weights of {name}: {len(missing)} of {len(wanted)} tensors are "
+            f"missing or of another shape, first {missing[0]}"
+        )
+    net.load_state_dict(found, strict=True)
+
+
+def _flat(key: str) -> str:
+    return key.replace(".", "_")

@@ -27,7 +27,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise DisdepthError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def write_atomic(path: Path | str, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path | str, write: Callable[[Path], object]) -> None:
     """Call `write(temporary)` and move the temporary file to `path` with `os.replace`.
 
     A kill at any moment leaves the previous file whole. The temporary keeps `path`'s suffix, since writers

@@ -111,7 +111,7 @@ def save_checkpoint(
         for name, tensor in weights.items()
     }
     content = safetensors.torch.save(tensors, header)
-    write_atomic(path, lambda temporary: temporary.write_bytes(content) and None)
+    write_atomic(path, lambda temporary: temporary.write_bytes(content))
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:

@@ -98,7 +98,7 @@ class LoopConfig(_Config):
     max_nonfinite: int = Field(5, ge=1, description="steps in a row with a non-finite loss before giving up")
     max_depth: float | None = Field(None, gt=0, description="largest depth [m]; default: the data's")
     min_depth: float | None = Field(None, gt=0, description="smallest depth [m]; default: the data's")
-    augment: AugmentConfig = Field(default_factory=AugmentConfig)
+    augment: AugmentConfig = Field(default_factory=lambda: AugmentConfig())
 
 
 class RunPlace(_Config):

@@ -1,0 +1,1 @@
+"""What is written for people and other programs: depth files, pictures, curves."""

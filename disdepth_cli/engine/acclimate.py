@@ -1,0 +1,294 @@
+"""Acclimate: teach a frozen teacher's features to speak to the student's decoder.
+
+The teacher looks, the feature acclimation module brings what it saw to the student's channels and grid, and the ghost
+decoder (a copy of the student's) makes depth of it. Then, with both frozen, attention tokens learn where depth comes
+from. Nothing of the teacher changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from disdepth_cli.checkpoint import CheckpointMetadata, describe, load_acclimation, save_checkpoint
+from disdepth_cli.config import AcclimateConfig, build_config
+from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, teacher_record
+from disdepth_cli.engine.fit import Fit, FitResult, Schedule, Task
+from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
+from disdepth_cli.engine.inference import DepthPredictor
+from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.preparation import (
+    TrainingData,
+    decay_groups,
+    finish,
+    fit_report,
+    prepare_data,
+    require_labels,
+    run_observers,
+    student_architecture,
+)
+from disdepth_cli.engine.run import RunFolder
+from disdepth_cli.engine.scoring import TeacherTruth, score
+from disdepth_cli.errors import TrainingError
+from disdepth_cli.evaluation.protocols import override
+from disdepth_cli.losses.attentive import dice_diversity, union
+from disdepth_cli.losses.depth import log_l1, silog
+from disdepth_cli.models.acclimation import Acclimation
+from disdepth_cli.models.student import build_student
+from disdepth_cli.teachers import load_teacher
+from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.types import DepthBatch, LossTerms
+
+ATTENTION_LR = 1e-2
+ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views than the ghost did
+
+
+def acclimate(
+    config: AcclimateConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
+) -> dict[str, Any]:
+    """Acclimate a teacher to a student's decoder and write `acclimated.safetensors` into a run folder.
+
+    config, or its fields as keywords. Returns the report: steps, speed, metrics of the teacher itself and through the
+    ghost decoder; with `dry_run` the teacher's contract alone.
+
+    Raises:
+        DisdepthError: of any kind; its message is one line for the user.
+    """
+    config = config or build_config(AcclimateConfig, options)
+    teacher = load_teacher(
+        config.teacher, revision=config.revision, weights=config.teacher_weights, offline=config.offline
+    )
+    for observer in observers:
+        for line in teacher.contract.lines():
+            observer.on_note(line)
+    if config.dry_run:
+        return {"teacher": dict(line.split(": ", 1) for line in teacher.contract.lines())}
+    data = prepare_data(config, observers)
+    if teacher.contract.kind != "metric_depth":
+        require_labels(data, f"the teacher gives {teacher.contract.kind}, not metres; give labelled images")
+    run = RunFolder.open(config, "acclimate", teacher.contract.id)
+    return _Acclimation(config, data, teacher, run, observers).report()
+
+
+class GhostStep(nn.Module):
+    """batch -> depth loss through the ghost decoder, and its faithfulness to the teacher's own depth."""
+
+    def __init__(self, acclimation: Acclimation, acclimated: AcclimatedTeacher, teacher_weight: float) -> None:
+        super().__init__()
+        self.acclimation = acclimation
+        self._frozen = (acclimated,)  # in a tuple: not a part of this module, so never trained nor saved
+        self.metric = acclimated.teacher.contract.kind == "metric_depth"
+        self.teacher_weight = teacher_weight if self.metric else 0.0
+
+    def forward(self, batch: DepthBatch) -> LossTerms:
+        seen = self._frozen[0].look(batch.image)
+        ghost = self.acclimation(seen.features, (batch.image.shape[-2], batch.image.shape[-1]))
+        parts = {"depth": silog(ghost.depth, batch.depth, batch.valid)}
+        if self.teacher_weight and seen.depth is not None:
+            parts["teacher"] = self.teacher_weight * log_l1(ghost.depth, seen.depth)
+        return LossTerms.of(parts)
+
+
+class AttentionStep(nn.Module):
+    """batch -> depth loss through the ghost on features that are masked by the tokens, and the tokens' overlap.
+
+    Where no token looks, the feature becomes its mean: there it tells nothing.
+    """
+
+    def __init__(self, acclimation: Acclimation, acclimated: AcclimatedTeacher, diversity: float) -> None:
+        super().__init__()
+        self.attention = acclimation.attention
+        self._frozen = (acclimated, acclimation)
+        self.diversity = diversity
+
+    def forward(self, batch: DepthBatch) -> LossTerms:
+        acclimated, acclimation = self._frozen
+        acclimation.eval()
+        with torch.no_grad():
+            seen = acclimated.look(batch.image)
+            size = (batch.image.shape[-2], batch.image.shape[-1])
+            features = acclimation.fam(seen.features, size)
+            standard = acclimation.encoder_stats.standardise(features)
+        masks = self.attention(standard)
+        means = acclimation.encoder_stats.means()
+        masked = [mean + union(m) * (f - mean) for f, m, mean in zip(features, masks, means, strict=True)]
+        output = acclimation.decode(masked, size)
+        target, valid = pseudo_labelled(batch, seen.depth if acclimated.teacher.contract.kind == "metric_depth" else None)
+        overlap = torch.stack([dice_diversity(mask) for mask in masks]).mean()
+        return LossTerms.of(
+            {"depth": silog(output.depth, target, valid), "diversity": self.diversity * overlap}
+        )
+
+
+def pseudo_labelled(batch: DepthBatch, teacher_depth: Tensor | None) -> tuple[Tensor, Tensor]:
+    """depth [m] and valid of a batch, with the teacher's depth where an image has no ground truth at all."""
+    if teacher_depth is None or bool(batch.labelled.all()):
+        return batch.depth, batch.valid
+    without = ~batch.labelled.view(-1, 1, 1, 1)
+    return torch.where(without, teacher_depth, batch.depth), batch.valid | (without & (teacher_depth > 0))
+
+
+class _Acclimation:
+    """The story of one run."""
+
+    def __init__(
+        self,
+        config: AcclimateConfig,
+        data: TrainingData,
+        teacher: DepthTeacher,
+        run: RunFolder,
+        observers: Sequence[Observer],
+    ) -> None:
+        self.config, self.data, self.run, self.observers = config, data, run, observers
+        self.accelerator = make_accelerator(config)
+        torch.manual_seed(config.seed)
+        device = self.accelerator.device
+        # The ghost is a copy of the student's decoder, so a student is built; its backbone's weights do not matter.
+        self.student = build_student(student_architecture(config, data))
+        self.teacher = channels_last(teacher.to(device))
+        self.acclimation = channels_last(
+            Acclimation(teacher.contract.spec, self.student.decoder, config.attention_tokens).to(device)
+        )
+        self.precision = teacher_precision(config.precision, device)
+        self.file = run.path / ACCLIMATED
+
+    def report(self) -> dict[str, Any]:
+        teacher_metrics = self._score_teacher()
+        ghost = self._train_ghost()
+        attention = self._train_attention()
+        ratio = ghost.best["rmse"] / teacher_metrics["rmse"] if teacher_metrics else None
+        return finish(
+            self.run,
+            {
+                "teacher": teacher_record(self.teacher).model_dump(mode="json"),
+                "protocol": self.data.protocol.as_json(),
+                "teacher_metrics": teacher_metrics,
+                "ghost_metrics": ghost.best,
+                "rmse_ratio_ghost_to_teacher": ratio,
+                **fit_report(ghost),
+                "attention": fit_report(attention) if attention else None,
+            },
+        )
+
+    def _score_teacher(self) -> dict[str, float] | None:
+        """The teacher's own accuracy, in its own working size; None where nothing can be compared."""
+        contract = self.teacher.contract
+        if contract.kind not in ("metric_depth", "disparity") or not self.data.source.labelled("val"):
+            return None
+        predictor = self._predictor_of_teacher()
+        protocol = self.data.protocol
+        if predictor.kind == "disparity":
+            protocol = override(protocol, align="scale-shift", space="disparity")
+        return self._metrics(predictor, protocol)
+
+    def _predictor_of_teacher(self) -> DepthPredictor:
+        contract = self.teacher.contract
+        return DepthPredictor(
+            self.teacher,
+            contract.working_size,
+            "metric_depth" if contract.kind == "metric_depth" else "disparity",
+            contract.max_depth or self.data.max_depth,
+            self.accelerator.device,
+            self.precision,
+        )
+
+    def _metrics(self, predictor: DepthPredictor, protocol: Any) -> dict[str, float]:
+        scores = score(
+            predictor,
+            self.data.source,
+            self.data.source.items("val"),
+            protocol,
+            workers=self.config.workers,
+            truth=None if self.data.source.labelled("val") else TeacherTruth(self._predictor_of_teacher()),
+        )
+        return scores.mean.as_dict()
+
+    def _validate(self, acclimation: nn.Module) -> dict[str, float]:
+        """Accuracy through the ghost decoder, by the student's resize rule."""
+        assert isinstance(acclimation, Acclimation)
+        model = AcclimatedTeacher(self.teacher, acclimation, self.precision)
+        predictor = DepthPredictor(
+            model,
+            self.data.working_size,
+            "metric_depth",
+            self.data.max_depth,
+            self.accelerator.device,
+            student_precision(self.config.precision, self.accelerator.device),
+        )
+        return self._metrics(predictor, self.data.protocol)
+
+    def _metadata(self, metrics: dict[str, float]) -> CheckpointMetadata:
+        return describe(
+            "acclimated",
+            self.student,
+            attention_tokens=self.config.attention_tokens,
+            teacher=teacher_record(self.teacher),
+            protocol=self.data.protocol.as_json(),
+            metrics=metrics,
+            recipe=recipe_of(self.config),
+        )
+
+    def _train_ghost(self) -> FitResult:
+        acclimated = AcclimatedTeacher(self.teacher, self.acclimation, self.precision)
+        step = GhostStep(self.acclimation, acclimated, self.config.teacher_loss)
+        self.acclimation.attention.requires_grad_(False)
+        groups = decay_groups(self.acclimation, self.config.lr, self.config.weight_decay)
+
+        def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
+            save_checkpoint(self.file, model.state_dict(), self._metadata(metrics))
+
+        schedule = Schedule.plan(
+            self.config, self.data.batches_per_epoch(self.config, self.accelerator.num_processes)
+        )
+        task = Task(step, self.acclimation, groups, self._batches(0), self._validate, save)
+        return self._fit(task, self.config, schedule, self.run)
+
+    def _train_attention(self) -> FitResult | None:
+        """The tokens, with the best acclimation and its ghost frozen."""
+        if not self.config.attention_steps:
+            return None
+        if not self.file.is_file():
+            raise TrainingError(f"{self.run.path}: the ghost decoder never gave a finite depth; lower --lr")
+        best, metadata = load_acclimation(self.file)
+        acclimation = channels_last(best.to(self.accelerator.device))
+        acclimation.attention.requires_grad_(True)
+        step = AttentionStep(acclimation, AcclimatedTeacher(self.teacher, acclimation, self.precision), self.config.attention_diversity)
+        config = self.config.model_copy(update={"max_steps": self.config.attention_steps, "ema": 0.0})
+        schedule = Schedule(self.config.attention_steps, self.config.attention_steps)
+
+        def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
+            save_checkpoint(self.file, acclimation.state_dict(), metadata)
+
+        task = Task(
+            step,
+            acclimation.attention,
+            decay_groups(acclimation.attention, ATTENTION_LR, 0.0),
+            self._batches(ATTENTION_SEED),
+            lambda _: {"rmse": metadata.metrics["rmse"]},  # frozen: the ghost's accuracy is what it was
+            save,
+        )
+        return self._fit(task, config, schedule, self.run.phase("attention"))
+
+    def _fit(self, task: Task, config: AcclimateConfig, schedule: Schedule, run: RunFolder) -> FitResult:
+        observers = run_observers(run, self.observers)
+        return Fit(task, config, schedule, run, observers, self.accelerator).run_to_the_end()
+
+    def _batches(self, offset: int) -> Any:
+        accelerator = self.accelerator
+        return self.data.batches(
+            self.config, accelerator.process_index, accelerator.num_processes, self.config.seed + offset
+        )
+
+
+def recipe_of(config: Any) -> dict[str, Any]:
+    """The options of a run that shape its result, for a checkpoint's header: no times, no paths."""
+    options = config.model_dump(mode="json", exclude={"data", "output", "resume", "offline", "device", "workers"})
+    hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
+    recipe = {name: value for name, value in options.items() if name not in hidden}
+    if getattr(config, "student_weights", None) is not None:
+        recipe["student_weights"] = Path(config.student_weights).name
+    return recipe

@@ -1,0 +1,323 @@
+"""Distill: train the student on depth, on the ghost decoder's depth, and on the acclimated features.
+
+Teacher, acclimation, masks and ghost are frozen: no gradient reaches them, and nothing of them is in the student's
+file. `distill=False` trains the control: the same student, data, steps and seed without the teacher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from disdepth_cli.checkpoint import CheckpointMetadata, describe, load_checkpoint, save_checkpoint
+from disdepth_cli.config import AcclimateConfig, DistillConfig, build_config
+from disdepth_cli.engine.acclimate import acclimate, pseudo_labelled, recipe_of
+from disdepth_cli.engine.acclimated import AcclimatedTeacher, is_acclimated_run, load_acclimated, teacher_record
+from disdepth_cli.engine.cost import model_cost
+from disdepth_cli.engine.fit import Fit, FitResult, Schedule, Task
+from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
+from disdepth_cli.engine.inference import DepthPredictor
+from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.preparation import (
+    TrainingData,
+    decay_groups,
+    finish,
+    fit_report,
+    prepare_data,
+    require_labels,
+    run_observers,
+    student_architecture,
+)
+from disdepth_cli.engine.run import RunFolder, latest_run
+from disdepth_cli.engine.scoring import TeacherTruth, score
+from disdepth_cli.errors import ConfigError
+from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
+from disdepth_cli.losses.depth import log_l1, silog
+from disdepth_cli.models.acclimation import AcclimatedOutput
+from disdepth_cli.models.encoder import BackboneStart
+from disdepth_cli.models.student import DepthStudent, build_student
+from disdepth_cli.types import DepthBatch, DepthOutput, LossTerms
+
+ENCODER_LEVELS = (2, 3)  # strides 16 and 32; finer levels of a CNN's encoder are too local to match
+
+
+def distill(config: DistillConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+    """Train a student and write `student.safetensors` into a run folder.
+
+    config, or its fields as keywords. Returns the report: steps, speed, best and final metrics, cost of student and
+    teacher.
+
+    Raises:
+        DisdepthError: of any kind; its message is one line for the user.
+    """
+    config = config or build_config(DistillConfig, options)
+    data = prepare_data(config, observers)
+    if not config.distill:
+        require_labels(data, "the control learns from ground truth alone; give labelled images")
+    run_name = config.student if config.distill else f"{config.student}-control"
+    run = RunFolder.open(config, "distill", run_name)
+    return _Distillation(config, data, run, observers).report()
+
+
+class DistillStep(nn.Module):
+    """batch -> depth loss, and (with a teacher) output loss and attentive feature loss, each a named part."""
+
+    def __init__(self, student: DepthStudent, acclimated: AcclimatedTeacher | None, config: DistillConfig) -> None:
+        super().__init__()
+        self.student = student
+        self.config = config
+        self._frozen = (acclimated,)  # in a tuple: not a part of this module, so never trained nor saved
+        # With the ghost's weights in the student's decoder both speak the same features; else a projection, which is
+        # dropped after training, translates.
+        self.project_encoder, self.project_decoder = nn.ModuleList(), nn.ModuleList()
+        if acclimated is not None and config.init_decoder == "random":
+            spec, width = student.encoder.spec, student.decoder.channels
+            self.project_encoder.extend(nn.Conv2d(spec.channels[i], spec.channels[i], 1) for i in ENCODER_LEVELS)
+            self.project_decoder.extend(nn.Conv2d(width, width, 1) for _ in spec.channels)
+
+    def forward(self, batch: DepthBatch) -> LossTerms:
+        acclimated = self._frozen[0]
+        output: DepthOutput = self.student(batch.image)
+        assert output.depth is not None
+        if acclimated is None:
+            return LossTerms.of({"depth": silog(output.depth, batch.depth, batch.valid)})
+        with torch.no_grad():
+            seen = acclimated(batch.image)
+        metric = acclimated.teacher.contract.kind == "metric_depth"
+        target, valid = pseudo_labelled(batch, seen.teacher_depth if metric else None)
+        parts = {"depth": silog(output.depth, target, valid)}
+        if self.config.output_weight:
+            goal = seen.teacher_depth if self.config.output_target == "teacher" else seen.depth
+            parts["output"] = self.config.output_weight * log_l1(output.depth, goal)
+        if self.config.feature_weight:
+            parts |= self._feature_parts(acclimated, output, seen, target, valid)
+        return LossTerms.of(parts)
+
+    def _feature_parts(
+        self,
+        acclimated: AcclimatedTeacher,
+        student: DepthOutput,
+        ghost: AcclimatedOutput,
+        target: Tensor,
+        valid: Tensor,
+    ) -> dict[str, Tensor]:
+        """The attentive loss of the encoder's levels and of the decoder's own, each a mean over its levels."""
+        acclimation = acclimated.acclimation
+        assert student.decoder is not None and ghost.decoder is not None and ghost.masks is not None
+        masks = [
+            self._masks(level, feature, ghost, target, valid)
+            for level, feature in enumerate(acclimation.encoder_stats.standardise(ghost.features))
+        ]
+        parts: dict[str, Tensor] = {}
+        if self.config.feature_levels != "decoder":
+            mine = acclimation.encoder_stats.standardise(student.features)
+            theirs = acclimation.encoder_stats.standardise(ghost.features)
+            parts["encoder"] = self._mean_loss(mine, theirs, masks, self.project_encoder, ENCODER_LEVELS)
+        if self.config.feature_levels != "encoder":
+            mine = acclimation.decoder_stats.standardise(student.decoder.levels)
+            theirs = acclimation.decoder_stats.standardise(ghost.decoder.levels)
+            parts["decoder"] = self._mean_loss(mine, theirs, masks, self.project_decoder, range(len(mine)))
+        return parts
+
+    def _mean_loss(
+        self,
+        mine: list[Tensor],
+        theirs: list[Tensor],
+        masks: list[Tensor],
+        projections: nn.ModuleList,
+        levels: Sequence[int],
+    ) -> Tensor:
+        losses = []
+        for place, level in enumerate(levels):
+            feature = projections[place](mine[level]) if len(projections) else mine[level]
+            losses.append(attentive_loss(feature, theirs[level], masks[level]))
+        return self.config.feature_weight * torch.stack(losses).mean()
+
+    def _masks(
+        self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Tensor, valid: Tensor
+    ) -> Tensor:
+        """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
+        if self.config.attention == "learned":
+            assert ghost.masks is not None
+            return ghost.masks[level]
+        if self.config.attention == "ghost-error":
+            assert ghost.depth is not None
+            grid = (feature.shape[-2], feature.shape[-1])
+            return ghost_error_masks(ghost.depth, target, valid, grid)
+        return fgd_masks(feature) if self.config.attention == "fgd" else uniform_masks(feature)
+
+
+class _Distillation:
+    """The story of one run."""
+
+    def __init__(
+        self, config: DistillConfig, data: TrainingData, run: RunFolder, observers: Sequence[Observer]
+    ) -> None:
+        self.config, self.data, self.run, self.observers = config, data, run, observers
+        self.accelerator = make_accelerator(config)
+        device = self.accelerator.device
+        self.precision = student_precision(config.precision, device)
+        self.teacher_precision = teacher_precision(config.precision, device)
+        self.acclimated = self._find_teacher() if config.distill else None
+        torch.manual_seed(config.seed)
+        start = BackboneStart(config.pretrained and config.student_weights is None, config.student_weights)
+        student = build_student(student_architecture(config, data), start)
+        if self.acclimated is not None:
+            self._start_from_ghost(student)
+        self.student = channels_last(student.to(device))
+        assert isinstance(self.student, DepthStudent)
+
+    def report(self) -> dict[str, Any]:
+        result = self._train()
+        teacher = teacher_record(self.acclimated.teacher).model_dump(mode="json") if self.acclimated else None
+        return finish(
+            self.run,
+            {
+                "distilled": self.acclimated is not None,
+                "teacher": teacher,
+                "protocol": self.data.protocol.as_json(),
+                "scored_against": "ground truth" if self.data.source.labelled("val") else "the teacher's depth",
+                **fit_report(result),
+                "cost": self._costs(),
+            },
+        )
+
+    def _train(self) -> FitResult:
+        config, accelerator = self.config, self.accelerator
+        step = DistillStep(self.student, self.acclimated, config).to(accelerator.device)
+        random_start = not config.pretrained and config.student_weights is None
+        backbone_lr = config.backbone_lr or (config.lr if random_start else config.lr / 10)
+        groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)
+        for projections in (step.project_encoder, step.project_decoder):
+            groups += decay_groups(projections, config.lr, config.weight_decay)
+        batches = self.data.batches(config, accelerator.process_index, accelerator.num_processes, config.seed)
+        schedule = Schedule.plan(config, self.data.batches_per_epoch(config, accelerator.num_processes))
+        task = Task(step, self.student, groups, batches, self._validate, self._save)
+        observers = run_observers(self.run, self.observers)
+        return Fit(task, config, schedule, self.run, observers, accelerator).run_to_the_end()
+
+    def _find_teacher(self) -> AcclimatedTeacher:
+        """The acclimated teacher: the run that was named, the latest one, or one that is made now.
+
+        Raises:
+            ConfigError: none was named and there is none; or it was made for another student.
+        """
+        config = self.config
+        if config.teacher is None:
+            run = latest_run(Path("runs"), "acclimate", {"student": config.student})
+            if run is None:
+                raise ConfigError(
+                    f"no acclimated teacher for {config.student} under runs/; make one with: disdepth acclimate "
+                    f"--teacher ID --student {config.student} --data {config.data}"
+                )
+            self._note(f"teacher: the latest acclimated run, {run}")
+        elif is_acclimated_run(config.teacher):
+            run = Path(config.teacher)
+        else:
+            run = self._acclimate_first(config.teacher)
+        acclimated, metadata = load_acclimated(run, self.teacher_precision, config.offline)
+        self._check_fits(run, metadata)
+        return acclimated.to(self.accelerator.device)
+
+    def _acclimate_first(self, teacher: str) -> Path:
+        run = self.run.path.with_name(f"{self.run.path.name}-teacher")
+        if is_acclimated_run(run) and (run / "report.json").is_file():
+            return run
+        self._note(f"{teacher} is not acclimated; doing that first, into {run}")
+        own = {"teacher", "epochs", "output", "resume", "max_steps"}
+        shared = {name for name in AcclimateConfig.model_fields if name in DistillConfig.model_fields} - own
+        options = {name: getattr(self.config, name) for name in shared}
+        options |= {"teacher": teacher, "output": run, "resume": (run / "config.yaml").is_file()}
+        if self.config.max_steps:
+            options |= {"max_steps": self.config.max_steps, "attention_steps": min(self.config.max_steps, 100)}
+        acclimate(build_config(AcclimateConfig, options), observers=self.observers)
+        return run
+
+    def _check_fits(self, run: Path, metadata: CheckpointMetadata) -> None:
+        """The ghost must be a copy of this student's decoder, in the same range.
+
+        Raises:
+            ConfigError: it was made for another student.
+        """
+        mine = student_architecture(self.config, self.data)
+        for name in ("backbone", "decoder_channels", "bins", "min_depth", "max_depth"):
+            theirs = getattr(metadata, name)
+            if theirs != getattr(mine, name):
+                raise ConfigError(
+                    f"{run}: was acclimated for {name.replace('_', ' ')} {theirs}, not {getattr(mine, name)}; acclimate "
+                    f"again with --student {self.config.student} and the same data, or distill with the same options"
+                )
+
+    def _start_from_ghost(self, student: DepthStudent) -> None:
+        assert self.acclimated is not None
+        ghost = self.acclimated.acclimation.ghost
+        if self.config.init_decoder == "ghost":
+            student.decoder.load_state_dict(ghost.state_dict(), strict=True)
+
+    def _predictor(self, student: nn.Module) -> DepthPredictor:
+        return DepthPredictor(
+            student,
+            self.data.working_size,
+            "metric_depth",
+            self.data.max_depth,
+            self.accelerator.device,
+            self.precision,
+        )
+
+    def _teacher_predictor(self, teacher: AcclimatedTeacher) -> DepthPredictor:
+        contract = teacher.teacher.contract
+        kind = "metric_depth" if contract.kind == "metric_depth" else "disparity"
+        if contract.kind == "none":  # an encoder has no depth of its own: its depth is the ghost's
+            return self._predictor(teacher)
+        return DepthPredictor(
+            teacher.teacher,
+            contract.working_size,
+            kind,  # type: ignore[arg-type]
+            contract.max_depth or self.data.max_depth,
+            self.accelerator.device,
+            self.teacher_precision,
+        )
+
+    def _validate(self, student: nn.Module) -> dict[str, float]:
+        labelled = self.data.source.labelled("val")
+        truth = None
+        if not labelled and self.acclimated is not None:
+            truth = self._truth = getattr(self, "_truth", TeacherTruth(self._teacher_predictor(self.acclimated)))
+        scores = score(
+            self._predictor(student),
+            self.data.source,
+            self.data.source.items("val"),
+            self.data.protocol,
+            workers=self.config.workers,
+            truth=truth,
+        )
+        return scores.mean.as_dict()
+
+    def _save(self, student: nn.Module, metrics: dict[str, float], step: int) -> None:
+        assert isinstance(student, DepthStudent)
+        metadata = describe(
+            "student",
+            student,
+            teacher=teacher_record(self.acclimated.teacher) if self.acclimated else None,
+            protocol=self.data.protocol.as_json(),
+            metrics=metrics,
+            recipe=recipe_of(self.config) | {"best_step": step},
+        )
+        save_checkpoint(self.run.path / "student.safetensors", student.state_dict(), metadata)
+
+    def _costs(self) -> dict[str, Any]:
+        """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""
+        height, width = self.config.input_size
+        shipped, _ = load_checkpoint(self.run.path)
+        costs = {"student": model_cost(self._predictor(shipped), height, width).as_dict()}
+        if self.acclimated is not None:
+            costs["teacher"] = model_cost(self._teacher_predictor(self.acclimated), height, width).as_dict()
+        return costs
+
+    def _note(self, message: str) -> None:
+        for observer in self.observers:
+            observer.on_note(message)

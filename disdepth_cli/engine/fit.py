@@ -1,0 +1,315 @@
+"""The one optimisation loop: accumulate, clip, schedule, average, validate, log, resume.
+
+Everything random is a function of (seed, step) or (seed, epoch, index), so a run that is stopped anywhere and resumed
+ends with the same bytes as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+
+from disdepth_cli.config import LoopConfig
+from disdepth_cli.engine.interrupt import StopSignal
+from disdepth_cli.engine.observers import Observer, Progress
+from disdepth_cli.engine.run import RunFolder
+from disdepth_cli.errors import DataError, Interrupted, TrainingError
+from disdepth_cli.types import DepthBatch, LossTerms
+
+LOG_EVERY = 10  # steps between rows of metrics.csv
+WARMUP_SHARE = 0.1  # of the one-cycle schedule
+STEP_SEED_STRIDE = 1_000_003
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a run is, in optimiser steps."""
+
+    total_steps: int
+    steps_per_epoch: int
+
+    @classmethod
+    def plan(cls, config: LoopConfig, batches_per_epoch: int) -> Schedule:
+        """`max_steps` when given, else epochs; an epoch has at least one step."""
+        per_epoch = max(batches_per_epoch // config.accumulate, 1)
+        return cls(config.max_steps or config.epochs * per_epoch, per_epoch)
+
+    def validates_after(self, step: int) -> bool:
+        """After every epoch, and at the end."""
+        return step % self.steps_per_epoch == 0 or step == self.total_steps
+
+
+@dataclass
+class Task:
+    """What is learned. The loop knows nothing else of it.
+
+    step: batch -> LossTerms; its parameters that require a gradient are trained.
+    model: the part of `step` that is averaged, validated and shipped.
+    validate: model -> metrics; `better` of them (smaller is better) chooses the best checkpoint.
+    save: called with the averaged model and its metrics whenever they are the best so far.
+    """
+
+    step: nn.Module
+    model: nn.Module
+    groups: list[dict[str, Any]]
+    batches: Callable[[int, int], Iterator[DepthBatch]]
+    validate: Callable[[nn.Module], dict[str, float]]
+    save: Callable[[nn.Module, dict[str, float], int], None]
+    better: str = "rmse"
+
+
+@dataclass
+class FitResult:
+    """best and final metrics, where the best was, and the speed of this part of the run."""
+
+    best: dict[str, float]
+    best_step: int
+    final: dict[str, float]
+    steps: int
+    seconds: float
+    images_per_second: float
+    corrupt: list[str] = field(default_factory=list)
+    skipped_steps: int = 0
+
+
+class Fit:
+    """One run of `task` under `config`, logged to `observers`, kept in `run`."""
+
+    def __init__(
+        self,
+        task: Task,
+        config: LoopConfig,
+        schedule: Schedule,
+        run: RunFolder,
+        observers: Sequence[Observer],
+        accelerator: Accelerator,
+    ) -> None:
+        self.task, self.config, self.schedule, self.run = task, config, schedule, run
+        self.observers = observers
+        self.accelerator = accelerator
+        self.step_module, self.optimizer = accelerator.prepare(
+            task.step, torch.optim.AdamW(task.groups, lr=config.lr, weight_decay=config.weight_decay)
+        )
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer.optimizer,
+            max_lr=[group["lr"] for group in task.groups],
+            total_steps=schedule.total_steps + 1,
+            pct_start=WARMUP_SHARE,
+            div_factor=25,
+            final_div_factor=100,
+            cycle_momentum=False,
+        )
+        self.ema = ModelEmaV3(task.model, decay=config.ema, use_warmup=True) if config.ema else None
+        self.done = 0
+        self.best: dict[str, float] = {}
+        self.best_step = 0
+        self.final: dict[str, float] = {}
+        self.corrupt: list[str] = []
+        self.bad_in_a_row = 0
+        self.skipped = 0
+        self.images = 0
+
+    def run_to_the_end(self) -> FitResult:
+        """Train from wherever the run is to its last step.
+
+        Raises:
+            Interrupted: stopped by a signal; the state is saved.
+            TrainingError: too many non-finite losses.
+            DataError: too many unreadable files.
+        """
+        self._resume()
+        start, began = self.done, time.monotonic()
+        with StopSignal() as stop:
+            for observer in self.observers:
+                observer.on_start(self.done, self.schedule.total_steps, self.schedule.steps_per_epoch)
+            batches = self.task.batches(self.done * self.config.accumulate, self._total_batches())
+            while self.done < self.schedule.total_steps:
+                self._one_step(batches)
+                if self.schedule.validates_after(self.done):
+                    self._validate()
+                if stop.requested:
+                    self._save_state()
+                    raise Interrupted(f"stopped at step {self.done}; go on with --resume -o {self.run.path}")
+                if self.done % self.config.save_every == 0 or self.done == self.schedule.total_steps:
+                    self._save_state()
+        seconds = time.monotonic() - began
+        return FitResult(
+            best=self.best,
+            best_step=self.best_step,
+            final=self.final,
+            steps=self.done,
+            seconds=seconds,
+            images_per_second=self.images / seconds if self.done > start else 0.0,
+            corrupt=self.corrupt,
+            skipped_steps=self.skipped,
+        )
+
+    def _total_batches(self) -> int:
+        return self.schedule.total_steps * self.config.accumulate
+
+    def _one_step(self, batches: Iterator[DepthBatch]) -> None:
+        """One optimiser step over `accumulate` batches; a non-finite loss or gradient leaves the weights alone."""
+        torch.manual_seed(self.config.seed * STEP_SEED_STRIDE + self.done)
+        self.task.step.train()
+        parts: dict[str, float] = {}
+        keys: list[str] = []
+        finite = True
+        for _ in range(self.config.accumulate):
+            batch = next(batches)
+            self._note_failures(batch)
+            if not len(batch):
+                continue
+            keys += batch.keys
+            terms: LossTerms = self.step_module(batch.to(self.accelerator.device))
+            finite = finite and bool(torch.isfinite(terms.total))
+            if finite:
+                self.accelerator.backward(terms.total / self.config.accumulate)
+            for name, value in {"loss": terms.total, **terms.parts}.items():
+                parts[name] = parts.get(name, 0.0) + float(value.detach()) / self.config.accumulate
+        if keys:
+            self._update(finite, keys)
+        self.optimizer.zero_grad(set_to_none=True)
+        self._next_rate()
+        self.done += 1
+        self.images += len(keys) * self.accelerator.num_processes
+        self._report(parts, len(keys))
+
+    def _next_rate(self) -> None:
+        with warnings.catch_warnings():
+            # After a resume, or a first step that was skipped, the schedule is rightly ahead of the optimiser.
+            warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+            self.scheduler.step()
+
+    def _update(self, finite: bool, keys: list[str]) -> None:
+        if finite:
+            norm = self.accelerator.clip_grad_norm_(self.task.step.parameters(), self.config.clip)
+            # With fp16 the gradient scaler skips such a step itself, and lowers its scale.
+            finite = self.accelerator.scaler is not None or norm is None or bool(torch.isfinite(torch.as_tensor(norm)))
+        if not finite:
+            self._note_nonfinite(keys)
+            return
+        self.bad_in_a_row = 0
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(self.task.model, step=self.done)
+
+    def _note_nonfinite(self, keys: list[str]) -> None:
+        self.bad_in_a_row += 1
+        self.skipped += 1
+        names = ", ".join(keys)
+        self._warn(f"step {self.done + 1}: non-finite loss, step skipped; its files: {names}")
+        if self.bad_in_a_row >= self.config.max_nonfinite:
+            raise TrainingError(
+                f"{self.bad_in_a_row} steps in a row had a non-finite loss, the last with {names}; lower --lr (now "
+                f"{self.config.lr:g}), use --precision fp32, or look at those files"
+            )
+
+    def _note_failures(self, batch: DepthBatch) -> None:
+        for key, reason in batch.failures:
+            if key in self.corrupt:
+                continue
+            self.corrupt.append(key)
+            self._warn(f"skipped: {reason}")
+            if len(self.corrupt) > self.config.max_corrupt:
+                raise DataError(
+                    f"{len(self.corrupt)} training files cannot be read, more than --max-corrupt "
+                    f"{self.config.max_corrupt}; the last: {reason}"
+                )
+
+    def _warn(self, message: str) -> None:
+        for observer in self.observers:
+            observer.on_warning(message)
+
+    def _report(self, parts: dict[str, float], images: int) -> None:
+        progress = Progress(
+            step=self.done,
+            total=self.schedule.total_steps,
+            epoch=(self.done - 1) // self.schedule.steps_per_epoch + 1,
+            lr=float(self.optimizer.optimizer.param_groups[-1]["lr"]),
+            images=images,
+            parts=parts,
+        )
+        for observer in self.observers:
+            observer.on_step(progress)
+
+    def _validate(self) -> None:
+        model = self.averaged
+        model.eval()
+        metrics = self.task.validate(model)
+        self.final = metrics
+        epoch = math.ceil(self.done / self.schedule.steps_per_epoch)
+        score = metrics[self.task.better]
+        is_best = math.isfinite(score) and (not self.best or score < self.best[self.task.better])
+        if is_best and self.accelerator.is_main_process:
+            self.best, self.best_step = metrics, self.done
+            self.task.save(model, metrics, self.done)
+        for observer in self.observers:
+            observer.on_validation(self.done, epoch, metrics, is_best)
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The model that is validated and shipped: the moving average, or the weights themselves without one."""
+        return self.ema.module if self.ema is not None else self.task.model
+
+    def _save_state(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        tensors = {f"step.{k}": v for k, v in self.task.step.state_dict().items()}
+        if self.ema is not None:
+            tensors |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
+        moments = self.optimizer.optimizer.state_dict()["state"]
+        tensors |= {
+            f"optimizer.{index}.{name}": value for index, values in moments.items() for name, value in values.items()
+        }
+        scaler = self.accelerator.scaler
+        self.run.save_state(
+            tensors,
+            {
+                "done": self.done,
+                "rates": [group["lr"] for group in self.optimizer.optimizer.param_groups],
+                "total_steps": self.schedule.total_steps,
+                "best": self.best,
+                "best_step": self.best_step,
+                "final": self.final,
+                "corrupt": self.corrupt,
+                "bad_in_a_row": self.bad_in_a_row,
+                "skipped": self.skipped,
+                "scaler": scaler.state_dict() if scaler is not None else None,
+            },
+        )
+
+    def _resume(self) -> None:
+        saved = self.run.load_state()
+        if saved is None:
+            return
+        tensors, state = saved
+        self.task.step.load_state_dict(_under(tensors, "step."), strict=True)
+        if self.ema is not None:
+            self.ema.module.load_state_dict(_under(tensors, "ema."), strict=True)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in _under(tensors, "optimizer.").items():
+            index, name = key.split(".", 1)
+            moments.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.optimizer.state_dict()["param_groups"]
+        self.optimizer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.scheduler.last_epoch = state["done"]
+        for group, rate in zip(self.optimizer.optimizer.param_groups, state["rates"], strict=True):
+            group["lr"] = rate
+        if self.accelerator.scaler is not None and state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.done, self.best, self.best_step = state["done"], state["best"], state["best_step"]
+        self.final, self.corrupt = state["final"], state["corrupt"]
+        self.bad_in_a_row, self.skipped = state["bad_in_a_row"], state["skipped"]
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

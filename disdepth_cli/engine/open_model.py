@@ -1,0 +1,72 @@
+"""MODEL of the command line: a student checkpoint, `bundled`, an acclimated run, or a teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from disdepth_cli.checkpoint import BUNDLED, load_checkpoint, student_file
+from disdepth_cli.config import Precision
+from disdepth_cli.engine.acclimated import is_acclimated_run, load_acclimated
+from disdepth_cli.engine.hardware import pick_device, student_precision, teacher_precision
+from disdepth_cli.engine.inference import DepthPredictor
+from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
+from disdepth_cli.teachers import load_teacher
+
+
+def open_model(
+    name: str, device: str = "auto", precision: Precision = "auto", revision: str | None = None, offline: bool = False
+) -> DepthPredictor:
+    """Open a MODEL for prediction.
+
+    Raises:
+        CheckpointError, TeacherError: it cannot be found or read, or gives no depth.
+    """
+    place = pick_device(device)
+    if name == "bundled" or Path(name).suffix == ".safetensors" or (Path(name) / "student.safetensors").is_file():
+        return open_student(name, device, precision)
+    if is_acclimated_run(name):
+        acclimated, metadata = load_acclimated(Path(name), teacher_precision(precision, place), offline)
+        architecture = metadata.architecture()
+        return DepthPredictor(
+            acclimated,
+            architecture.working_size,
+            "metric_depth",
+            architecture.max_depth,
+            place,
+            student_precision(precision, place),
+        )
+    if (Path(name) / "config.yaml").is_file():
+        raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
+    teacher = load_teacher(name, revision=revision, offline=offline)
+    contract = teacher.contract
+    if contract.kind == "none":
+        raise TeacherError(f"{name}: is an encoder without depth of its own; acclimate it and give that run")
+    # Measured accuracy is the teacher's reputation: full precision unless asked otherwise.
+    return DepthPredictor(
+        teacher,
+        contract.working_size,
+        "metric_depth" if contract.kind == "metric_depth" else "disparity",
+        contract.max_depth or float("inf"),
+        place,
+        student_precision(precision, place),
+    )
+
+
+def open_student(path: Path | str, device: str = "auto", precision: Precision = "auto") -> DepthPredictor:
+    """A student checkpoint, the run folder that holds one, or `bundled`.
+
+    Raises:
+        CheckpointError: missing, truncated, foreign, or not a student.
+    """
+    place = pick_device(device)
+    if student_file(path) == BUNDLED and not BUNDLED.is_file():
+        raise ConfigError("this installation has no bundled student; give --checkpoint FILE")
+    student, metadata = load_checkpoint(path)
+    return DepthPredictor(
+        student,
+        student.architecture.working_size,
+        "metric_depth",
+        metadata.max_depth,
+        place,
+        student_precision(precision, place),
+    )

@@ -1,0 +1,104 @@
+"""Predict: images in, depth files and pictures out."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from disdepth_cli.atomic import disk_errors
+from disdepth_cli.config import PredictConfig, build_config
+from disdepth_cli.data.io import read_image
+from disdepth_cli.data.listing import IMAGE_SUFFIXES
+from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.open_model import open_student
+from disdepth_cli.errors import DataError
+from disdepth_cli.outputs.depth_files import write_depth_numpy, write_depth_png
+from disdepth_cli.outputs.naming import output_stems
+from disdepth_cli.outputs.pictures import check_colormap, colourise, side_by_side, write_image
+
+
+def predict(
+    config: PredictConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
+) -> dict[str, Any]:
+    """Predict depth [m] of images and write `<stem>_depth.png`, `<stem>_color.png` and, if asked, `<stem>_depth.npy`.
+
+    config, or its fields as keywords. Returns {"checkpoint", "unit", "scale", "results": [...], "errors": [...]}; a
+    file that cannot be read is an entry of `errors`, the others are done all the same.
+
+    Raises:
+        DisdepthError: no image, no checkpoint, or not one image could be read.
+    """
+    config = config or build_config(PredictConfig, options)
+    check_colormap(config.colormap)
+    inputs = find_images(config.sources)
+    predictor = open_student(config.checkpoint or "bundled", config.device, config.precision)
+    with disk_errors(config.output):
+        config.output.mkdir(parents=True, exist_ok=True)
+    results: list[dict[str, Any]] = []
+    errors: list[str] = []
+    for done, (file, stem) in enumerate(zip(inputs, output_stems(inputs), strict=True), start=1):
+        try:
+            image = read_image(file)
+        except DataError as error:
+            errors.append(str(error))
+        else:
+            depth = predictor.predict(image)
+            results.append({"image": str(file), **_write(config, stem, image, depth, predictor.max_depth)})
+        for observer in observers:
+            observer.on_image(done, len(inputs))
+    if not results:
+        raise DataError(f"not one image could be read; the first reason: {errors[0]}")
+    for observer in observers:
+        for message in errors:
+            observer.on_warning(message)
+    return {
+        "checkpoint": str(config.checkpoint or "bundled"),
+        "unit": "metres = stored / scale",
+        "scale": results[0]["scale"],
+        "results": results,
+        "errors": errors,
+    }
+
+
+def find_images(sources: Sequence[str]) -> list[Path]:
+    """The image files of paths, folders and patterns, in order, each once.
+
+    Raises:
+        DataError: a source that does not exist, or a folder without images.
+    """
+    files: list[Path] = []
+    for source in sources:
+        path = Path(source).expanduser()
+        if path.is_dir():
+            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            if not found:
+                raise DataError(f"{path}: a folder without images")
+        elif path.exists():
+            found = [path]
+        else:
+            found = [Path(p) for p in sorted(glob.glob(source)) if Path(p).suffix.lower() in IMAGE_SUFFIXES]
+            if not found:
+                raise DataError(f"{source}: no such image, folder or pattern")
+        files += found
+    return list(dict.fromkeys(files))
+
+
+def _write(
+    config: PredictConfig, stem: str, image: np.ndarray, depth: np.ndarray, max_depth: float
+) -> dict[str, Any]:
+    """The files of one image."""
+    depth_file, picture_file = config.output / f"{stem}_depth.png", config.output / f"{stem}_color.png"
+    scale = write_depth_png(depth_file, depth, max_depth)
+    colour = colourise(depth, config.colormap, grayscale=config.grayscale)
+    write_image(picture_file, colour if config.pred_only else side_by_side(image, colour))
+    written = {"depth": str(depth_file), "color": str(picture_file)}
+    if config.save_numpy:
+        numpy_file = config.output / f"{stem}_depth.npy"
+        write_depth_numpy(numpy_file, depth)
+        written["numpy"] = str(numpy_file)
+    range_m = {"min_m": round(float(depth.min()), 3), "max_m": round(float(depth.max()), 3)}
+    return {**written, "scale": scale, **range_m}

@@ -1,0 +1,165 @@
+"""What acclimate and distill both need before the loop: the data as batches, the student's architecture, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from disdepth_cli.config import LoopConfig, StudentConfig
+from disdepth_cli.data.loader import TrainBatches, TrainDataset, batches_per_epoch, train_loader
+from disdepth_cli.data.sources import DataSource, load_source, scale_warning
+from disdepth_cli.data.transforms import TrainView, default_crop
+from disdepth_cli.engine.fit import LOG_EVERY, FitResult
+from disdepth_cli.engine.observers import CsvLog, Observer, TensorBoard
+from disdepth_cli.engine.run import RunFolder
+from disdepth_cli.engine.scoring import protocol_of
+from disdepth_cli.errors import ConfigError, DataError
+from disdepth_cli.evaluation.protocols import Protocol
+from disdepth_cli.models.encoder import timm_name
+from disdepth_cli.models.student import StudentArchitecture
+from disdepth_cli.outputs.curves import plot_curves
+from disdepth_cli.types import DepthBatch
+from disdepth_cli.working_size import WorkingSize
+
+Settings = TypeVar("Settings", bound=LoopConfig)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A data set made ready for training under a configuration."""
+
+    source: DataSource
+    protocol: Protocol
+    working_size: WorkingSize
+    min_depth: float
+    max_depth: float
+
+    def batches_per_epoch(self, config: LoopConfig, world: int) -> int:
+        """Batches that one process takes in an epoch."""
+        return batches_per_epoch(len(self.source.train), config.batch_size, world)
+
+    def batches(
+        self, config: LoopConfig, rank: int, world: int, seed: int
+    ) -> Callable[[int, int], Iterator[DepthBatch]]:
+        """(first batch, total batches) -> the batches of a run, the same whenever they are asked for."""
+        border = self.protocol.training_box if self.protocol.training_border else None
+        crop = config.augment.crop_size or default_crop(self.working_size, border, self._reference())
+        view = TrainView(
+            config.augment, crop, self.working_size, border, seed, self.min_depth, self.max_depth
+        )
+        items = self.source.items("train")
+        dataset = TrainDataset(items, self.source, view)
+
+        def start(first: int, total: int) -> Iterator[DepthBatch]:
+            order = TrainBatches(len(items), config.batch_size, seed, first, total, rank, world)
+            pin = torch.cuda.is_available() and config.device != "cpu"
+            return iter(train_loader(dataset, order, config.workers, pin_memory=pin))
+
+        return start
+
+    def _reference(self) -> tuple[int, int]:
+        """Size of a typical image: the protocol's own, else one of the working size's shape."""
+        height, width = self.working_size.height, self.working_size.width
+        return {"nyu": (480, 640), "kb": (375, 1242)}.get(self.protocol.training_border or "", (height, width))
+
+
+def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
+    """Open the data of a configuration and look at it once.
+
+    Raises:
+        DataError: nothing to train on, or nothing to validate on.
+        ConfigError: an empty depth range.
+    """
+    source = load_source(config.data)
+    train = source.items("train")
+    source.items("val")
+    for message in _oddities(source, train):
+        for observer in observers:
+            observer.on_warning(message)
+    height, width = config.input_size
+    min_depth = config.min_depth if config.min_depth is not None else max(source.min_depth, 1e-3)
+    max_depth = config.max_depth if config.max_depth is not None else source.max_depth
+    if min_depth >= max_depth:
+        raise ConfigError(f"--min-depth {min_depth:g}: must be below --max-depth {max_depth:g}")
+    return TrainingData(source, protocol_of(source), WorkingSize(height, width), min_depth, max_depth)
+
+
+def _oddities(source: DataSource, train: Sequence[Any]) -> Iterator[str]:
+    if source.skipped:
+        first = source.skipped[0]
+        yield f"{len(source.skipped)} entries left out, the first: {first.where}: {first.reason}"
+    warning = scale_warning([item for item in train if item.depth], source.depth_scale)
+    if warning:
+        yield warning
+
+
+def require_labels(data: TrainingData, why: str) -> None:
+    """Refuse training data without any ground truth.
+
+    Raises:
+        DataError: not one training image has depth.
+    """
+    if not data.source.labelled("train"):
+        raise DataError(f"{data.source.root}: its images have no depth, and {why}")
+
+
+def student_architecture(config: StudentConfig, data: TrainingData) -> StudentArchitecture:
+    """The architecture a configuration asks for.
+
+    Raises:
+        StudentError: no such backbone.
+    """
+    return StudentArchitecture(
+        backbone=timm_name(config.student),
+        min_depth=data.min_depth,
+        max_depth=data.max_depth,
+        working_size=data.working_size,
+        lg_conv=config.lg_conv,
+        decoder_channels=config.decoder_channels,
+        bins=config.bins,
+    )
+
+
+def run_observers(run: RunFolder, observers: Sequence[Observer]) -> list[Observer]:
+    """The given observers, and those that every run has."""
+    return [*observers, CsvLog(run.metrics_file, LOG_EVERY), *TensorBoard.when_installed(run.path / "tensorboard")]
+
+
+def fit_report(result: FitResult) -> dict[str, Any]:
+    """The part of report.json that the loop knows."""
+    return {
+        "steps": result.steps,
+        "seconds": round(result.seconds, 1),
+        "images_per_second": round(result.images_per_second, 2),
+        "best_step": result.best_step,
+        "best": result.best,
+        "final": result.final,
+        "corrupt_files": result.corrupt,
+        "skipped_steps": result.skipped_steps,
+    }
+
+
+def finish(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
+    """Write report.json and the curves; the report."""
+    run.write_report(report)
+    plot_curves(run.metrics_file, run.path / "curves.png")
+    return {"run": str(run.path), **report}
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters of `module` that require a gradient."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def decay_groups(module: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
+    """AdamW groups at one rate: matrices with weight decay, norms and biases without."""
+    parameters = trainable(module)
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "lr": lr, "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,179 @@
+"""A run folder: resolved configuration, metrics.csv, report.json, resume state, weights, plots."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import yaml
+from pydantic import BaseModel
+from torch import Tensor
+
+from disdepth_cli.atomic import disk_errors, write_atomic, write_text
+from disdepth_cli.errors import ConfigError, TrainingError
+
+STATE_KEY = "disdepth-state"
+FREE_TO_CHANGE = {"output", "resume", "offline", "device", "workers", "save_every", "dry_run", "max_corrupt"}
+"""Options that may differ when a run is resumed: they do not change its result."""
+
+
+class RunFolder:
+    """`config.yaml metrics.csv report.json last/ student.safetensors | acclimated.safetensors`."""
+
+    def __init__(self, path: Path, phase: str | None = None) -> None:
+        """phase: a second optimisation in the same folder has a state and a metrics table of its own."""
+        self.path = path
+        self.state_file = path / "last" / f"{phase or 'state'}.safetensors"
+        self.metrics_file = path / f"{phase or 'metrics'}.csv"
+        self.report_file = path / "report.json"
+
+    def phase(self, name: str) -> RunFolder:
+        """The same folder for a further optimisation."""
+        return RunFolder(self.path, name)
+
+    @classmethod
+    def open(cls, config: Any, verb: str, subject: str) -> RunFolder:
+        """Make the run folder of a configuration, or open it again with `resume`; writes config.yaml.
+
+        Raises:
+            ConfigError: the folder holds another run, or `resume` finds none, or other options.
+        """
+        if config.resume and config.output is None:
+            raise ConfigError("--resume: name the run folder to go on with, -o RUN")
+        run = cls(config.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
+        if config.resume:
+            run._check_same(config)
+        elif run.path.exists() and any(run.path.iterdir() if run.path.is_dir() else [run.path]):
+            raise ConfigError(f"{run.path}: already holds something; add --resume to go on, or name another -o")
+        with disk_errors(run.path):
+            (run.path / "last").mkdir(parents=True, exist_ok=True)
+        write_text(run.path / "config.yaml", yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
+        return run
+
+    def _check_same(self, config: BaseModel) -> None:
+        before = read_config(self.path)
+        now = _plain(config)
+        for name in now:
+            if name not in FREE_TO_CHANGE and name in before and before[name] != now[name]:
+                raise ConfigError(
+                    f"--{name.replace('_', '-')}: the run in {self.path} was started with {before[name]!r}, "
+                    f"not {now[name]!r}; resume with the same options"
+                )
+
+    def write_report(self, report: Mapping[str, Any]) -> None:
+        """Write report.json."""
+        write_text(self.report_file, json.dumps(report, indent=2) + "\n")
+
+    def save_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Write everything needed to resume: tensors, with the JSON state in the header of the same file.
+
+        One file moved into place: tensors and state can never be of different steps. `last/state.json` repeats the
+        state for people.
+        """
+        text = json.dumps(state, sort_keys=True)
+        content = safetensors.torch.save(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {STATE_KEY: text}
+        )
+
+        def write(temporary: Path) -> None:
+            temporary.write_bytes(content)
+
+        write_atomic(self.state_file, write)
+        write_text(self.state_file.with_suffix(".json"), text + "\n")
+
+    def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The saved state, or None when the run was stopped before its first save.
+
+        Raises:
+            TrainingError: the file is damaged.
+        """
+        if not self.state_file.is_file():
+            return None
+        try:
+            with safetensors.safe_open(self.state_file, "pt") as handle:
+                state = json.loads((handle.metadata() or {})[STATE_KEY])
+                return {name: handle.get_tensor(name) for name in handle.keys()}, state  # noqa: SIM118
+        except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+            raise TrainingError(f"{self.state_file}: the resume state is damaged ({error}); start again") from None
+
+
+def read_config(run: Path) -> dict[str, Any]:
+    """The resolved options a run was started with.
+
+    Raises:
+        ConfigError: there is no run in that folder.
+    """
+    file = run / "config.yaml"
+    try:
+        return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ConfigError(f"{run}: holds no run (no config.yaml); start one without --resume") from None
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error})") from None
+
+
+class MetricsTable:
+    """metrics.csv: step, epoch, split and named values. Columns may be added as the run goes on."""
+
+    def __init__(self, file: Path, upto_step: int) -> None:
+        """Keep the rows of an earlier part of the run up to `upto_step`; later ones will be made again."""
+        self.file = file
+        self.rows: list[dict[str, str]] = []
+        if file.is_file():
+            with open(file, newline="", encoding="utf-8") as handle:
+                self.rows = [row for row in csv.DictReader(handle) if int(row["step"]) <= upto_step]
+        self._write_all()
+
+    def add(self, step: int, epoch: int, split: str, values: Mapping[str, float]) -> None:
+        """Append a row."""
+        row = {"step": str(step), "epoch": str(epoch), "split": split} | {k: f"{v:.6g}" for k, v in values.items()}
+        self.rows.append(row)
+        if set(row) - set(self.columns):
+            self._write_all()
+            return
+        with disk_errors(self.file), open(self.file, "a", newline="", encoding="utf-8") as handle:
+            csv.DictWriter(handle, self.columns).writerow(row)
+
+    def _write_all(self) -> None:
+        self.columns = list(dict.fromkeys(["step", "epoch", "split", *(name for row in self.rows for name in row)]))
+
+        def write(temporary: Path) -> None:
+            with open(temporary, "w", newline="", encoding="utf-8") as handle:
+                table = csv.DictWriter(handle, self.columns, restval="")
+                table.writeheader()
+                table.writerows(self.rows)
+
+        write_atomic(self.file, write)
+
+
+def latest_run(root: Path, verb: str, matches: Mapping[str, Any]) -> Path | None:
+    """The newest finished run of `verb` under `root` whose configuration has all of `matches`."""
+    found: Iterable[Path] = sorted(root.glob("*/acclimated.safetensors"), key=lambda file: file.stat().st_mtime)
+    for file in reversed(list(found)):
+        try:
+            config = read_config(file.parent)
+        except ConfigError:
+            continue
+        if config.get("verb") == verb and all(config.get(key) == value for key, value in matches.items()):
+            return file.parent
+    return None
+
+
+def _plain(config: BaseModel) -> dict[str, Any]:
+    return json.loads(config.model_dump_json())
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(name).name) or "run"
+
+
+def _next_folder(root: Path, stem: str) -> Path:
+    number = 1
+    while (root / f"{stem}-{number}").exists():
+        number += 1
+    return root / f"{stem}-{number}"

@@ -1,0 +1,139 @@
+"""Depth as pictures: colour maps, an image beside its depth, labelled grids. All images are (H, W, 3) uint8 RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+
+from disdepth_cli.atomic import write_atomic
+from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.working_size import resize_image
+
+LEVELS = 256
+GAP = 8
+"""White pixels between pictures."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+Row = Sequence[tuple[str, np.ndarray]]
+"""Titled pictures."""
+
+
+def colourise(
+    depth: np.ndarray,
+    colormap: str = "Spectral_r",
+    low: float | None = None,
+    high: float | None = None,
+    grayscale: bool = False,
+    valid: np.ndarray | None = None,
+) -> np.ndarray:
+    """Picture (H, W, 3) uint8 of depth (H, W), in any unit.
+
+    low and high get the colour map's ends; by default the 2nd and 98th percentile over the valid pixels, so that
+    one outlier does not flatten the rest. valid (H, W) bool is by default what is finite and above 0. What is not
+    valid is black. grayscale is brighter where the value is larger.
+
+    Raises:
+        ConfigError: Matplotlib has no such colour map.
+    """
+    table = _colour_table("gray" if grayscale else colormap)
+    valid = np.isfinite(depth) & (depth > 0) if valid is None else valid & np.isfinite(depth)
+    if not valid.any():
+        return np.zeros((*depth.shape, 3), dtype=np.uint8)
+    robust = np.percentile(depth[valid], (2, 98)) if low is None or high is None else (0.0, 0.0)
+    low = float(robust[0]) if low is None else low
+    high = float(robust[1]) if high is None else high
+    shares = (np.clip(np.where(valid, depth, low), low, max(high, low)) - low) / max(high - low, 1e-12)
+    picture = table[(shares * (LEVELS - 1)).round().astype(np.uint8)]
+    picture[~valid] = 0
+    return picture
+
+
+def side_by_side(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """The image and, right of a white gap, its depth picture, brought to the image's height."""
+    height = image.shape[0]
+    width = max(round(colour.shape[1] * height / colour.shape[0]), 1)
+    gap = np.full((height, GAP, 3), 255, dtype=np.uint8)
+    return np.hstack([image, gap, resize_image(colour, (height, width))])
+
+
+def panel(rows: Sequence[Row]) -> np.ndarray:
+    """A grid of titled pictures on white, one image (H, W, 3).
+
+    Every cell has the size of the first picture; the others are brought into it with their aspect kept. Rows may
+    differ in length. A title is drawn black on a white strip above its picture, smaller if it is long.
+
+    Raises:
+        ValueError: there is no picture.
+    """
+    pictures = [picture for row in rows for _, picture in row]
+    if not pictures:
+        raise ValueError("a panel needs at least one picture")
+    height, width = pictures[0].shape[:2]
+    strip = max(round(width * 0.09), 18)
+    columns = max(len(row) for row in rows)
+    step_down, step_right = height + strip + GAP, width + GAP
+    canvas = np.full((len(rows) * step_down + GAP, columns * step_right + GAP, 3), 255, dtype=np.uint8)
+    for down, row in enumerate(rows):
+        for right, (title, picture) in enumerate(row):
+            top, left = GAP + down * step_down, GAP + right * step_right
+            _draw_title(canvas[top : top + strip, left : left + width], title)
+            _place(canvas[top + strip : top + strip + height, left : left + width], picture)
+    return canvas
+
+
+def write_image(path: Path, rgb: np.ndarray) -> None:
+    """Write rgb (H, W, 3) uint8 as PNG or JPEG, by the path's suffix, atomically.
+
+    Raises:
+        ConfigError: another suffix.
+        DisdepthError: the place cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ConfigError(f"{path}: pictures are written as {', '.join(SUFFIXES)}, not {suffix or 'no suffix'!r}")
+    image = Image.fromarray(np.ascontiguousarray(rgb))
+    write_atomic(path, lambda temporary: image.save(temporary, quality=95))
+
+
+def check_colormap(name: str) -> None:
+    """Refuse an unknown colour map before any work is done.
+
+    Raises:
+        ConfigError: Matplotlib has none of that name.
+    """
+    if name not in colormaps:
+        hint = near_names(name, colormaps) or "; see Matplotlib's colour map reference, for example Spectral_r"
+        raise ConfigError(f"--colormap {name}: no such colour map{hint}")
+
+
+def _colour_table(name: str) -> np.ndarray:
+    """The colour map as (256, 3) uint8."""
+    check_colormap(name)
+    return colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].copy()
+
+
+def _draw_title(strip: np.ndarray, title: str) -> None:
+    """Write the title into a white strip (h, w, 3), as large as fits."""
+    height, width = strip.shape[:2]
+    font, size = cv2.FONT_HERSHEY_SIMPLEX, height / 36
+    thickness = max(round(size * 1.6), 1)
+    (text_width, _), _ = cv2.getTextSize(title, font, size, thickness)
+    size *= min(1.0, (width - 4) / max(text_width, 1))
+    drawn = np.ascontiguousarray(strip)  # OpenCV cannot draw into a view
+    cv2.putText(drawn, title, (2, round(height * 0.72)), font, size, (0, 0, 0), thickness, cv2.LINE_AA)
+    strip[:] = drawn
+
+
+def _place(cell: np.ndarray, picture: np.ndarray) -> None:
+    """Put a picture into the middle of a cell (h, w, 3), resized to fit."""
+    height, width = cell.shape[:2]
+    scale = min(height / picture.shape[0], width / picture.shape[1])
+    size = max(round(picture.shape[0] * scale), 1), max(round(picture.shape[1] * scale), 1)
+    top, left = (height - size[0]) // 2, (width - size[1]) // 2
+    cell[top : top + size[0], left : left + size[1]] = resize_image(picture, size)

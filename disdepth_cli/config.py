@@ -53,11 +53,11 @@ class AugmentConfig(_Config):
     crop_size: Size | None = Field(
         None, description="training crop HxW; default: the working size less the protocol's border, to 32s"
     )
-    flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
+    flip: float = Field(default=0.5, ge=0, le=1, description="probability of a horizontal flip")
     scale: float = Field(
         1.2, ge=1, le=4, description="zoom in by up to this; depth is divided by it, the focal length stays"
     )
-    colour_probability: float = Field(0.5, ge=0, le=1, description="probability of each colour change")
+    colour_probability: float = Field(default=0.5, ge=0, le=1, description="probability of each colour change")
     gamma: tuple[float, float] = Field((0.9, 1.1), description="range of the gamma exponent")
     brightness: tuple[float, float] = Field((0.75, 1.25), description="range of the brightness factor")
     colour: tuple[float, float] = Field((0.9, 1.1), description="range of each channel's factor")
@@ -193,6 +193,7 @@ def build_config(kind: type[Config], options: dict[str, Any], file: Path | None 
         ConfigError: an unknown or impossible option, worded with its name.
     """
     values = _read_yaml(file) if file else {}
+    values.pop("verb", None)  # a run's own config.yaml says which verb made it
     unknown = sorted(set(values) - set(kind.model_fields))
     if unknown:
         raise ConfigError(f"{file}: unknown option {unknown[0]!r}{near_names(unknown[0], kind.model_fields)}")
@@ -211,9 +212,14 @@ def option_help(kind: type[_Config], name: str) -> str:
     field = kind.model_fields[name]
     default = field.get_default(call_default_factory=True)
     if field.is_required() or default is None or isinstance(default, bool):
-        return field.description or ""
+        return _literal(field.description or "")
     shown = "x".join(map(str, default)) if name == "input_size" else default
-    return f"{field.description} \\[default: {shown}]"
+    return _literal(f"{field.description} [default: {shown}]")
+
+
+def _literal(text: str) -> str:
+    """`text` with brackets that rich would read as markup kept as they are."""
+    return text.replace("[", "\\[")
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

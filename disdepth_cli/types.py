@@ -75,6 +75,16 @@ class DepthBatch:
             failures=list(failures),
         )
 
+    def pin_memory(self) -> DepthBatch:
+        """The batch in page-locked memory; the data loader calls this."""
+        return replace(
+            self,
+            image=self.image.pin_memory(),
+            depth=self.depth.pin_memory(),
+            valid=self.valid.pin_memory(),
+            labelled=self.labelled.pin_memory(),
+        )
+
     def to(self, device: torch.device, channels_last: bool = True) -> DepthBatch:
         """The batch on `device`, images in channels_last memory format unless told otherwise."""
         layout = torch.channels_last if channels_last else torch.contiguous_format

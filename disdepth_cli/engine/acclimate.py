@@ -117,11 +117,11 @@ class AttentionStep(nn.Module):
         means = acclimation.encoder_stats.means()
         masked = [mean + union(m) * (f - mean) for f, m, mean in zip(features, masks, means, strict=True)]
         output = acclimation.decode(masked, size)
-        target, valid = pseudo_labelled(batch, seen.depth if acclimated.teacher.contract.kind == "metric_depth" else None)
-        overlap = torch.stack([dice_diversity(mask) for mask in masks]).mean()
-        return LossTerms.of(
-            {"depth": silog(output.depth, target, valid), "diversity": self.diversity * overlap}
+        target, valid = pseudo_labelled(
+            batch, seen.depth if acclimated.teacher.contract.kind == "metric_depth" else None
         )
+        overlap = torch.stack([dice_diversity(mask) for mask in masks]).mean()
+        return LossTerms.of({"depth": silog(output.depth, target, valid), "diversity": self.diversity * overlap})
 
 
 def pseudo_labelled(batch: DepthBatch, teacher_depth: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -241,9 +241,7 @@ class _Acclimation:
         def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
             save_checkpoint(self.file, model.state_dict(), self._metadata(metrics))
 
-        schedule = Schedule.plan(
-            self.config, self.data.batches_per_epoch(self.config, self.accelerator.num_processes)
-        )
+        schedule = Schedule.plan(self.config, self.data.batches_per_epoch(self.config, self.accelerator.num_processes))
         task = Task(step, self.acclimation, groups, self._batches(0), self._validate, save)
         return self._fit(task, self.config, schedule, self.run)
 
@@ -256,7 +254,9 @@ class _Acclimation:
         best, metadata = load_acclimation(self.file)
         acclimation = channels_last(best.to(self.accelerator.device))
         acclimation.attention.requires_grad_(True)
-        step = AttentionStep(acclimation, AcclimatedTeacher(self.teacher, acclimation, self.precision), self.config.attention_diversity)
+        step = AttentionStep(
+            acclimation, AcclimatedTeacher(self.teacher, acclimation, self.precision), self.config.attention_diversity
+        )
         config = self.config.model_copy(update={"max_steps": self.config.attention_steps, "ema": 0.0})
         schedule = Schedule(self.config.attention_steps, self.config.attention_steps)
 

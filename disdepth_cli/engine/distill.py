@@ -45,7 +45,9 @@ from disdepth_cli.types import DepthBatch, DepthOutput, LossTerms
 ENCODER_LEVELS = (2, 3)  # strides 16 and 32; finer levels of a CNN's encoder are too local to match
 
 
-def distill(config: DistillConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+def distill(
+    config: DistillConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
+) -> dict[str, Any]:
     """Train a student and write `student.safetensors` into a run folder.
 
     config, or its fields as keywords. Returns the report: steps, speed, best and final metrics, cost of student and
@@ -137,9 +139,7 @@ class DistillStep(nn.Module):
             losses.append(attentive_loss(feature, theirs[level], masks[level]))
         return self.config.feature_weight * torch.stack(losses).mean()
 
-    def _masks(
-        self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Tensor, valid: Tensor
-    ) -> Tensor:
+    def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Tensor, valid: Tensor) -> Tensor:
         """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
         if self.config.attention == "learned":
             assert ghost.masks is not None

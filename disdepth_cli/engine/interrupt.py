@@ -9,7 +9,7 @@ from typing import Any
 
 
 class StopSignal:
-    """Context manager; `requested` becomes True at the first SIGINT or SIGTERM. Does nothing outside the main thread."""
+    """Context manager; `requested` turns True at the first SIGINT or SIGTERM. Idle outside the main thread."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

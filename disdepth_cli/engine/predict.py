@@ -87,9 +87,7 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _write(
-    config: PredictConfig, stem: str, image: np.ndarray, depth: np.ndarray, max_depth: float
-) -> dict[str, Any]:
+def _write(config: PredictConfig, stem: str, image: np.ndarray, depth: np.ndarray, max_depth: float) -> dict[str, Any]:
     """The files of one image."""
     depth_file, picture_file = config.output / f"{stem}_depth.png", config.output / f"{stem}_color.png"
     scale = write_depth_png(depth_file, depth, max_depth)

@@ -48,9 +48,7 @@ class TrainingData:
         """(first batch, total batches) -> the batches of a run, the same whenever they are asked for."""
         border = self.protocol.training_box if self.protocol.training_border else None
         crop = config.augment.crop_size or default_crop(self.working_size, border, self._reference())
-        view = TrainView(
-            config.augment, crop, self.working_size, border, seed, self.min_depth, self.max_depth
-        )
+        view = TrainView(config.augment, crop, self.working_size, border, seed, self.min_depth, self.max_depth)
         items = self.source.items("train")
         dataset = TrainDataset(items, self.source, view)
 

@@ -65,9 +65,13 @@ class AttentionTokens(nn.Module):
 
 @dataclass
 class AcclimatedOutput(DepthOutput):
-    """`DepthOutput` of the ghost decoder: features are the acclimated ones, h_l (B, C_l, H / r_l, W / r_l)."""
+    """`DepthOutput` of the ghost decoder: features are the acclimated ones, h_l (B, C_l, H / r_l, W / r_l).
+
+    masks: (B, T, H / r_l, W / r_l) per level; teacher_depth: the teacher's own, (B, 1, H, W).
+    """
 
     masks: list[Tensor] | None = None
+    teacher_depth: Tensor | None = None
 
 
 class Acclimation(nn.Module):
@@ -140,3 +144,8 @@ class ChannelStatistics(nn.Module):
             scale = self.get_buffer(f"var{level}").add(1e-6).rsqrt().view(1, -1, 1, 1)
             standard.append((feature.float() - mean) * scale)
         return standard
+
+    def means(self) -> list[Tensor]:
+        """The means, (1, C_l, 1, 1) per level."""
+        levels = len(self._buffers) // 2
+        return [self.get_buffer(f"mean{level}").view(1, -1, 1, 1) for level in range(levels)]

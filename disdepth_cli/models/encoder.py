@@ -61,12 +61,11 @@ def build_encoder(student: str, start: BackboneStart) -> tuple[Encoder, dict[str
     """
     name = timm_name(student)
     indices = _feature_indices(name)
-    if start.weights is None and start.pretrained:
-        net = _from_hub(name, indices)
-    else:
-        net = _create(name, indices)
     if start.weights is not None:
+        net = _create(name, indices)
         _load_weights(net, start.weights, name)
+    else:
+        net = _from_hub(name, indices) if start.pretrained else _create(name, indices)
     spec = FeatureSpec(tuple(net.feature_info.channels()), tuple(net.feature_info.reduction()))
     return Encoder(net, spec), timm.data.resolve_model_data_config(net)
 

@@ -1,4 +1,4 @@
-"""The student: backbone, LG-Conv, decoder, heads. Everything needed to build it again stands in `StudentArchitecture`."""
+"""The student: backbone, LG-Conv, decoder, heads; `StudentArchitecture` is all that is needed to build it again."""
 
 from __future__ import annotations
 

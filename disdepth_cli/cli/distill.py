@@ -1,0 +1,98 @@
+"""disdepth distill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from rich.table import Table
+
+from disdepth_cli.cli import options as o
+from disdepth_cli.cli.console import metrics_table, protocol_line, run_verb, stdout
+from disdepth_cli.config import DistillConfig
+
+LOSSES = "Distillation"
+Teacher = Annotated[str | None, o.option("--teacher", "-t")]
+Epochs = Annotated[int | None, o.option("--epochs", rich_help_panel=o.TRAINING)]
+BackboneLr = Annotated[float | None, o.option("--backbone-lr", rich_help_panel=o.TRAINING)]
+Distill = Annotated[bool | None, o.option("--distill/--no-distill", rich_help_panel=LOSSES)]
+OutputWeight = Annotated[float | None, o.option("--output-weight", rich_help_panel=LOSSES)]
+OutputTarget = Annotated[str | None, o.option("--output-target", rich_help_panel=LOSSES)]
+FeatureWeight = Annotated[float | None, o.option("--feature-weight", rich_help_panel=LOSSES)]
+FeatureLevels = Annotated[str | None, o.option("--feature-levels", rich_help_panel=LOSSES)]
+AttentionKind = Annotated[str | None, o.option("--attention", rich_help_panel=LOSSES)]
+InitDecoder = Annotated[str | None, o.option("--init-decoder", rich_help_panel=LOSSES)]
+
+
+def distill(
+    student: o.Student = None,
+    teacher: Teacher = None,
+    data: o.DataPath = None,
+    output: o.Output = None,
+    distill: Distill = None,
+    student_weights: o.StudentWeights = None,
+    pretrained: o.Pretrained = None,
+    revision: o.Revision = None,
+    teacher_weights: o.TeacherWeights = None,
+    output_weight: OutputWeight = None,
+    output_target: OutputTarget = None,
+    feature_weight: FeatureWeight = None,
+    feature_levels: FeatureLevels = None,
+    attention: AttentionKind = None,
+    init_decoder: InitDecoder = None,
+    lg_conv: o.LgConv = None,
+    decoder_channels: o.DecoderChannels = None,
+    bins: o.Bins = None,
+    input_size: o.InputSize = None,
+    min_depth: o.MinDepth = None,
+    max_depth: o.MaxDepth = None,
+    epochs: Epochs = None,
+    max_steps: o.MaxSteps = None,
+    batch_size: o.BatchSize = None,
+    accumulate: o.Accumulate = None,
+    crop_size: o.CropSize = None,
+    lr: o.LearningRate = None,
+    backbone_lr: BackboneLr = None,
+    weight_decay: o.WeightDecay = None,
+    clip: o.Clip = None,
+    ema: o.Ema = None,
+    seed: o.Seed = None,
+    precision: o.TrainPrecision = None,
+    save_every: o.SaveEvery = None,
+    max_corrupt: o.MaxCorrupt = None,
+    resume: o.Resume = None,
+    offline: o.Offline = None,
+    device: o.Device = None,
+    workers: o.Workers = None,
+    config: o.ConfigFile = None,
+    quiet: o.Quiet = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Train the student with the acclimated teacher (writes student.safetensors)."""
+    run_verb(_engine, DistillConfig, o.training_options(locals()), _show)
+
+
+def _engine() -> Callable[..., dict[str, Any]]:
+    from disdepth_cli.engine.distill import distill
+
+    return distill
+
+
+def _show(report: dict[str, Any]) -> None:
+    label = "student" if report["distilled"] else "control"
+    title = f"{protocol_line(report['protocol'])}; scored against {report['scored_against']}"
+    stdout.print(metrics_table(title, {label: report["best"]}))
+    table = Table()
+    for column in ("", "parameters", "GFLOPs", "latency", "input", "on"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, cost in report["cost"].items():
+        table.add_row(
+            name,
+            f"{cost['parameters'] / 1e6:.2f} M",
+            f"{cost['flops'] / 1e9:.2f}",
+            f"{cost['latency_ms']:.1f} ms",
+            cost["input_size"],
+            f"{cost['device']} {cost['precision']}",
+        )
+    stdout.print(table)
+    stdout.print(f"student: {report['run']}/student.safetensors", soft_wrap=True)

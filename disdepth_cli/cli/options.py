@@ -1,0 +1,76 @@
+"""Options that two or more commands share. Their help and defaults are read from config.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from disdepth_cli.config import (
+    AcclimateConfig,
+    AugmentConfig,
+    DistillConfig,
+    EvaluateConfig,
+    option_help,
+)
+
+
+def option(*names: str, of: type = DistillConfig, **more: Any) -> Any:
+    """A typer option whose help is the config field of the first long name."""
+    long = next(name for name in names if name.startswith("--"))
+    field = long.split("/")[0].removeprefix("--").removeprefix("no-").replace("-", "_")
+    return typer.Option(*names, help=option_help(of, field), show_default=False, **more)
+
+
+TRAINING, DATA, MODEL = "Training", "Data and results", "Student"
+
+DataPath = Annotated[Path | None, option("--data", rich_help_panel=DATA)]
+Output = Annotated[Path | None, option("--output", "-o", rich_help_panel=DATA)]
+Resume = Annotated[bool | None, option("--resume", rich_help_panel=DATA)]
+Offline = Annotated[bool | None, option("--offline", rich_help_panel=DATA)]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", help="YAML file with any of these options; the command line wins.", rich_help_panel=DATA),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only results and errors.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, nothing else.")]
+
+Teacher = Annotated[str | None, option("--teacher", "-t", of=AcclimateConfig)]
+Revision = Annotated[str | None, option("--revision")]
+TeacherWeights = Annotated[Path | None, option("--teacher-weights")]
+
+Student = Annotated[str | None, option("--student", "-s", rich_help_panel=MODEL)]
+StudentWeights = Annotated[Path | None, option("--student-weights", rich_help_panel=MODEL)]
+Pretrained = Annotated[bool | None, option("--pretrained/--no-pretrained", rich_help_panel=MODEL)]
+LgConv = Annotated[str | None, option("--lg-conv", rich_help_panel=MODEL)]
+DecoderChannels = Annotated[int | None, option("--decoder-channels", rich_help_panel=MODEL)]
+Bins = Annotated[int | None, option("--bins", rich_help_panel=MODEL)]
+InputSize = Annotated[str | None, option("--input-size", rich_help_panel=MODEL)]
+MinDepth = Annotated[float | None, option("--min-depth", rich_help_panel=MODEL)]
+MaxDepth = Annotated[float | None, option("--max-depth", rich_help_panel=MODEL)]
+
+Device = Annotated[str | None, option("--device", of=EvaluateConfig)]
+PrecisionName = Annotated[str | None, option("--precision", of=EvaluateConfig)]
+TrainPrecision = Annotated[str | None, option("--precision", rich_help_panel=TRAINING)]
+Workers = Annotated[int | None, option("--workers")]
+BatchSize = Annotated[int | None, option("--batch-size", rich_help_panel=TRAINING)]
+Accumulate = Annotated[int | None, option("--accumulate", rich_help_panel=TRAINING)]
+MaxSteps = Annotated[int | None, option("--max-steps", rich_help_panel=TRAINING)]
+LearningRate = Annotated[float | None, option("--lr", rich_help_panel=TRAINING)]
+WeightDecay = Annotated[float | None, option("--weight-decay", rich_help_panel=TRAINING)]
+Clip = Annotated[float | None, option("--clip", rich_help_panel=TRAINING)]
+Ema = Annotated[float | None, option("--ema", rich_help_panel=TRAINING)]
+Seed = Annotated[int | None, option("--seed", rich_help_panel=TRAINING)]
+SaveEvery = Annotated[int | None, option("--save-every", rich_help_panel=TRAINING)]
+MaxCorrupt = Annotated[int | None, option("--max-corrupt", rich_help_panel=TRAINING)]
+CropSize = Annotated[str | None, option("--crop-size", of=AugmentConfig, rich_help_panel=TRAINING)]
+
+
+def training_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Flags as config fields: `--crop-size` is a field of `augment`."""
+    options = dict(given)
+    crop = options.pop("crop_size", None)
+    if crop is not None:
+        options["augment"] = {"crop_size": crop}
+    return options

@@ -1,0 +1,181 @@
+"""Which files belong to a data set: lists of pairs, and folders of images with or without depth beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from disdepth_cli.data.io import DEPTH_SUFFIXES, IMAGE_SUFFIXES
+from disdepth_cli.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class DataItem:
+    """One image file and its depth file; None: an image without ground truth."""
+
+    image: Path
+    depth: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row or file that is left out: split ("train", "val", or "" when it was not split), place, reason."""
+
+    split: str
+    where: str
+    reason: str
+
+
+@dataclass
+class Listing:
+    """What a list or folder holds, in order."""
+
+    items: list[DataItem] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def read_list(file: Path, root: Path, split: str) -> Listing:
+    """A BTS list: `image depth focal` a line, relative to `root`. Focal is not used; depth may be left out.
+
+    The NYU list has leading slashes that do not mean absolute: they are dropped first, and an entry is only
+    taken as absolute when nothing lies there. A depth of `None` (KITTI) is skipped; `#` starts a comment line.
+
+    Raises:
+        DataError: the list cannot be read or is empty, or entries point nowhere.
+    """
+    listing, folders = Listing(), _Folders()
+    missing: list[tuple[int, str]] = []
+    for number, line in enumerate(_read_lines(file), start=1):
+        fields = line.split()
+        if not fields or fields[0].startswith("#"):
+            continue
+        if len(fields) > 1 and fields[1].lower() == "none":
+            listing.skipped.append(Skipped(split, f"{file}:{number}", f"{fields[0]} has no ground truth (None)"))
+            continue
+        found = [folders.find(root, entry) for entry in fields[:2]]
+        if None in found:
+            missing.append((number, fields[found.index(None)]))
+        elif found[0] is not None:
+            listing.items.append(DataItem(found[0], found[1] if len(found) > 1 else None))
+    if missing:
+        number, entry = missing[0]
+        more = f" ({len(missing) - 1} more lines point nowhere)" if len(missing) > 1 else ""
+        raise DataError(
+            f"{file}:{number}: {root / entry.lstrip('/')} does not exist{more}; "
+            "entries are relative to `path` in data.yaml"
+        )
+    if not listing.items and not listing.skipped:
+        raise DataError(f"{file}: lists no images; write one `image depth` pair a line")
+    return listing
+
+
+def scan_folder(folder: Path, split: str = "") -> Listing:
+    """The images of a folder, sorted by name: `rgb/` (or `images/`) paired with `depth/` by stem, or plain.
+
+    An image in `rgb/` whose depth is missing is skipped and counted.
+
+    Raises:
+        DataError: nothing is there, nothing matches, or what lies where is ambiguous.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: is not a folder")
+    images = next((folder / name for name in ("rgb", "images") if (folder / name).is_dir()), None)
+    depth = folder / "depth"
+    if not depth.is_dir():
+        return Listing([DataItem(path, None) for _, path in _images(images or folder)])
+    if images is None:
+        raise DataError(f"{folder}: has depth/ but no rgb/ or images/; put the images there, named as the depth")
+    return _match(images, depth, split)
+
+
+def _match(images: Path, depth: Path, split: str) -> Listing:
+    depths: dict[str, Path] = {}
+    for stem, path in _files(depth, DEPTH_SUFFIXES):
+        if stem in depths:
+            raise DataError(f"{depth}: {depths[stem].name} and {path.name} have the same stem; keep one of them")
+        depths[stem] = path
+    listing = Listing()
+    for stem, path in _images(images):
+        if stem in depths:
+            listing.items.append(DataItem(path, depths[stem]))
+        else:
+            listing.skipped.append(Skipped(split, str(path), f"no {stem}.* in {depth}"))
+    if not listing.items:
+        raise DataError(
+            f"{images.parent}: none of {len(listing.skipped)} images in {images.name}/ has a depth file of the "
+            f"same stem in depth/ ({len(depths)} depth files); name them alike, as 0001.jpg and 0001.png"
+        )
+    return listing
+
+
+def _images(folder: Path) -> list[tuple[str, Path]]:
+    found = _files(folder, IMAGE_SUFFIXES)
+    if not found:
+        kinds = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise DataError(f"{folder}: no images ({kinds}) in it or its folders")
+    return found
+
+
+def _files(folder: Path, suffixes: frozenset[str]) -> list[tuple[str, Path]]:
+    """(stem relative to folder, path), sorted: the files directly inside, or of all folders below if none is."""
+    found: list[tuple[str, Path]] = []
+    for place, names in _walk(folder):
+        for name in names:
+            path = place / name
+            if path.suffix.lower() in suffixes and not name.startswith("."):
+                found.append((path.relative_to(folder).with_suffix("").as_posix(), path))
+        if found and place == folder:
+            break
+    return sorted(found)
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """os.walk through links as well, each real folder once, so that a loop of links ends."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield Path(place), names
+        if "depth" in folders:  # only reached when the folder itself has no images: depth would be taken for them
+            raise DataError(
+                f"{folder}: has images and depth further down ({place}); name that folder, "
+                "or write a data.yaml with `train: [folder, folder]`"
+            )
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+
+
+def _read_lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{file}: is not a text file; a list has one `image depth` pair a line") from None
+
+
+class _Folders:
+    """Which files exist, one scan a folder: lists have tens of thousands of entries in few folders."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, frozenset[str]] = {}
+
+    def find(self, root: Path, entry: str) -> Path | None:
+        """The file an entry means, or None."""
+        inside = root / entry.lstrip("/")
+        if self._exists(inside):
+            return inside
+        return Path(entry) if entry.startswith("/") and self._exists(Path(entry)) else None
+
+    def _exists(self, path: Path) -> bool:
+        folder = str(path.parent)
+        if folder not in self._names:
+            try:
+                with os.scandir(folder) as entries:
+                    self._names[folder] = frozenset(entry.name for entry in entries if entry.is_file())
+            except OSError:
+                self._names[folder] = frozenset()
+        return path.name in self._names[folder]

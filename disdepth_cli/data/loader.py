@@ -1,0 +1,190 @@
+"""Batches for training and single images for evaluation, decoded in worker processes.
+
+A file that cannot be read never raises in a worker: it comes out as a failure, and the caller counts.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from disdepth_cli.data.sample import load_pair, read_pair
+from disdepth_cli.data.sources import DataItem, DataSource
+from disdepth_cli.data.transforms import TrainView
+from disdepth_cli.errors import DataError
+from disdepth_cli.types import DepthBatch, DepthSample
+from disdepth_cli.working_size import Placement, WorkingSize, fit
+
+_ORDER_STREAM = 1  # keeps the random stream of the order apart from those of the views
+_PREFETCH = 4
+
+
+class LoadFailure(NamedTuple):
+    """An item that could not be read, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass
+class EvalItem:
+    """An image as a model takes it, and its ground truth as it is stored.
+
+    image (1, 3, h, w) float32 RGB in [0, 1]; placement brings a prediction back to the image's size; depth
+    (H, W) float32 [m] at the ground truth's own size (which may not be the image's), 0 = invalid and otherwise
+    as stored: the protocol says which range counts. None: no ground truth. `error` says why the item could not
+    be read; image is then (1, 3, 0, 0) and depth None.
+    """
+
+    image: Tensor
+    placement: Placement
+    depth: np.ndarray | None
+    key: str
+    error: str | None = None
+
+
+class TrainDataset(Dataset[DepthSample | LoadFailure]):
+    """Training views, by (epoch, index)."""
+
+    def __init__(self, items: Sequence[DataItem], source: DataSource, view: TrainView) -> None:
+        self.items, self.source, self.view = items, source, view
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, place: tuple[int, int]) -> DepthSample | LoadFailure:
+        epoch, index = place
+        item = self.items[index]
+        key = self.source.key(item)
+        try:
+            image, depth = load_pair(item, self.source)
+            pixels, metres, valid = self.view(image, depth, epoch, index)
+        except DataError as error:
+            return LoadFailure(key, str(error))
+        return DepthSample(pixels, metres, valid, key, labelled=depth is not None)
+
+
+class TrainBatches(Sampler[list[tuple[int, int]]]):
+    """The (epoch, index) of batches start_batch to total_batches of a whole run; order from (seed, epoch) alone.
+
+    Every epoch is one permutation, cut into batches_per_epoch batches a rank; what is left over is dropped (it
+    differs from epoch to epoch). Fewer items than one step takes: the permutation repeats. Starting later gives
+    exactly the tail, so a resumed run goes on as if it had not stopped. Ranks get disjoint parts of each step.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        start_batch: int,
+        total_batches: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if length < 1:
+            raise DataError("there are no images to train on")
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.start_batch, self.total_batches = start_batch, total_batches
+        self.rank, self.world = rank, world
+        self.batches_per_epoch = batches_per_epoch(length, batch_size, world)
+
+    def __len__(self) -> int:
+        return max(self.total_batches - self.start_batch, 0)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        order, order_epoch = np.empty(0, np.int64), -1
+        for batch in range(self.start_batch, self.total_batches):
+            epoch, step = divmod(batch, self.batches_per_epoch)
+            if epoch != order_epoch:
+                order, order_epoch = self._order(epoch), epoch
+            start = (step * self.world + self.rank) * self.batch_size
+            yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]
+
+    def _order(self, epoch: int) -> np.ndarray:
+        entropy = np.random.SeedSequence([self.seed, epoch], spawn_key=(_ORDER_STREAM,))
+        order = np.random.Generator(np.random.Philox(entropy)).permutation(self.length)
+        return np.resize(order, max(self.length, self.batch_size * self.world))
+
+
+def batches_per_epoch(length: int, batch_size: int, world: int = 1) -> int:
+    """Batches that each of `world` ranks takes from one pass over `length` items; at least 1."""
+    return max(length // (batch_size * world), 1)
+
+
+def train_loader(
+    dataset: TrainDataset, batches: TrainBatches, workers: int, pin_memory: bool = False
+) -> DataLoader[DepthBatch]:
+    """The batches of a run, in order, whatever the number of workers."""
+    return DataLoader(
+        dataset,  # type: ignore[arg-type]  # the loader's type is what comes out of the collate function
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_start_worker,
+        persistent_workers=workers > 0,
+        prefetch_factor=_PREFETCH if workers > 0 else None,
+        pin_memory=pin_memory and torch.cuda.is_available(),
+        generator=torch.Generator(),  # else each loader draws from the global generator
+    )
+
+
+class EvalDataset(Dataset[EvalItem]):
+    """Whole images, fitted to a model's working size."""
+
+    def __init__(self, items: Sequence[DataItem], source: DataSource, working: WorkingSize) -> None:
+        self.items, self.source, self.working = items, source, working
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> EvalItem:
+        item = self.items[index]
+        key = self.source.key(item)
+        try:
+            image, depth = read_pair(item, self.source.depth_scale)
+        except DataError as error:
+            nowhere = Placement((0, 0), (0, 0), (0, 0))
+            return EvalItem(torch.zeros(1, 3, 0, 0), nowhere, None, key, str(error))
+        fitted, placement = fit(image, self.working)
+        pixels = torch.from_numpy(fitted).permute(2, 0, 1)[None].float().div_(255)
+        return EvalItem(pixels.contiguous(), placement, depth, key)
+
+
+def eval_loader(
+    items: Sequence[DataItem], source: DataSource, working: WorkingSize, workers: int
+) -> DataLoader[EvalItem]:
+    """The items one at a time, in order, whatever the number of workers."""
+    return DataLoader(
+        EvalDataset(items, source, working),
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=_as_is,
+        worker_init_fn=_start_worker,
+        generator=torch.Generator(),
+    )
+
+
+def _collate(loaded: list[DepthSample | LoadFailure]) -> DepthBatch:
+    samples = [one for one in loaded if isinstance(one, DepthSample)]
+    failures = [(one.key, one.reason) for one in loaded if isinstance(one, LoadFailure)]
+    return DepthBatch.collate(samples, failures)
+
+
+def _as_is(item: Any) -> Any:
+    return item
+
+
+def _start_worker(worker: int) -> None:
+    """One thread a worker, and Ctrl-C is the parent's affair: it saves the run and ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

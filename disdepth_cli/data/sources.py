@@ -1,0 +1,217 @@
+"""A data set as the commands see it: named files in two splits, and what their numbers mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from disdepth_cli.data.io import read_depth
+from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder
+from disdepth_cli.errors import DataError, near_names
+
+__all__ = ["DataItem", "DataSource", "Skipped", "Split", "load_source", "scale_warning"]
+
+Split = Literal["train", "val"]
+
+_SCALE_PROBES = 8
+_PLAUSIBLE_MEDIAN = (0.1, 200.0)
+_VAL_EVERY = 10
+
+
+class DataFile(BaseModel):
+    """The keys of data.yaml."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    path: str = "."
+    train: str | list[str] | None = None
+    val: str | list[str] | None = None
+    depth_scale: float = Field(default=1000.0, gt=0)
+    min_depth: float = Field(default=1e-3, ge=0)
+    max_depth: float = Field(default=10.0, gt=0)
+    protocol: str | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DataFile:
+        if self.min_depth >= self.max_depth:
+            raise ValueError(f"min_depth {self.min_depth:g} must be below max_depth {self.max_depth:g}")
+        return self
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """Files of a data set and the meaning of their depth.
+
+    metres = stored / depth_scale; depth counts where min_depth < depth < max_depth [m]. `skipped` are rows and
+    files without ground truth that were left out.
+    """
+
+    name: str
+    root: Path
+    train: tuple[DataItem, ...]
+    val: tuple[DataItem, ...]
+    depth_scale: float = 1000.0
+    min_depth: float = 1e-3
+    max_depth: float = 10.0
+    protocol: str | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+    def items(self, split: Split) -> tuple[DataItem, ...]:
+        """The items of a split.
+
+        Raises:
+            DataError: it is empty.
+        """
+        items = self.train if split == "train" else self.val
+        if not items:
+            other = "val" if split == "train" else "train"
+            left_out = sum(skip.split == split for skip in self.skipped)
+            why = f" ({left_out} rows without ground truth were skipped)" if left_out else ""
+            raise DataError(
+                f"{self.root}: no images to use as {split}{why}, {len(self.train) + len(self.val)} as {other}; "
+                f"name a list or folder as `{split}:` in a data.yaml"
+            )
+        return items
+
+    def labelled(self, split: Split) -> bool:
+        """Whether any item of the split has ground truth; False for an empty split."""
+        return any(item.depth is not None for item in (self.train if split == "train" else self.val))
+
+    def key(self, item: DataItem) -> str:
+        """What an item is called in reports and caches: its path relative to the root, or its file name."""
+        try:
+            return item.image.relative_to(self.root).as_posix()
+        except ValueError:
+            return item.image.name
+
+
+def load_source(data: Path | str) -> DataSource:
+    """A data set from a `data.yaml`, a folder that holds one, `rgb/` + `depth/`, or a folder of images.
+
+    A folder without a split: every 10th file by name, at least one, is val.
+
+    Raises:
+        DataError: a path is missing, data.yaml is wrong, nothing is found, or list entries point nowhere.
+    """
+    data = Path(data).expanduser()
+    if data.is_dir():
+        file = data / "data.yaml"
+        return _from_file(file) if file.is_file() else _from_folder(data, DataFile())
+    if data.is_file() and data.suffix.lower() in (".yaml", ".yml"):
+        return _from_file(data)
+    wanted = "give a data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images"
+    raise DataError(f"{data}: {'is not a data set' if data.exists() else 'does not exist'}; {wanted}")
+
+
+def scale_warning(items: Sequence[DataItem], scale: float) -> str | None:
+    """One line when the depth looks wrong: its median over a few files lies outside 0.1 to 200 m, or none is valid.
+
+    Reads at most 8 depth files, spread over the items. Unreadable ones are left to whoever needs them.
+    """
+    paths = [item.depth for item in items if item.depth is not None]
+    probes = paths[:: -(-len(paths) // _SCALE_PROBES)] if paths else []
+    valid = []
+    for path in probes:
+        try:
+            depth = read_depth(path, scale)
+        except DataError:
+            continue
+        valid.append(depth[depth > 0])
+    if not valid:
+        return None
+    metres = np.concatenate(valid)
+    if metres.size == 0:
+        return f"no valid depth in {len(valid)} files looked at (such as {probes[0]}); all are 0 or not finite"
+    median, (low, high) = float(np.median(metres)), _PLAUSIBLE_MEDIAN
+    if low <= median <= high:
+        return None
+    return (
+        f"median depth is {median:.4g} m at depth_scale {scale:g}, which looks wrong (such as {probes[0]}); "
+        "set depth_scale in data.yaml: stored value / depth_scale = metres (NYU 1000, KITTI 256)"
+    )
+
+
+def _from_file(file: Path) -> DataSource:
+    described = _read_description(file)
+    root = (file.parent / Path(described.path).expanduser()).resolve()
+    if not root.is_dir():
+        raise DataError(f"{file}: path: {root} is not a folder; `path` is relative to data.yaml")
+    if described.train is None and described.val is None:
+        return _from_folder(root, described)
+    train = _collect(file, root, "train", described.train)
+    val = _collect(file, root, "val", described.val)
+    name = file.resolve().parent.name
+    return _source(name, root, described, train.items, val.items, train.skipped + val.skipped)
+
+
+def _from_folder(folder: Path, described: DataFile) -> DataSource:
+    listing = scan_folder(folder)
+    items = listing.items
+    val = items[_VAL_EVERY - 1 :: _VAL_EVERY] or items[-1:]
+    held_out = set(val)
+    train = [item for item in items if item not in held_out]
+    return _source(folder.resolve().name, folder, described, train, val, listing.skipped)
+
+
+def _source(
+    name: str,
+    root: Path,
+    described: DataFile,
+    train: Sequence[DataItem],
+    val: Sequence[DataItem],
+    skipped: Sequence[Skipped],
+) -> DataSource:
+    return DataSource(
+        name=name,
+        root=root,
+        train=tuple(train),
+        val=tuple(val),
+        depth_scale=described.depth_scale,
+        min_depth=described.min_depth,
+        max_depth=described.max_depth,
+        protocol=described.protocol,
+        skipped=tuple(skipped),
+    )
+
+
+def _collect(file: Path, root: Path, split: Split, entries: str | list[str] | None) -> Listing:
+    """All items that one of data.yaml's `train` and `val` names."""
+    listing = Listing()
+    for entry in [entries] if isinstance(entries, str) else entries or []:
+        place = root / Path(entry).expanduser()
+        if not place.exists():
+            raise DataError(f"{file}: {split}: {place} does not exist; it is relative to `path`, here {root}")
+        part = scan_folder(place, split) if place.is_dir() else read_list(place, root, split)
+        listing.items += part.items
+        listing.skipped += part.skipped
+    return listing
+
+
+def _read_description(file: Path) -> DataFile:
+    try:
+        values: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: is not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{file}: must be a mapping with keys such as {', '.join(DataFile.model_fields)}")
+    for key in values:
+        if key not in DataFile.model_fields:
+            raise DataError(
+                f"{file}: unknown key {str(key)!r}{near_names(str(key), DataFile.model_fields)}"
+                f" (known: {', '.join(DataFile.model_fields)})"
+            )
+    try:
+        return DataFile.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = f"{first['loc'][0]}: " if first["loc"] else ""
+        got = f" (got {first['input']!r})" if first["loc"] else ""
+        raise DataError(f"{file}: {key}{first['msg'].removeprefix('Value error, ')}{got}") from None

@@ -51,16 +51,16 @@ class AugmentConfig(_Config):
     """Training views. Each is a function of (seed, epoch, index) alone, the same for teacher and student."""
 
     crop_size: Size | None = Field(
-        None, description="training crop HxW; default: the working size less the protocol's border, to 32s"
+        default=None, description="training crop HxW; default: the working size less the protocol's border, to 32s"
     )
     flip: float = Field(default=0.5, ge=0, le=1, description="probability of a horizontal flip")
     scale: float = Field(
-        1.2, ge=1, le=4, description="zoom in by up to this; depth is divided by it, the focal length stays"
+        default=1.2, ge=1, le=4, description="zoom in by up to this; depth is divided by it, the focal length stays"
     )
     colour_probability: float = Field(default=0.5, ge=0, le=1, description="probability of each colour change")
-    gamma: tuple[float, float] = Field((0.9, 1.1), description="range of the gamma exponent")
-    brightness: tuple[float, float] = Field((0.75, 1.25), description="range of the brightness factor")
-    colour: tuple[float, float] = Field((0.9, 1.1), description="range of each channel's factor")
+    gamma: tuple[float, float] = Field(default=(0.9, 1.1), description="range of the gamma exponent")
+    brightness: tuple[float, float] = Field(default=(0.75, 1.25), description="range of the brightness factor")
+    colour: tuple[float, float] = Field(default=(0.9, 1.1), description="range of each channel's factor")
 
 
 class StudentConfig(_Config):

@@ -8,14 +8,14 @@ from. Nothing of the teacher changes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from disdepth_cli.checkpoint import CheckpointMetadata, describe, load_acclimation, save_checkpoint
 from disdepth_cli.config import AcclimateConfig, build_config
+from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, teacher_record
 from disdepth_cli.engine.fit import Fit, FitResult, Schedule, Task
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
@@ -27,6 +27,7 @@ from disdepth_cli.engine.preparation import (
     finish,
     fit_report,
     prepare_data,
+    recipe_of,
     require_labels,
     run_observers,
     student_architecture,
@@ -35,13 +36,10 @@ from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.scoring import TeacherTruth, score
 from disdepth_cli.errors import TrainingError
 from disdepth_cli.evaluation.protocols import override
-from disdepth_cli.losses.attentive import dice_diversity, union
-from disdepth_cli.losses.depth import log_l1, silog
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import build_student
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
-from disdepth_cli.types import DepthBatch, LossTerms
 
 ATTENTION_LR = 1e-2
 ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views than the ghost did
@@ -72,64 +70,6 @@ def acclimate(
         require_labels(data, f"the teacher gives {teacher.contract.kind}, not metres; give labelled images")
     run = RunFolder.open(config, "acclimate", teacher.contract.id)
     return _Acclimation(config, data, teacher, run, observers).report()
-
-
-class GhostStep(nn.Module):
-    """batch -> depth loss through the ghost decoder, and its faithfulness to the teacher's own depth."""
-
-    def __init__(self, acclimation: Acclimation, acclimated: AcclimatedTeacher, teacher_weight: float) -> None:
-        super().__init__()
-        self.acclimation = acclimation
-        self._frozen = (acclimated,)  # in a tuple: not a part of this module, so never trained nor saved
-        self.metric = acclimated.teacher.contract.kind == "metric_depth"
-        self.teacher_weight = teacher_weight if self.metric else 0.0
-
-    def forward(self, batch: DepthBatch) -> LossTerms:
-        seen = self._frozen[0].look(batch.image)
-        ghost = self.acclimation(seen.features, (batch.image.shape[-2], batch.image.shape[-1]))
-        parts = {"depth": silog(ghost.depth, batch.depth, batch.valid)}
-        if self.teacher_weight and seen.depth is not None:
-            parts["teacher"] = self.teacher_weight * log_l1(ghost.depth, seen.depth)
-        return LossTerms.of(parts)
-
-
-class AttentionStep(nn.Module):
-    """batch -> depth loss through the ghost on features that are masked by the tokens, and the tokens' overlap.
-
-    Where no token looks, the feature becomes its mean: there it tells nothing.
-    """
-
-    def __init__(self, acclimation: Acclimation, acclimated: AcclimatedTeacher, diversity: float) -> None:
-        super().__init__()
-        self.attention = acclimation.attention
-        self._frozen = (acclimated, acclimation)
-        self.diversity = diversity
-
-    def forward(self, batch: DepthBatch) -> LossTerms:
-        acclimated, acclimation = self._frozen
-        acclimation.eval()
-        with torch.no_grad():
-            seen = acclimated.look(batch.image)
-            size = (batch.image.shape[-2], batch.image.shape[-1])
-            features = acclimation.fam(seen.features, size)
-            standard = acclimation.encoder_stats.standardise(features)
-        masks = self.attention(standard)
-        means = acclimation.encoder_stats.means()
-        masked = [mean + union(m) * (f - mean) for f, m, mean in zip(features, masks, means, strict=True)]
-        output = acclimation.decode(masked, size)
-        target, valid = pseudo_labelled(
-            batch, seen.depth if acclimated.teacher.contract.kind == "metric_depth" else None
-        )
-        overlap = torch.stack([dice_diversity(mask) for mask in masks]).mean()
-        return LossTerms.of({"depth": silog(output.depth, target, valid), "diversity": self.diversity * overlap})
-
-
-def pseudo_labelled(batch: DepthBatch, teacher_depth: Tensor | None) -> tuple[Tensor, Tensor]:
-    """depth [m] and valid of a batch, with the teacher's depth where an image has no ground truth at all."""
-    if teacher_depth is None or bool(batch.labelled.all()):
-        return batch.depth, batch.valid
-    without = ~batch.labelled.view(-1, 1, 1, 1)
-    return torch.where(without, teacher_depth, batch.depth), batch.valid | (without & (teacher_depth > 0))
 
 
 class _Acclimation:
@@ -282,13 +222,3 @@ class _Acclimation:
         return self.data.batches(
             self.config, accelerator.process_index, accelerator.num_processes, self.config.seed + offset
         )
-
-
-def recipe_of(config: Any) -> dict[str, Any]:
-    """The options of a run that shape its result, for a checkpoint's header: no times, no paths."""
-    options = config.model_dump(mode="json", exclude={"data", "output", "resume", "offline", "device", "workers"})
-    hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
-    recipe = {name: value for name, value in options.items() if name not in hidden}
-    if getattr(config, "student_weights", None) is not None:
-        recipe["student_weights"] = Path(config.student_weights).name
-    return recipe

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from disdepth_cli.checkpoint import CheckpointMetadata, describe, load_checkpoint, save_checkpoint
 from disdepth_cli.config import AcclimateConfig, DistillConfig, build_config
-from disdepth_cli.engine.acclimate import acclimate, pseudo_labelled, recipe_of
+from disdepth_cli.engine.acclimate import acclimate
 from disdepth_cli.engine.acclimated import AcclimatedTeacher, is_acclimated_run, load_acclimated, teacher_record
 from disdepth_cli.engine.cost import model_cost
+from disdepth_cli.engine.distill_step import DistillStep
 from disdepth_cli.engine.fit import Fit, FitResult, Schedule, Task
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
@@ -28,6 +29,7 @@ from disdepth_cli.engine.preparation import (
     finish,
     fit_report,
     prepare_data,
+    recipe_of,
     require_labels,
     run_observers,
     student_architecture,
@@ -35,14 +37,8 @@ from disdepth_cli.engine.preparation import (
 from disdepth_cli.engine.run import RunFolder, latest_run
 from disdepth_cli.engine.scoring import TeacherTruth, score
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
-from disdepth_cli.losses.depth import log_l1, silog
-from disdepth_cli.models.acclimation import AcclimatedOutput
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student
-from disdepth_cli.types import DepthBatch, DepthOutput, LossTerms
-
-ENCODER_LEVELS = (2, 3)  # strides 16 and 32; finer levels of a CNN's encoder are too local to match
 
 
 def distill(
@@ -65,92 +61,6 @@ def distill(
     return _Distillation(config, data, run, observers).report()
 
 
-class DistillStep(nn.Module):
-    """batch -> depth loss, and (with a teacher) output loss and attentive feature loss, each a named part."""
-
-    def __init__(self, student: DepthStudent, acclimated: AcclimatedTeacher | None, config: DistillConfig) -> None:
-        super().__init__()
-        self.student = student
-        self.config = config
-        self._frozen = (acclimated,)  # in a tuple: not a part of this module, so never trained nor saved
-        # With the ghost's weights in the student's decoder both speak the same features; else a projection, which is
-        # dropped after training, translates.
-        self.project_encoder, self.project_decoder = nn.ModuleList(), nn.ModuleList()
-        if acclimated is not None and config.init_decoder == "random":
-            spec, width = student.encoder.spec, student.decoder.channels
-            self.project_encoder.extend(nn.Conv2d(spec.channels[i], spec.channels[i], 1) for i in ENCODER_LEVELS)
-            self.project_decoder.extend(nn.Conv2d(width, width, 1) for _ in spec.channels)
-
-    def forward(self, batch: DepthBatch) -> LossTerms:
-        acclimated = self._frozen[0]
-        output: DepthOutput = self.student(batch.image)
-        assert output.depth is not None
-        if acclimated is None:
-            return LossTerms.of({"depth": silog(output.depth, batch.depth, batch.valid)})
-        with torch.no_grad():
-            seen = acclimated(batch.image)
-        metric = acclimated.teacher.contract.kind == "metric_depth"
-        target, valid = pseudo_labelled(batch, seen.teacher_depth if metric else None)
-        parts = {"depth": silog(output.depth, target, valid)}
-        if self.config.output_weight:
-            goal = seen.teacher_depth if self.config.output_target == "teacher" else seen.depth
-            parts["output"] = self.config.output_weight * log_l1(output.depth, goal)
-        if self.config.feature_weight:
-            parts |= self._feature_parts(acclimated, output, seen, target, valid)
-        return LossTerms.of(parts)
-
-    def _feature_parts(
-        self,
-        acclimated: AcclimatedTeacher,
-        student: DepthOutput,
-        ghost: AcclimatedOutput,
-        target: Tensor,
-        valid: Tensor,
-    ) -> dict[str, Tensor]:
-        """The attentive loss of the encoder's levels and of the decoder's own, each a mean over its levels."""
-        acclimation = acclimated.acclimation
-        assert student.decoder is not None and ghost.decoder is not None and ghost.masks is not None
-        masks = [
-            self._masks(level, feature, ghost, target, valid)
-            for level, feature in enumerate(acclimation.encoder_stats.standardise(ghost.features))
-        ]
-        parts: dict[str, Tensor] = {}
-        if self.config.feature_levels != "decoder":
-            mine = acclimation.encoder_stats.standardise(student.features)
-            theirs = acclimation.encoder_stats.standardise(ghost.features)
-            parts["encoder"] = self._mean_loss(mine, theirs, masks, self.project_encoder, ENCODER_LEVELS)
-        if self.config.feature_levels != "encoder":
-            mine = acclimation.decoder_stats.standardise(student.decoder.levels)
-            theirs = acclimation.decoder_stats.standardise(ghost.decoder.levels)
-            parts["decoder"] = self._mean_loss(mine, theirs, masks, self.project_decoder, range(len(mine)))
-        return parts
-
-    def _mean_loss(
-        self,
-        mine: list[Tensor],
-        theirs: list[Tensor],
-        masks: list[Tensor],
-        projections: nn.ModuleList,
-        levels: Sequence[int],
-    ) -> Tensor:
-        losses = []
-        for place, level in enumerate(levels):
-            feature = projections[place](mine[level]) if len(projections) else mine[level]
-            losses.append(attentive_loss(feature, theirs[level], masks[level]))
-        return self.config.feature_weight * torch.stack(losses).mean()
-
-    def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Tensor, valid: Tensor) -> Tensor:
-        """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
-        if self.config.attention == "learned":
-            assert ghost.masks is not None
-            return ghost.masks[level]
-        if self.config.attention == "ghost-error":
-            assert ghost.depth is not None
-            grid = (feature.shape[-2], feature.shape[-1])
-            return ghost_error_masks(ghost.depth, target, valid, grid)
-        return fgd_masks(feature) if self.config.attention == "fgd" else uniform_masks(feature)
-
-
 class _Distillation:
     """The story of one run."""
 
@@ -169,7 +79,7 @@ class _Distillation:
         if self.acclimated is not None:
             self._start_from_ghost(student)
         self.student = channels_last(student.to(device))
-        assert isinstance(self.student, DepthStudent)
+        self._truth: TeacherTruth | None = None
 
     def report(self) -> dict[str, Any]:
         result = self._train()
@@ -248,8 +158,8 @@ class _Distillation:
             theirs = getattr(metadata, name)
             if theirs != getattr(mine, name):
                 raise ConfigError(
-                    f"{run}: was acclimated for {name.replace('_', ' ')} {theirs}, not {getattr(mine, name)}; acclimate "
-                    f"again with --student {self.config.student} and the same data, or distill with the same options"
+                    f"{run}: was acclimated for {name.replace('_', ' ')} {theirs}, not {getattr(mine, name)}; "
+                    f"acclimate again with --student {self.config.student} and the same data and options"
                 )
 
     def _start_from_ghost(self, student: DepthStudent) -> None:
@@ -284,16 +194,15 @@ class _Distillation:
 
     def _validate(self, student: nn.Module) -> dict[str, float]:
         labelled = self.data.source.labelled("val")
-        truth = None
-        if not labelled and self.acclimated is not None:
-            truth = self._truth = getattr(self, "_truth", TeacherTruth(self._teacher_predictor(self.acclimated)))
+        if not labelled and self.acclimated is not None and self._truth is None:
+            self._truth = TeacherTruth(self._teacher_predictor(self.acclimated))
         scores = score(
             self._predictor(student),
             self.data.source,
             self.data.source.items("val"),
             self.data.protocol,
             workers=self.config.workers,
-            truth=truth,
+            truth=self._truth,
         )
         return scores.mean.as_dict()
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from disdepth_cli.atomic import write_atomic
 from disdepth_cli.config import EvaluateConfig, build_config
-from disdepth_cli.data.sources import load_source, scale_warning
+from disdepth_cli.data.sources import DataItem, DataSource, load_source, scale_warning
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_model
 from disdepth_cli.engine.scoring import Scores, protocol_of, score
 from disdepth_cli.errors import DataError
-from disdepth_cli.evaluation.protocols import for_output, override
+from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 
 
 def evaluate(
@@ -43,23 +43,17 @@ def evaluate(
     items = tuple(item for item in items if item.depth is not None)
     predictor = open_model(config.model, config.device, config.precision, config.revision, config.offline)
     protocol = for_output(protocol, predictor.kind)
-    warnings = [warning] if (warning := scale_warning(items, source.depth_scale)) else []
-    if protocol.images and len(items) != protocol.images:
-        warnings.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
-    for observer in observers:
-        for message in warnings:
-            observer.on_warning(message)
+    warnings = _oddities(source, items, protocol)
+    _warn(observers, warnings)
     scores = score(
         predictor,
         source,
         items,
         protocol,
         workers=config.workers,
-        on_image=lambda done: [observer.on_image(done, len(items)) for observer in observers],
+        on_image=lambda done: _tell(observers, done, len(items)),
     )
-    for observer in observers:
-        for message in scores.errors:
-            observer.on_warning(message)
+    _warn(observers, scores.errors)
     if config.per_image:
         _write_rows(config.per_image, scores)
     return {
@@ -73,6 +67,25 @@ def evaluate(
         "errors": scores.errors,
         "warnings": warnings,
     }
+
+
+def _oddities(source: DataSource, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
+    """What makes the result doubtful, a line each."""
+    odd = [warning] if (warning := scale_warning(items, source.depth_scale)) else []
+    if protocol.images and len(items) != protocol.images:
+        odd.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
+    return odd
+
+
+def _warn(observers: Sequence[Observer], messages: Sequence[str]) -> None:
+    for observer in observers:
+        for message in messages:
+            observer.on_warning(message)
+
+
+def _tell(observers: Sequence[Observer], done: int, total: int) -> None:
+    for observer in observers:
+        observer.on_image(done, total)
 
 
 def _write_rows(file: Path, scores: Scores) -> None:

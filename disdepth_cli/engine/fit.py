@@ -16,11 +16,12 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from timm.utils import ModelEmaV3
-from torch import Tensor, nn
+from torch import nn
 
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.engine.interrupt import StopSignal
 from disdepth_cli.engine.observers import Observer, Progress
+from disdepth_cli.engine.resume import Parts, pack, unpack
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.errors import DataError, Interrupted, TrainingError
 from disdepth_cli.types import DepthBatch, LossTerms
@@ -261,55 +262,35 @@ class Fit:
         return self.ema.module if self.ema is not None else self.task.model
 
     def _save_state(self) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        tensors = {f"step.{k}": v for k, v in self.task.step.state_dict().items()}
-        if self.ema is not None:
-            tensors |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
-        moments = self.optimizer.optimizer.state_dict()["state"]
-        tensors |= {
-            f"optimizer.{index}.{name}": value for index, values in moments.items() for name, value in values.items()
-        }
-        scaler = self.accelerator.scaler
-        self.run.save_state(
-            tensors,
-            {
-                "done": self.done,
-                "rates": [group["lr"] for group in self.optimizer.optimizer.param_groups],
-                "total_steps": self.schedule.total_steps,
-                "best": self.best,
-                "best_step": self.best_step,
-                "final": self.final,
-                "corrupt": self.corrupt,
-                "bad_in_a_row": self.bad_in_a_row,
-                "skipped": self.skipped,
-                "scaler": scaler.state_dict() if scaler is not None else None,
-            },
-        )
+        if self.accelerator.is_main_process:
+            self.run.save_state(*pack(self._parts(), self._counters()))
 
     def _resume(self) -> None:
         saved = self.run.load_state()
         if saved is None:
             return
-        tensors, state = saved
-        self.task.step.load_state_dict(_under(tensors, "step."), strict=True)
-        if self.ema is not None:
-            self.ema.module.load_state_dict(_under(tensors, "ema."), strict=True)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under(tensors, "optimizer.").items():
-            index, name = key.split(".", 1)
-            moments.setdefault(int(index), {})[name] = value
-        groups = self.optimizer.optimizer.state_dict()["param_groups"]
-        self.optimizer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.scheduler.last_epoch = state["done"]
-        for group, rate in zip(self.optimizer.optimizer.param_groups, state["rates"], strict=True):
-            group["lr"] = rate
-        if self.accelerator.scaler is not None and state["scaler"]:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.done, self.best, self.best_step = state["done"], state["best"], state["best_step"]
-        self.final, self.corrupt = state["final"], state["corrupt"]
-        self.bad_in_a_row, self.skipped = state["bad_in_a_row"], state["skipped"]
+        counters = unpack(self._parts(), *saved)
+        self.done = counters["done"]
+        self.scheduler.last_epoch = self.done
+        self.best, self.best_step, self.final = counters["best"], counters["best_step"], counters["final"]
+        self.corrupt, self.bad_in_a_row, self.skipped = (
+            counters["corrupt"],
+            counters["bad_in_a_row"],
+            counters["skipped"],
+        )
 
+    def _parts(self) -> Parts:
+        ema = None if self.ema is None else self.ema.module
+        return Parts(self.task.step, ema, self.optimizer.optimizer, self.accelerator.scaler)
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    def _counters(self) -> dict[str, Any]:
+        return {
+            "done": self.done,
+            "total_steps": self.schedule.total_steps,
+            "best": self.best,
+            "best_step": self.best_step,
+            "final": self.final,
+            "corrupt": self.corrupt,
+            "bad_in_a_row": self.bad_in_a_row,
+            "skipped": self.skipped,
+        }

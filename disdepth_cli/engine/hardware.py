@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -13,6 +14,7 @@ from torch import nn
 from disdepth_cli.config import LoopConfig, Precision
 from disdepth_cli.errors import ConfigError
 
+Model = TypeVar("Model", bound=nn.Module)
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -76,9 +78,9 @@ def make_accelerator(config: LoopConfig) -> Accelerator:
     return Accelerator(cpu=device.type == "cpu", mixed_precision="no" if precision == "fp32" else precision)
 
 
-def channels_last(module: nn.Module) -> nn.Module:
+def channels_last(module: Model) -> Model:
     """The module with its convolution weights in channels_last memory format."""
-    move: Callable[..., nn.Module] = module.to
+    move: Callable[..., Model] = module.to
     return move(memory_format=torch.channels_last)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -46,7 +47,7 @@ class TrainingData:
         self, config: LoopConfig, rank: int, world: int, seed: int
     ) -> Callable[[int, int], Iterator[DepthBatch]]:
         """(first batch, total batches) -> the batches of a run, the same whenever they are asked for."""
-        border = self.protocol.training_box if self.protocol.training_border else None
+        border = self.protocol.training_box
         crop = config.augment.crop_size or default_crop(self.working_size, border, self._reference())
         view = TrainView(config.augment, crop, self.working_size, border, seed, self.min_depth, self.max_depth)
         items = self.source.items("train")
@@ -161,3 +162,13 @@ def decay_groups(module: nn.Module, lr: float, weight_decay: float) -> list[dict
         {"params": [p for p in parameters if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def recipe_of(config: Any) -> dict[str, Any]:
+    """The options of a run that shape its result, for a checkpoint's header: no times, no paths."""
+    options = config.model_dump(mode="json", exclude={"data", "output", "resume", "offline", "device", "workers"})
+    hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
+    recipe = {name: value for name, value in options.items() if name not in hidden}
+    if getattr(config, "student_weights", None) is not None:
+        recipe["student_weights"] = Path(config.student_weights).name
+    return recipe

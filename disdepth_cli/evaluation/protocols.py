@@ -79,7 +79,7 @@ CROPS: dict[str, Callable[[int, int], Box]] = {
     "kb-garg": _kb_garg,
     "kitti-eigen": _kitti_eigen,
 }
-BORDERS: dict[str, Callable[[int, int], Box]] = {"nyu": _nyu_border, "kb": _kb}
+BORDERS: dict[str, Callable[[int, int], Box]] = {"none": _whole, "nyu": _nyu_border, "kb": _kb}
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,13 @@ class Protocol:
         """
         return CROPS[self.crop](height, width)
 
-    def training_box(self, height: int, width: int) -> Box | None:
-        """The box of a (height, width) training image that is used, or None for all of it.
+    def training_box(self, height: int, width: int) -> Box:
+        """The box of a (height, width) training image that is used.
 
         NYU drops its white border (rows 45:472, columns 43:608 of 480 x 640, in proportion otherwise); KITTI
-        takes the KB crop.
+        takes the KB crop; the others the whole image.
         """
-        return BORDERS[self.training_border](height, width) if self.training_border else None
+        return BORDERS[self.training_border or "none"](height, width)
 
     def as_json(self) -> dict[str, Any]:
         """What is printed with every result."""

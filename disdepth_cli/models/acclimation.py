@@ -37,6 +37,7 @@ class FeatureAcclimation(nn.Module):
         """features: the teacher's; size: (H, W) of the view in pixels, multiples of the student's strides."""
         maps = []
         for taps, refine, stride in zip(self.taps, self.refine, self.student.reductions, strict=True):
+            assert isinstance(taps, nn.ModuleList)
             grid = (size[0] // stride, size[1] // stride)
             mixed = [
                 F.interpolate(tap(feature), size=grid, mode="bilinear", align_corners=False)

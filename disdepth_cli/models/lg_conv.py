@@ -32,7 +32,7 @@ class LGConv(nn.Module):
     def __init__(self, local: nn.Conv2d, hidden: int) -> None:
         super().__init__()
         self.local = local
-        self.squeeze = nn.Conv2d(local.in_channels, hidden, 1, stride=local.stride)
+        self.squeeze = nn.Conv2d(local.in_channels, hidden, 1, stride=(local.stride[0], local.stride[-1]))
         self.gate_hidden = nn.Conv2d(2 * hidden, hidden, 1)
         self.gate = nn.Conv2d(hidden, 1, 1)
         self.broadcast = nn.Conv2d(hidden, local.out_channels, 1, bias=False)

@@ -1,0 +1,92 @@
+"""Any transformer behind one interface: `load_teacher` gives a frozen `DepthTeacher` that states its contract."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from disdepth_cli.errors import TeacherError
+from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract
+
+__all__ = ["WELL_KNOWN", "DepthTeacher", "TeacherContract", "load_teacher", "teacher_hint"]
+
+WELL_KNOWN = (
+    "depth-anything/Depth-Anything-V2-Small-hf",
+    "depth-anything/Depth-Anything-V2-Base-hf",
+    "depth-anything/Depth-Anything-V2-Large-hf",
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Small-hf",
+    "LiheYoung/depth-anything-small-hf",
+    "Intel/dpt-large",
+    "Intel/dpt-hybrid-midas",
+    "Intel/zoedepth-nyu",
+    "facebook/dpt-dinov2-small-nyu",
+    "vinvino02/glpn-nyu",
+)
+"""Teachers that a mistyped name is compared with."""
+
+
+def load_teacher(
+    name: str,
+    *,
+    revision: str | None = None,
+    weights: Path | None = None,
+    offline: bool = False,
+    pretrained: bool = True,
+    taps: Taps = "encoder",
+) -> DepthTeacher:
+    """A frozen teacher on the CPU in float32, ready to be moved.
+
+    name: an existing folder in Hub format, `timm:NAME`, or a Hub id; in this order.
+    revision: commit, tag or branch on the Hub. weights: a safetensors file, for `timm:NAME` only. offline: never ask
+    the network. pretrained: False gives `timm:NAME` random weights, for tests. taps: "encoder" or "neck" (the fused
+    maps of a depth model's decoder).
+
+    Raises:
+        TeacherError: it cannot be found, fetched, loaded or used; one line that says what to do.
+    """
+    if name.startswith("timm:"):
+        from disdepth_cli.teachers.timm_family import load_timm_teacher
+
+        if taps == "neck":
+            raise TeacherError(f"{name}: is an encoder and has no neck; its taps are those of the encoder")
+        encoder = name.removeprefix("timm:")
+        return load_timm_teacher(
+            encoder, revision=revision, weights=weights, offline=offline, pretrained=pretrained
+        ).freeze()
+    if weights is not None:
+        raise TeacherError(f"--teacher-weights: only for --teacher timm:NAME; {name} brings its own weights")
+    if not Path(name).is_dir():
+        _check_id(name)
+    from disdepth_cli.teachers.hub import resolve_teacher
+    from disdepth_cli.teachers.transformers_family import load_transformers_teacher
+
+    return load_transformers_teacher(resolve_teacher(name, revision, offline), taps).freeze()
+
+
+def teacher_hint(name: str) -> str:
+    """`"; did you mean A or B?"` for well-known teachers whose id or name is near, or an empty string."""
+    by_key = {key: known for known in WELL_KNOWN for key in (known.lower(), known.lower().split("/")[1])}
+    close = dict.fromkeys(by_key[key] for key in get_close_matches(name.lower(), by_key, n=3, cutoff=0.6))
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _check_id(name: str) -> None:
+    """Refuse what cannot be a Hub id, before the network is asked.
+
+    Raises:
+        TeacherError: a path without a folder, or a bare word.
+    """
+    if Path(name).is_file():
+        raise TeacherError(f"{name}: is a file; a teacher is a folder in Hub format, a Hub id or timm:NAME")
+    if name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1 or name[1:3] == ":/":
+        raise TeacherError(f"{name}: no such folder")
+    if "/" not in name:
+        hint = teacher_hint(name) or _timm_hint(name)
+        raise TeacherError(f"{name or '(empty)'}: is no folder, Hub id (OWNER/NAME) or timm:NAME{hint}")
+
+
+def _timm_hint(name: str) -> str:
+    import timm
+
+    return f"; did you mean timm:{name}?" if timm.is_model(name) else ""

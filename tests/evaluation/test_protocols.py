@@ -26,7 +26,7 @@ def test_training_boxes_golden():
         assert get_protocol(name).training_box(375, 1242) == (23, 375, 13, 1229)
         assert get_protocol(name).training_box(370, 1226) == (18, 370, 5, 1221)
         assert get_protocol(name).training_box(100, 200) == (0, 100, 0, 200)
-    assert get_protocol("plain").training_box(480, 640) is None
+    assert get_protocol("plain").training_box(480, 640) == (0, 480, 0, 640)
 
 
 @pytest.mark.parametrize("name", sorted(PROTOCOLS))

@@ -1,0 +1,162 @@
+"""A teacher's files: a local folder in Hub format, or a pinned download from the Hub."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from disdepth_cli.errors import TeacherError
+from disdepth_cli.teachers.preprocessing import read_json
+
+PATTERNS = ["*.json", "*.safetensors", "README.md"]
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
+
+
+@dataclass(frozen=True)
+class ResolvedRepo:
+    """A folder in Hub format. `id` is the Hub id or the folder's name, never a path; `revision` a commit hash."""
+
+    path: Path
+    id: str
+    revision: str | None
+    licence: str | None
+
+
+def resolve_teacher(name: str, revision: str | None = None, offline: bool = False) -> ResolvedRepo:
+    """The folder of a teacher: `name` itself where it is a folder, else the Hub repository of that id.
+
+    Raises:
+        TeacherError: not found, not allowed, not reachable, not cached, or not in Hub format.
+    """
+    if Path(name).is_dir():
+        if revision is not None:
+            raise TeacherError(f"{name}: is a local folder, which has no revisions; leave out --revision")
+        path = Path(name)
+        identity, commit = path.resolve().name, None
+    else:
+        path = _download(name, revision, offline)
+        # The Hub's cache names each snapshot by its commit.
+        identity, commit = name, path.name if path.parent.name == "snapshots" else revision
+    if not (path / "config.json").is_file():
+        raise TeacherError(
+            f"{name}: has no config.json, so it is not a model in Hub format (as save_pretrained writes)"
+        )
+    return ResolvedRepo(path=path, id=identity, revision=commit, licence=_licence(path))
+
+
+def weight_files(repo: ResolvedRepo) -> list[Path]:
+    """The safetensors files that make up the model, each whole.
+
+    Raises:
+        TeacherError: none is there (pickles are never loaded), a shard is missing, or a file is damaged.
+    """
+    index = repo.path / "model.safetensors.index.json"
+    if (repo.path / "model.safetensors").is_file():
+        names = ["model.safetensors"]
+    elif index.is_file():
+        shards = read_json(index).get("weight_map")
+        names = sorted({str(shard) for shard in shards.values()}) if isinstance(shards, dict) else []
+    else:
+        names = []
+    if not names:
+        pickled = sorted(file.name for pattern in PICKLES for file in repo.path.glob(pattern))
+        found = f"only {', '.join(pickled)}, and pickled files are never loaded; " if pickled else ""
+        raise TeacherError(f"{repo.id}: has no model.safetensors; {found}save it with safe_serialization=True")
+    for name in names:
+        check_safetensors(repo.path / name, repo.id)
+    return [repo.path / name for name in names]
+
+
+def check_safetensors(path: Path, owner: str) -> None:
+    """Read the header of a safetensors file, which also tells whether the file is whole.
+
+    Raises:
+        TeacherError: missing, truncated, or something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt"):
+            pass
+    except FileNotFoundError:
+        raise TeacherError(f"{owner}: {path.name} is missing; fetch the model anew") from None
+    except (SafetensorError, OSError) as error:
+        reason = _first_line(error)
+        raise TeacherError(f"{owner}: {path.name} is truncated or damaged ({reason}); fetch it anew") from None
+
+
+def fingerprint(files: list[Path]) -> str:
+    """First 16 hex digits of the SHA-256 over the files' contents, in the given order."""
+    digest = hashlib.sha256()
+    for file in files:
+        with open(file, "rb") as handle:
+            while chunk := handle.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()[:16]
+
+
+def _download(name: str, revision: str | None, offline: bool) -> Path:
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    offline = offline or bool(constants.HF_HUB_OFFLINE)
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                name, revision=revision, allow_patterns=PATTERNS, local_files_only=offline
+            )
+        )
+    # The network libraries below huggingface_hub raise errors of their own, and they change between its versions.
+    except Exception as error:
+        _refuse(name, revision, offline, error)
+
+
+def _refuse(name: str, revision: str | None, offline: bool, error: Exception) -> NoReturn:
+    """Word a failed download as one line: what, where, what to do."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.HFValidationError):
+        reason = "is neither a folder nor a Hub id (OWNER/NAME)"
+    elif isinstance(error, errors.GatedRepoError):
+        reason = f"is gated; accept its licence at https://huggingface.co/{name} and log in with `hf auth login`"
+    elif isinstance(error, errors.RepositoryNotFoundError):
+        reason = "is not on the Hub, or private; check the id, or log in with `hf auth login`"
+    elif isinstance(error, errors.RevisionNotFoundError):
+        reason = f"has no revision {revision!r}; give a commit, tag or branch of that repository to --revision"
+    elif isinstance(error, errors.HfHubHTTPError) and _status(error) in (401, 403):
+        reason = "may not be read with your account; accept its licence on the Hub and log in with `hf auth login`"
+    elif offline:
+        at = f" at revision {revision}" if revision else ""
+        reason = f"is not in the local cache{at}; run once without --offline (HF_HUB_OFFLINE), or give a local folder"
+    elif isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled | ConnectionError):
+        reason = "cannot be fetched, the Hub is not reachable; use --offline with a cached copy, or give a local folder"
+    else:
+        reason = f"cannot be fetched ({_first_line(error)}); try again, or give a local folder"
+    raise TeacherError(f"{name}: {reason}") from error
+
+
+def _status(error: Exception) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _licence(path: Path) -> str | None:
+    """The licence the model card states in its front matter; None where it states none."""
+    import yaml
+    from huggingface_hub import metadata_load
+
+    card = path / "README.md"
+    if not card.is_file():
+        return None
+    try:
+        metadata = metadata_load(card) or {}
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    licence = metadata.get("license_name") if metadata.get("license") == "other" else metadata.get("license")
+    return str(licence or metadata.get("license") or "") or None

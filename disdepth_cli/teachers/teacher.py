@@ -1,0 +1,169 @@
+"""One interface for every teacher: what its numbers mean (the contract) and how it is looked at (the module)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from disdepth_cli.errors import TeacherError
+from disdepth_cli.types import DepthOutput, FeatureMaps, FeatureSpec
+from disdepth_cli.working_size import WorkingSize
+
+Family = Literal["transformers", "timm"]
+Kind = Literal["metric_depth", "disparity", "relative_depth", "none"]
+Taps = Literal["encoder", "neck"]
+Channels = tuple[float, float, float]
+
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class TeacherContract:
+    """What a teacher's numbers mean. Channels and strides are measured on a probe image, not taken on trust.
+
+    kind: metric_depth [m], disparity (larger is nearer, unknown scale and shift), relative_depth (larger is farther,
+        unknown scale and shift), or none: an encoder without depth of its own.
+    max_depth: the largest depth [m] the teacher can give, None where it states none.
+    size_multiple: both sides of its input are a multiple of this [pixels]; the teacher itself sees to it.
+    mean, std: applied by the teacher itself to RGB in [0, 1].
+    working_size: the input at which the teacher's own accuracy is measured.
+    taps: names of the features, one per entry of `spec`; finest first, or by depth where the strides are equal.
+    fixed_size: (height, width) [pixels] every view is resized to, for encoders that take one size only; None else.
+    """
+
+    id: str
+    family: Family
+    model_type: str
+    kind: Kind
+    unit: str
+    max_depth: float | None
+    size_multiple: int
+    mean: Channels
+    std: Channels
+    working_size: WorkingSize
+    taps: tuple[str, ...]
+    spec: FeatureSpec
+    parameters: int
+    licence: str | None
+    revision: str | None
+    fingerprint: str
+    fixed_size: tuple[int, int] | None = None
+
+    def lines(self) -> list[str]:
+        """The contract for people, one `key: value` a line."""
+        size = self.working_size
+        values = {
+            "teacher": self.id,
+            "family": self.family,
+            "model_type": self.model_type,
+            "kind": self.kind,
+            "unit": self.unit,
+            "max_depth": "none" if self.max_depth is None else f"{self.max_depth:g}",
+            "size_multiple": str(self.size_multiple),
+            "fixed_size": "none" if self.fixed_size is None else f"{self.fixed_size[0]}x{self.fixed_size[1]}",
+            "working_size": f"{size.height}x{size.width} ({size.scale_rule})",
+            "mean": " ".join(f"{value:g}" for value in self.mean),
+            "std": " ".join(f"{value:g}" for value in self.std),
+            "taps": " ".join(self.taps),
+            "channels": " ".join(map(str, self.spec.channels)),
+            "strides": " ".join(map(str, self.spec.reductions)),
+            "parameters": str(self.parameters),
+            "licence": self.licence or "not stated",
+            "revision": self.revision or "none",
+            "fingerprint": self.fingerprint,
+        }
+        return [f"{key}: {value}" for key, value in values.items()]
+
+
+class TeacherNetwork(nn.Module):
+    """A model of either family behind one call; what `DepthTeacher` wraps."""
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
+        """Normalised pixels (B, 3, h, w) -> depth (B, 1, h', w') or None, and features (B, C_i, h_i, w_i)."""
+        raise NotImplementedError
+
+
+class DepthTeacher(nn.Module):
+    """image (B, 3, H, W) RGB in [0, 1] -> `DepthOutput`: depth (B, 1, H, W) float32 or None, features (B, C, h, w).
+
+    Any H and W will do: the view is resized to the teacher's multiple, and its depth back to (H, W). The depth is in
+    the contract's kind and unit, and is not cleaned: non-finite values are the caller's affair.
+    """
+
+    def __init__(self, network: TeacherNetwork, contract: TeacherContract) -> None:
+        super().__init__()
+        self.network = network
+        self.contract = contract
+        self.frozen = False
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(contract.mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(contract.std).view(1, 3, 1, 1), persistent=False)
+
+    def freeze(self) -> DepthTeacher:
+        """Evaluation mode for good (dropout and BatchNorm's buffers stand still), and no gradient to any weight."""
+        self.requires_grad_(False)
+        self.frozen = True
+        return self.eval()
+
+    def train(self, mode: bool = True) -> DepthTeacher:
+        """As `nn.Module.train`, except that a frozen teacher stays in evaluation mode."""
+        super().train(mode and not self.frozen)
+        return self
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Size (height, width) [pixels] at which the network looks at a view of the given size."""
+        if self.contract.fixed_size is not None:
+            return self.contract.fixed_size
+        return (
+            nearest_multiple(height, self.contract.size_multiple),
+            nearest_multiple(width, self.contract.size_multiple),
+        )
+
+    def forward(self, image: Tensor) -> DepthOutput:
+        view = (image.shape[-2], image.shape[-1])
+        pixels = (_resize(image.float(), self.input_size(*view)) - self.mean) / self.std
+        depth, features = self.network(pixels)
+        if depth is None:
+            return DepthOutput(depth=None, features=features)
+        depth = depth.float()
+        if depth.shape[-2:] != view:
+            depth = F.interpolate(depth, size=view, mode="bilinear", align_corners=False)
+        return DepthOutput(depth=depth, features=features)
+
+
+def nearest_multiple(value: int, multiple: int) -> int:
+    """The multiple nearest to `value`, at least one of them."""
+    return max(round(value / multiple), 1) * multiple
+
+
+def probe(network: TeacherNetwork, size: tuple[int, int], name: str) -> FeatureSpec:
+    """Look at one synthetic image of the given size, and measure the features' channels and strides.
+
+    Raises:
+        TeacherError: depth or features are not finite numbers (damaged weights).
+    """
+    ramp = torch.linspace(-1.0, 1.0, size[1]).expand(1, 3, *size)
+    network.eval()
+    with torch.no_grad():
+        depth, features = network(ramp.contiguous())
+    for seen in [*features, *([] if depth is None else [depth])]:
+        if not bool(torch.isfinite(seen).all()):
+            raise TeacherError(f"{name}: gives non-finite values for a test image; its weights are damaged, fetch anew")
+    return FeatureSpec(
+        channels=tuple(feature.shape[1] for feature in features),
+        reductions=tuple(max(round(size[0] / feature.shape[2]), 1) for feature in features),
+    )
+
+
+def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bicubic, as the teachers' own image processors do; without aliasing where it shrinks. Stays in [0, 1]."""
+    if (image.shape[-2], image.shape[-1]) == size:
+        return image
+    shrinks = size[0] < image.shape[-2] or size[1] < image.shape[-1]
+    return F.interpolate(image, size=size, mode="bicubic", align_corners=False, antialias=shrinks).clamp(0.0, 1.0)

@@ -1,0 +1,202 @@
+"""Any timm encoder as a teacher: features only. Its depth is the ghost decoder's, learned by acclimation."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from disdepth_cli.errors import TeacherError, near_names
+from disdepth_cli.teachers.hub import ResolvedRepo, check_safetensors, fingerprint, resolve_teacher, weight_files
+from disdepth_cli.teachers.teacher import DepthTeacher, TeacherContract, TeacherNetwork, probe
+from disdepth_cli.types import FeatureMaps
+from disdepth_cli.working_size import WorkingSize
+
+LEVELS = 4
+ANY_SIZE: tuple[dict[str, bool], ...] = ({"dynamic_img_size": True}, {"strict_img_size": False})
+"""Options by which timm's encoders accept any input size; each encoder knows one of them, or neither."""
+
+
+class TimmNetwork(TeacherNetwork):
+    """Pixels (B, 3, h, w) -> no depth, and features (B, C_i, h_i, w_i) at the given depths."""
+
+    def __init__(self, model: nn.Module, indices: list[int], norm: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.indices = indices
+        self.norm = norm
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
+        model: Any = self.model
+        features = model.forward_intermediates(
+            pixels,
+            indices=self.indices,
+            norm=self.norm,
+            stop_early=True,
+            output_fmt="NCHW",
+            intermediates_only=True,
+        )
+        return None, list(features)
+
+
+def load_timm_teacher(
+    name: str,
+    *,
+    revision: str | None = None,
+    weights: Path | None = None,
+    offline: bool = False,
+    pretrained: bool = True,
+) -> DepthTeacher:
+    """The timm encoder `name` (without `timm:`), with `weights`, or those of its Hub repository.
+
+    weights: a safetensors file of that very model, used instead of the Hub. `pretrained=False` without weights gives
+    random ones: for tests only.
+
+    Raises:
+        TeacherError: unknown name, no features to give, weights that are missing, unreachable or do not fit.
+    """
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        model, any_size = _create(name)
+    repo, mark = None, "random"
+    if weights is not None:
+        if not weights.is_file():
+            raise TeacherError(f"--teacher-weights {weights}: no such file")
+        check_safetensors(weights, f"--teacher-weights {weights.parent}")
+        mark = fingerprint([weights])
+        _load_weights(model, [weights], f"--teacher-weights {weights}", name)
+    elif pretrained:
+        repo, files = _hub_files(model, name, revision, offline)
+        mark = fingerprint(files)
+        _load_weights(model, files, repo.id, name)
+    return _as_teacher(name, model, any_size, repo, mark)
+
+
+def _as_teacher(name: str, model: nn.Module, any_size: bool, repo: ResolvedRepo | None, mark: str) -> DepthTeacher:
+    settings = _settings(model)
+    network, strides = _network(name, model)
+    height, width = settings["input_size"][-2:]
+    fixed = not any_size and bool(settings.get("fixed_input_size"))
+    multiple = 1 if fixed else max(strides)
+    size = (height, width) if fixed else (4 * multiple, 6 * multiple)
+    try:
+        with _quiet():
+            spec = probe(network, size, f"timm:{name}")
+    except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TeacherError(f"timm:{name}: gives no features for a test image ({reason}); take another") from error
+    contract = TeacherContract(
+        id=f"timm:{name}",
+        family="timm",
+        model_type=type(model).__name__,
+        kind="none",
+        unit="none",
+        max_depth=None,
+        size_multiple=multiple,
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
+        working_size=WorkingSize(
+            height, width, multiple=multiple, scale_rule="stretch" if fixed else "cover", pad=False
+        ),
+        taps=tuple(f"{'block' if network.norm else 'stage'}{index + 1}" for index in network.indices),
+        spec=spec,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        licence=repo.licence if repo and repo.licence else settings.get("license"),
+        revision=repo.revision if repo else None,
+        fingerprint=mark,
+        fixed_size=(height, width) if fixed else None,
+    )
+    return DepthTeacher(network, contract)
+
+
+def _settings(model: nn.Module) -> dict[str, Any]:
+    """timm's description of the pretrained model: input_size, mean, std, license, hf_hub_id, classifier, ..."""
+    settings: Any = model.pretrained_cfg
+    return dict(settings)
+
+
+def _create(name: str) -> tuple[nn.Module, bool]:
+    """The encoder with random weights and without classifier; and whether it takes any input size by option."""
+    if not timm.is_model(name):
+        raise TeacherError(f"timm:{name}: timm has no such model{near_names(name, timm.list_models())}")
+    for option in ANY_SIZE:
+        try:
+            return timm.create_model(name, pretrained=False, num_classes=0, **option).eval(), True
+        except TypeError:
+            continue
+        except RuntimeError:  # an unknown pretrained tag; worded below
+            break
+    try:
+        return timm.create_model(name, pretrained=False, num_classes=0).eval(), False
+    except (RuntimeError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TeacherError(f"timm:{name}: timm cannot build it ({reason})") from error
+
+
+def _network(name: str, model: nn.Module) -> tuple[TimmNetwork, list[int]]:
+    """Four depths, evenly spread, of an encoder of one stride (normalised, as DINOv2 hands them to dense heads);
+    the last stages of one that shrinks. Also the strides that the model declares for them."""
+    if not hasattr(model, "forward_intermediates") or not hasattr(model, "feature_info"):
+        raise TeacherError(f"timm:{name}: cannot give features from within; take another encoder")
+    info: Any = model.feature_info
+    strides = [int(level["reduction"]) for level in getattr(info, "info", info)]
+    if len(set(strides)) == 1 and len(strides) >= LEVELS:
+        indices = [len(strides) * (level + 1) // LEVELS - 1 for level in range(LEVELS)]
+        return TimmNetwork(model, indices, norm=True), [strides[index] for index in indices]
+    indices = list(range(len(strides)))[-LEVELS:]
+    return TimmNetwork(model, indices, norm=False), [strides[index] for index in indices]
+
+
+def _hub_files(model: nn.Module, name: str, revision: str | None, offline: bool) -> tuple[ResolvedRepo, list[Path]]:
+    repo_id = _settings(model).get("hf_hub_id")
+    if not repo_id:
+        raise TeacherError(f"timm:{name}: has no weights on the Hub; give them with --teacher-weights FILE.safetensors")
+    try:
+        repo = resolve_teacher(str(repo_id), revision, offline)
+        return repo, weight_files(repo)
+    except TeacherError as error:
+        raise TeacherError(f"timm:{name}: {error}; or give --teacher-weights FILE.safetensors") from error
+
+
+def _load_weights(model: nn.Module, files: list[Path], where: str, name: str) -> None:
+    """Load every weight of the encoder; a classifier in the files is left out.
+
+    Raises:
+        TeacherError: weights are missing, of another shape, or belong to another model; the first ones are named.
+    """
+    state: dict[str, Tensor] = {}
+    for file in files:
+        state |= load_file(file)
+    own = model.state_dict()
+    # The released files of some encoders have other names or position grids; timm converts them, per module.
+    convert = getattr(sys.modules[type(model).__module__], "checkpoint_filter_fn", None)
+    if convert is not None and set(state) != set(own):
+        state = convert(state, model)
+    classifier = _settings(model).get("classifier") or ()
+    heads = {key.split(".")[0] for key in ([classifier] if isinstance(classifier, str) else classifier)}
+    extra = [key for key in state if key not in own and key.split(".")[0] not in heads | {"fc_norm", "mask_token"}]
+    problems = {
+        "lacks": [key for key in own if key not in state],
+        "has another shape of": [key for key in own if key in state and own[key].shape != state[key].shape],
+        "has no place for": extra,
+    }
+    for problem, keys in problems.items():
+        if keys:
+            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+            raise TeacherError(f"{where}: is not timm:{name}, it {problem} {', '.join(keys[:3])}{more}")
+    model.load_state_dict({key: value for key, value in state.items() if key in own}, strict=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """timm warns about renamed models and, through torch, of deprecated calls of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,140 @@
+"""Depth models of transformers as teachers. Only local code and safetensors: nothing of a repository is executed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from disdepth_cli.errors import TeacherError
+from disdepth_cli.teachers.architectures import ARCHITECTURES, REFUSED, Architecture, native_size, unused_by
+from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, weight_files
+from disdepth_cli.teachers.preprocessing import read_json, read_preprocessing
+from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, probe
+from disdepth_cli.types import FeatureMaps
+
+
+class TransformersNetwork(TeacherNetwork):
+    """Pixels (B, 3, h, w) -> depth (B, 1, h', w') and the features of the chosen taps, in one forward."""
+
+    def __init__(self, model: nn.Module, architecture: Architecture, taps: Taps) -> None:
+        super().__init__()
+        self.model = model
+        self.architecture = architecture
+        self.taps = taps
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
+        seen = self.architecture.run(self.model, pixels)
+        return seen.depth.unsqueeze(1), seen.encoder if self.taps == "encoder" else seen.neck
+
+
+def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder") -> DepthTeacher:
+    """The depth model of a folder in Hub format, in float32 whatever it is stored in.
+
+    taps: "encoder" gives the encoder's features at its declared outputs; "neck" the decoder's fused maps.
+
+    Raises:
+        TeacherError: an unsupported model, or files that are missing, damaged or do not fit each other.
+    """
+    architecture = _architecture(repo)
+    files = weight_files(repo)
+    model = _load_model(repo)
+    config: Any = model.config
+    multiple = architecture.multiple(config)
+    network = TransformersNetwork(model, architecture, taps)
+    try:
+        spec = probe(network, (4 * multiple, 6 * multiple), repo.id)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise TeacherError(f"{repo.id}: fails on a test image, its config.json does not fit ({reason})") from error
+    seen = read_preprocessing(repo.path, architecture.mean, architecture.std, native_size(config), multiple)
+    kind = architecture.kind(config)
+    contract = TeacherContract(
+        id=repo.id,
+        family="transformers",
+        model_type=config.model_type,
+        kind=kind,
+        unit="m" if kind == "metric_depth" else "none",
+        max_depth=architecture.max_depth(config),
+        size_multiple=multiple,
+        mean=seen.mean,
+        std=seen.std,
+        working_size=seen.working_size,
+        taps=architecture.taps(model) if taps == "encoder" else tuple(f"neck{i + 1}" for i in range(len(spec))),
+        spec=spec,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        licence=repo.licence,
+        revision=repo.revision,
+        fingerprint=fingerprint(files),
+    )
+    return DepthTeacher(network, contract)
+
+
+def _architecture(repo: ResolvedRepo) -> Architecture:
+    """How the repository's model is used, by its `model_type` alone.
+
+    Raises:
+        TeacherError: a model that cannot teach, with the reason and the list of those that can.
+    """
+    config = read_json(repo.path / "config.json")
+    model_type = config.get("model_type")
+    supported = ", ".join(ARCHITECTURES)
+    if isinstance(model_type, str) and model_type in ARCHITECTURES:
+        return ARCHITECTURES[model_type]
+    if isinstance(model_type, str) and model_type in REFUSED:
+        raise TeacherError(f"{repo.id}: {model_type} {REFUSED[model_type]}; supported are {supported}")
+    if "auto_map" in config:
+        raise TeacherError(
+            f"{repo.id}: needs code from its repository, which is never run; supported are the models {supported}"
+        )
+    if "architecture" in config and "pretrained_cfg" in config:
+        raise TeacherError(f"{repo.id}: is a timm encoder; give it as --teacher timm:{config['architecture']}")
+    raise TeacherError(f"{repo.id}: model type {model_type!r} is no known depth model; supported are {supported}")
+
+
+def _load_model(repo: ResolvedRepo) -> nn.Module:
+    import transformers
+
+    dtype_option = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
+    # Loading draws random numbers for weights it then overwrites; the caller's seed shall not depend on that.
+    with _quiet(), torch.random.fork_rng(devices=[]):
+        try:
+            model, info = transformers.AutoModelForDepthEstimation.from_pretrained(
+                repo.path,
+                trust_remote_code=False,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                **{dtype_option: torch.float32},
+            )
+        # Configs are validated by several libraries, each with errors of its own.
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise TeacherError(f"{repo.id}: transformers cannot load it ({lines[0]})") from error
+    missing = sorted(key for key in info["missing_keys"] if not unused_by(model, key))
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise TeacherError(f"{repo.id}: its weights lack {', '.join(missing[:3])}{more}; fetch the whole model")
+    return model.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bar, load report or warning of transformers; everything of note becomes an error of ours."""
+    from transformers.utils import logging
+
+    verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bar:
+            logging.enable_progress_bar()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,89 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data is not at {folder} (set DISDEPTH_TEST_DATA)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`data.yaml` of twenty rendered rooms of 64x96 pixels with exact depth; two of them are val."""
+    folder = tmp_path_factory.mktemp("rooms")
+    command = [sys.executable, str(PROJECT / "examples" / "render_rooms.py"), str(folder)]
+    subprocess.run([*command, "--count", "20", "--size", "64x96", "--seed", "5"], check=True, capture_output=True)
+    return folder / "data.yaml"
+
+
+@pytest.fixture(scope="session")
+def tiny_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random metric depth teacher in Hub format, written with save_pretrained."""
+    return write_tiny_teacher(tmp_path_factory.mktemp("hub") / "tiny-metric", "metric")
+
+
+@pytest.fixture(scope="session")
+def tiny_relative_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, relative: its depth is disparity up to scale and shift."""
+    return write_tiny_teacher(tmp_path_factory.mktemp("hub") / "tiny-relative", "relative")
+
+
+def write_tiny_teacher(folder: Path, kind: str) -> Path:
+    import torch
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    torch.manual_seed(0)
+    backbone = Dinov2Config(
+        hidden_size=24,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        image_size=56,
+        patch_size=14,
+        out_indices=[1, 2, 3, 4],
+        reshape_hidden_states=False,
+        apply_layernorm=True,
+    )
+    config = DepthAnythingConfig(
+        backbone_config=backbone,
+        patch_size=14,
+        reassemble_hidden_size=24,
+        neck_hidden_sizes=[8, 12, 16, 24],
+        fusion_hidden_size=12,
+        head_hidden_size=8,
+        depth_estimation_type=kind,
+        max_depth=10 if kind == "metric" else None,
+    )
+    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    return folder
+
+
+TINY_RUN = ("--student", "mobilenetv2", "--input-size", "64x96", "--batch-size", "4", "--workers", "0", "--offline")
+
+
+@pytest.fixture(scope="session")
+def acclimated(rooms: Path, tiny_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An acclimated run of the tiny teacher, made by the command line."""
+    run = tmp_path_factory.mktemp("runs") / "acclimated"
+    args = ["acclimate", "--teacher", tiny_teacher, "--data", rooms, "-o", run, "--max-steps", 6]
+    result = disdepth(*args, "--attention-steps", 3, *TINY_RUN)
+    assert result.returncode == 0, result.stderr
+    return run
+
+
+def disdepth(*args: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "disdepth_cli", *map(str, args)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def run_disdepth():
+    """`disdepth(*args)` -> CompletedProcess."""
+    return disdepth
+
+
+@pytest.fixture(scope="session")
+def tiny_run() -> tuple[str, ...]:
+    """Options of a run that takes seconds."""
+    return TINY_RUN

@@ -70,7 +70,8 @@ def _show(report: dict[str, Any]) -> None:
             stdout.print(f"{name}: {value}", soft_wrap=True, markup=False)
         return
     rows = {"teacher itself": report["teacher_metrics"] or {}, "through the ghost": report["ghost_metrics"]}
-    stdout.print(metrics_table(protocol_line(report["protocol"]), rows))
+    stdout.print(protocol_line(report["protocol"]), soft_wrap=True)
+    stdout.print(metrics_table(rows))
     if report["rmse_ratio_ghost_to_teacher"]:
         stdout.print(f"RMSE through the ghost / the teacher's own: {report['rmse_ratio_ghost_to_teacher']:.3f}")
     stdout.print(f"acclimated teacher: {report['run']}", soft_wrap=True)

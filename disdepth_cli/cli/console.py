@@ -141,14 +141,13 @@ class TerminalObserver:
         )
 
 
-def metrics_table(title: str, rows: dict[str, dict[str, Any]]) -> Table:
-    """One row per model, one column per metric."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+def metrics_table(columns: dict[str, dict[str, Any]]) -> Table:
+    """One column per model, one row per metric: fits a terminal of 80 columns."""
+    table = Table("")
+    for label in columns:
+        table.add_column(label, justify="right")
     for name in METRICS:
-        table.add_column(name, justify="right")
-    for label, metrics in rows.items():
-        table.add_row(label, *(f"{metrics[name]:.4f}" if name in metrics else "" for name in METRICS))
+        table.add_row(name, *(f"{metrics[name]:.4f}" if name in metrics else "" for metrics in columns.values()))
     return table
 
 

@@ -81,7 +81,8 @@ def _engine() -> Callable[..., dict[str, Any]]:
 def _show(report: dict[str, Any]) -> None:
     label = "student" if report["distilled"] else "control"
     title = f"{protocol_line(report['protocol'])}; scored against {report['scored_against']}"
-    stdout.print(metrics_table(title, {label: report["best"]}))
+    stdout.print(title, soft_wrap=True)
+    stdout.print(metrics_table({label: report["best"]}))
     table = Table()
     for column in ("", "parameters", "GFLOPs", "latency", "input", "on"):
         table.add_column(column, justify="right" if column else "left")

@@ -53,4 +53,5 @@ def _engine() -> Callable[..., dict[str, Any]]:
 
 def _show(result: dict[str, Any]) -> None:
     title = f"{protocol_line(result['protocol'])}; {result['images']} images"
-    stdout.print(metrics_table(title, {result["model"]: result}))
+    stdout.print(title, soft_wrap=True)
+    stdout.print(metrics_table({result["model"]: result}))

@@ -21,6 +21,7 @@ from disdepth_cli.engine.fit import Fit, FitResult, Schedule, Task
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.open_model import teacher_predictor
 from disdepth_cli.engine.preparation import (
     TrainingData,
     decay_groups,
@@ -35,7 +36,7 @@ from disdepth_cli.engine.preparation import (
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.scoring import TeacherTruth, score
 from disdepth_cli.errors import TrainingError
-from disdepth_cli.evaluation.protocols import override
+from disdepth_cli.evaluation.protocols import for_output, override
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import build_student
 from disdepth_cli.teachers import load_teacher
@@ -116,25 +117,16 @@ class _Acclimation:
 
     def _score_teacher(self) -> dict[str, float] | None:
         """The teacher's own accuracy, in its own working size; None where nothing can be compared."""
-        contract = self.teacher.contract
-        if contract.kind not in ("metric_depth", "disparity") or not self.data.source.labelled("val"):
+        kind = self.teacher.contract.kind
+        if kind == "none" or not self.data.source.labelled("val"):
             return None
-        predictor = self._predictor_of_teacher()
         protocol = self.data.protocol
-        if predictor.kind == "disparity":
-            protocol = override(protocol, align="scale-shift", space="disparity")
-        return self._metrics(predictor, protocol)
+        if kind != "metric_depth":
+            protocol = for_output(override(protocol, align="scale-shift"), kind)
+        return self._metrics(self._predictor_of_teacher(), protocol)
 
     def _predictor_of_teacher(self) -> DepthPredictor:
-        contract = self.teacher.contract
-        return DepthPredictor(
-            self.teacher,
-            contract.working_size,
-            "metric_depth" if contract.kind == "metric_depth" else "disparity",
-            contract.max_depth or self.data.max_depth,
-            self.accelerator.device,
-            self.precision,
-        )
+        return teacher_predictor(self.teacher, self.accelerator.device, self.precision)
 
     def _metrics(self, predictor: DepthPredictor, protocol: Any) -> dict[str, float]:
         scores = score(

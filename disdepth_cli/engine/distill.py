@@ -23,6 +23,7 @@ from disdepth_cli.engine.fit import Fit, FitResult, Schedule, Task
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.open_model import teacher_predictor
 from disdepth_cli.engine.preparation import (
     TrainingData,
     decay_groups,
@@ -178,19 +179,10 @@ class _Distillation:
             self.precision,
         )
 
-    def _teacher_predictor(self, teacher: AcclimatedTeacher) -> DepthPredictor:
-        contract = teacher.teacher.contract
-        kind = "metric_depth" if contract.kind == "metric_depth" else "disparity"
-        if contract.kind == "none":  # an encoder has no depth of its own: its depth is the ghost's
-            return self._predictor(teacher)
-        return DepthPredictor(
-            teacher.teacher,
-            contract.working_size,
-            kind,  # type: ignore[arg-type]
-            contract.max_depth or self.data.max_depth,
-            self.accelerator.device,
-            self.teacher_precision,
-        )
+    def _teacher_predictor(self, acclimated: AcclimatedTeacher) -> DepthPredictor:
+        if acclimated.teacher.contract.kind == "none":  # an encoder has no depth of its own: its depth is the ghost's
+            return self._predictor(acclimated)
+        return teacher_predictor(acclimated.teacher, self.accelerator.device, self.teacher_precision)
 
     def _validate(self, student: nn.Module) -> dict[str, float]:
         labelled = self.data.source.labelled("val")

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from disdepth_cli.config import Precision
 from disdepth_cli.engine.hardware import autocast, channels_last
+from disdepth_cli.evaluation.protocols import OutputKind
 from disdepth_cli.types import DepthOutput
 from disdepth_cli.working_size import Placement, WorkingSize, fit, restore
-
-OutputKind = Literal["metric_depth", "disparity"]
 
 
 @dataclass
 class DepthPredictor:
     """A model with everything that belongs to running it.
 
-    model: image (B, 3, H, W) RGB in [0, 1] -> DepthOutput; kind says what its numbers mean: metres, or disparity up to
-    scale and shift. precision is resolved, not `auto`.
+    model: image (B, 3, H, W) RGB in [0, 1] -> DepthOutput; kind says what its numbers mean: metres, or disparity or
+    depth up to scale and shift. precision is resolved, not `auto`.
     """
 
     model: nn.Module

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from disdepth_cli.checkpoint import BUNDLED, load_checkpoint, student_file
 from disdepth_cli.config import Precision
 from disdepth_cli.engine.acclimated import is_acclimated_run, load_acclimated
 from disdepth_cli.engine.hardware import pick_device, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
-from disdepth_cli.teachers import load_teacher
+from disdepth_cli.teachers import DepthTeacher, load_teacher
 
 
 def open_model(
@@ -37,19 +39,22 @@ def open_model(
         )
     if (Path(name) / "config.yaml").is_file():
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
+    # Measured accuracy is the teacher's reputation: full precision unless asked otherwise.
     teacher = load_teacher(name, revision=revision, offline=offline)
+    return teacher_predictor(teacher, place, student_precision(precision, place))
+
+
+def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Precision) -> DepthPredictor:
+    """A teacher's own depth, at its own working size.
+
+    Raises:
+        TeacherError: it is an encoder without depth.
+    """
     contract = teacher.contract
     if contract.kind == "none":
-        raise TeacherError(f"{name}: is an encoder without depth of its own; acclimate it and give that run")
-    # Measured accuracy is the teacher's reputation: full precision unless asked otherwise.
-    return DepthPredictor(
-        teacher,
-        contract.working_size,
-        "metric_depth" if contract.kind == "metric_depth" else "disparity",
-        contract.max_depth or float("inf"),
-        place,
-        student_precision(precision, place),
-    )
+        raise TeacherError(f"{contract.id}: is an encoder without depth of its own; acclimate it and give that run")
+    max_depth = contract.max_depth or float("inf")
+    return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision)
 
 
 def open_student(path: Path | str, device: str = "auto", precision: Precision = "auto") -> DepthPredictor:

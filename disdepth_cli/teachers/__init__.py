@@ -56,7 +56,7 @@ def load_teacher(
         ).freeze()
     if weights is not None:
         raise TeacherError(f"--teacher-weights: only for --teacher timm:NAME; {name} brings its own weights")
-    if not Path(name).is_dir():
+    if not name or not Path(name).is_dir():  # the empty path is the current folder
         _check_id(name)
     from disdepth_cli.teachers.hub import resolve_teacher
     from disdepth_cli.teachers.transformers_family import load_transformers_teacher

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from disdepth_cli.teachers.teacher import IMAGENET_MEAN, IMAGENET_STD, Channels, Kind
 from disdepth_cli.types import FeatureMaps
@@ -200,7 +200,7 @@ REFUSED = {
 """`model_type` -> why it cannot teach."""
 
 
-def unused_by(model: nn.Module, key: str) -> bool:
+def is_unused(key: str) -> bool:
     """Whether a weight takes no part in the depth, so that a checkpoint may leave it out.
 
     The first fusion layer has nothing to add to, mask tokens and poolers belong to pretraining.

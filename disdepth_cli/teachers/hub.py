@@ -65,6 +65,10 @@ def weight_files(repo: ResolvedRepo) -> list[Path]:
         found = f"only {', '.join(pickled)}, and pickled files are never loaded; " if pickled else ""
         raise TeacherError(f"{repo.id}: has no model.safetensors; {found}save it with safe_serialization=True")
     for name in names:
+        if Path(name).name != name:
+            raise TeacherError(
+                f"{repo.id}: {index.name} names a file outside the folder, {name}; do not trust this model"
+            )
         check_safetensors(repo.path / name, repo.id)
     return [repo.path / name for name in names]
 
@@ -83,7 +87,7 @@ def check_safetensors(path: Path, owner: str) -> None:
     except FileNotFoundError:
         raise TeacherError(f"{owner}: {path.name} is missing; fetch the model anew") from None
     except (SafetensorError, OSError) as error:
-        reason = _first_line(error)
+        reason = first_line(error)
         raise TeacherError(f"{owner}: {path.name} is truncated or damaged ({reason}); fetch it anew") from None
 
 
@@ -133,7 +137,7 @@ def _refuse(name: str, revision: str | None, offline: bool, error: Exception) ->
     elif isinstance(error, errors.LocalEntryNotFoundError | errors.OfflineModeIsEnabled | ConnectionError):
         reason = "cannot be fetched, the Hub is not reachable; use --offline with a cached copy, or give a local folder"
     else:
-        reason = f"cannot be fetched ({_first_line(error)}); try again, or give a local folder"
+        reason = f"cannot be fetched ({first_line(error)}); try again, or give a local folder"
     raise TeacherError(f"{name}: {reason}") from error
 
 
@@ -141,7 +145,8 @@ def _status(error: Exception) -> int | None:
     return getattr(getattr(error, "response", None), "status_code", None)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or the error's name where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

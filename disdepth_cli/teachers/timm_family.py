@@ -15,7 +15,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from disdepth_cli.errors import TeacherError, near_names
-from disdepth_cli.teachers.hub import ResolvedRepo, check_safetensors, fingerprint, resolve_teacher, weight_files
+from disdepth_cli.teachers.hub import (
+    ResolvedRepo,
+    check_safetensors,
+    fingerprint,
+    first_line,
+    resolve_teacher,
+    weight_files,
+)
 from disdepth_cli.teachers.teacher import DepthTeacher, TeacherContract, TeacherNetwork, probe
 from disdepth_cli.types import FeatureMaps
 from disdepth_cli.working_size import WorkingSize
@@ -90,8 +97,9 @@ def _as_teacher(name: str, model: nn.Module, any_size: bool, repo: ResolvedRepo 
         with _quiet():
             spec = probe(network, size, f"timm:{name}")
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TeacherError(f"timm:{name}: gives no features for a test image ({reason}); take another") from error
+        raise TeacherError(
+            f"timm:{name}: gives no features for a test image ({first_line(error)}); take another encoder"
+        ) from error
     contract = TeacherContract(
         id=f"timm:{name}",
         family="timm",
@@ -136,8 +144,7 @@ def _create(name: str) -> tuple[nn.Module, bool]:
     try:
         return timm.create_model(name, pretrained=False, num_classes=0).eval(), False
     except (RuntimeError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TeacherError(f"timm:{name}: timm cannot build it ({reason})") from error
+        raise TeacherError(f"timm:{name}: timm cannot build it ({first_line(error)})") from error
 
 
 def _network(name: str, model: nn.Module) -> tuple[TimmNetwork, list[int]]:

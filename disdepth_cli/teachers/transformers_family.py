@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from disdepth_cli.errors import TeacherError
-from disdepth_cli.teachers.architectures import ARCHITECTURES, REFUSED, Architecture, native_size, unused_by
-from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, weight_files
+from disdepth_cli.teachers.architectures import ARCHITECTURES, REFUSED, Architecture, is_unused, native_size
+from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, first_line, weight_files
 from disdepth_cli.teachers.preprocessing import read_json, read_preprocessing
 from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, probe
 from disdepth_cli.types import FeatureMaps
@@ -49,8 +49,9 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder") -> Dep
     try:
         spec = probe(network, (4 * multiple, 6 * multiple), repo.id)
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise TeacherError(f"{repo.id}: fails on a test image, its config.json does not fit ({reason})") from error
+        raise TeacherError(
+            f"{repo.id}: fails on a test image, its config.json does not fit ({first_line(error)})"
+        ) from error
     seen = read_preprocessing(repo.path, architecture.mean, architecture.std, native_size(config), multiple)
     kind = architecture.kind(config)
     contract = TeacherContract(
@@ -113,9 +114,8 @@ def _load_model(repo: ResolvedRepo) -> nn.Module:
             )
         # Configs are validated by several libraries, each with errors of its own.
         except Exception as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
-            raise TeacherError(f"{repo.id}: transformers cannot load it ({lines[0]})") from error
-    missing = sorted(key for key in info["missing_keys"] if not unused_by(model, key))
+            raise TeacherError(f"{repo.id}: transformers cannot load it ({first_line(error)})") from error
+    missing = sorted(key for key in info["missing_keys"] if not is_unused(key))
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise TeacherError(f"{repo.id}: its weights lack {', '.join(missing[:3])}{more}; fetch the whole model")

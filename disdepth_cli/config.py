@@ -194,17 +194,28 @@ def build_config(kind: type[Config], options: dict[str, Any], file: Path | None 
     """
     values = _read_yaml(file) if file else {}
     values.pop("verb", None)  # a run's own config.yaml says which verb made it
-    unknown = sorted(set(values) - set(kind.model_fields))
+    unknown = sorted({str(key) for key in values} - set(kind.model_fields))
     if unknown:
         raise ConfigError(f"{file}: unknown option {unknown[0]!r}{near_names(unknown[0], kind.model_fields)}")
-    values |= {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(given.get("augment"), dict) and isinstance(values.get("augment"), dict):
+        given["augment"] = values["augment"] | given["augment"]  # --crop-size leaves the file's other views alone
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values | given)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"][:2] if isinstance(part, str))
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(f"--{name.replace('_', '-')}: {message} (got {first.get('input')!r})") from None
+        raise ConfigError(_worded(kind, error.errors()[0])) from None
+
+
+def _worded(kind: type[_Config], problem: Any) -> str:
+    """One line for the first problem pydantic found."""
+    name = ".".join(str(part) for part in problem["loc"][:2] if isinstance(part, str))
+    option = f"--{name.replace('_', '-')}"
+    if problem["type"] == "missing":
+        return f"{option}: is missing; give {kind.model_fields[name].description}"
+    if problem["type"] == "extra_forbidden":
+        group, _, last = name.rpartition(".")
+        return f"unknown option {name!r}{near_names(last, AugmentConfig.model_fields if group else kind.model_fields)}"
+    return f"{option}: {problem['msg'].removeprefix('Value error, ')} (got {problem.get('input')!r})"
 
 
 def option_help(kind: type[_Config], name: str) -> str:

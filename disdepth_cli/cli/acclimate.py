@@ -74,4 +74,4 @@ def _show(report: dict[str, Any]) -> None:
     stdout.print(metrics_table(rows))
     if report["rmse_ratio_ghost_to_teacher"]:
         stdout.print(f"RMSE through the ghost / the teacher's own: {report['rmse_ratio_ghost_to_teacher']:.3f}")
-    stdout.print(f"acclimated teacher: {report['run']}", soft_wrap=True)
+    stdout.print(f"acclimated teacher: {report['run']}", soft_wrap=True, markup=False)

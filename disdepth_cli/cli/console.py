@@ -145,7 +145,7 @@ def metrics_table(columns: dict[str, dict[str, Any]]) -> Table:
     """One column per model, one row per metric: fits a terminal of 80 columns."""
     table = Table("")
     for label in columns:
-        table.add_column(label, justify="right")
+        table.add_column(escape(label), justify="right")
     for name in METRICS:
         table.add_row(name, *(f"{metrics[name]:.4f}" if name in metrics else "" for metrics in columns.values()))
     return table

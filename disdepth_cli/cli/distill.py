@@ -96,4 +96,4 @@ def _show(report: dict[str, Any]) -> None:
             f"{cost['device']} {cost['precision']}",
         )
     stdout.print(table)
-    stdout.print(f"student: {report['run']}/student.safetensors", soft_wrap=True)
+    stdout.print(f"student: {report['run']}/student.safetensors", soft_wrap=True, markup=False)

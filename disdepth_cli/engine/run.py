@@ -48,12 +48,27 @@ class RunFolder:
         run = cls(config.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
         if config.resume:
             run._check_same(config)
-        elif run.path.exists() and any(run.path.iterdir() if run.path.is_dir() else [run.path]):
-            raise ConfigError(f"{run.path}: already holds something; add --resume to go on, or name another -o")
+        else:
+            run._check_free()
         with disk_errors(run.path):
             (run.path / "last").mkdir(parents=True, exist_ok=True)
         write_text(run.path / "config.yaml", yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
         return run
+
+    def _check_free(self) -> None:
+        """Nothing is there, or only what a run leaves that failed before its first step.
+
+        Raises:
+            ConfigError: the place is a file, or holds something.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise ConfigError(f"-o {self.path}: is a file; name a folder for the run")
+        states = self.state_file.parent
+        began = states.is_dir() and any(states.iterdir())
+        if began or {file.name for file in self.path.iterdir()} - {"config.yaml", states.name}:
+            raise ConfigError(f"{self.path}: already holds something; add --resume to go on, or name another -o")
 
     def _check_same(self, config: BaseModel) -> None:
         before = read_config(self.path)
@@ -159,7 +174,8 @@ def latest_run(root: Path, verb: str, matches: Mapping[str, Any]) -> Path | None
             config = read_config(file.parent)
         except ConfigError:
             continue
-        if config.get("verb") == verb and all(config.get(key) == value for key, value in matches.items()):
+        finished = (file.parent / "report.json").is_file()
+        if finished and config.get("verb") == verb and all(config.get(key) == value for key, value in matches.items()):
             return file.parent
     return None
 

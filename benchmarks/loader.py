@@ -1,0 +1,53 @@
+"""Does the data loader keep up? Images/s of the loader alone, beside images/s of the student's training step.
+
+    python benchmarks/loader.py --data DATA [--student mobilenetv2] [--workers 2]
+
+Expected: the loader alone is several times faster than a step on a CPU, so training never waits for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+
+from disdepth_cli.config import DistillConfig
+from disdepth_cli.engine.distill_step import DistillStep
+from disdepth_cli.engine.hardware import channels_last
+from disdepth_cli.engine.preparation import prepare_data, student_architecture
+from disdepth_cli.models.student import build_student
+
+
+def main() -> None:
+    """Time a stretch of batches, then a stretch of steps on one of them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--student", default="mobilenetv2")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--batches", type=int, default=40)
+    args = parser.parse_args()
+    config = DistillConfig(data=args.data, student=args.student, workers=args.workers, pretrained=False, distill=False)
+    data = prepare_data(config, ())
+    batches = data.batches(config, 0, 1, config.seed)(0, args.batches + 1)
+    batch = next(batches)  # the workers have started
+    began = time.perf_counter()
+    for batch in batches:  # noqa: B007 - the last one is used below
+        pass
+    loader = args.batches * config.batch_size / (time.perf_counter() - began)
+
+    step = DistillStep(channels_last(build_student(student_architecture(config, data))), None, config).train()
+    batch = batch.to(torch.device("cpu"))
+    step(batch).total.backward()
+    began = time.perf_counter()
+    for _ in range(5):
+        step(batch).total.backward()
+    training = 5 * config.batch_size / (time.perf_counter() - began)
+    size = "x".join(map(str, batch.image.shape[-2:]))
+    print(f"crops {size}, batch {config.batch_size}, {args.workers} workers, {torch.get_num_threads()} threads")
+    print(f"loader alone {loader:.1f} images/s   step alone {training:.1f} images/s   ratio {loader / training:.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Help comes at once, and says what config.py says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import disdepth_cli
+from disdepth_cli import config
+
+HEAVY = ("torch", "timm", "cv2", "transformers", "accelerate", "matplotlib", "huggingface_hub", "numpy")
+VERBS = {
+    "acclimate": config.AcclimateConfig,
+    "distill": config.DistillConfig,
+    "evaluate": config.EvaluateConfig,
+    "predict": config.PredictConfig,
+}
+PROBE = """
+import sys
+from disdepth_cli.cli.app import main
+sys.argv = ["disdepth", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as stopped:
+    code = stopped.code
+print("LOADED", code or 0, *sorted({name.split(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("verb", [None, *VERBS])
+def test_help_loads_nothing_heavy(verb):
+    args = [verb] if verb else []
+    result = subprocess.run([sys.executable, "-c", PROBE, *args, "--help"], capture_output=True, text=True, check=False)
+    label, code, *loaded = result.stderr.split()
+    assert (label, code) == ("LOADED", "0"), result.stderr
+    assert "disdepth_cli" in loaded and not set(loaded) & set(HEAVY)
+    for name in [verb] if verb else VERBS:
+        assert name in result.stdout
+
+
+def test_python_m_prints_the_version(run_disdepth):
+    result = run_disdepth("--version")
+    assert result.returncode == 0 and result.stdout == f"disdepth {disdepth_cli.__version__}\n"
+
+
+def test_without_arguments_the_help_is_shown(cli):
+    outcome = cli()
+    assert outcome.code == 2 and "acclimate" in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_flag_shows_the_default_of_its_config_field(verb, cli):
+    fields = VERBS[verb].model_fields
+    shown = " ".join(cli(verb, "--help").out.replace("│", " ").split())
+    flags = 0
+    for name, field in fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        if flag not in shown.split():
+            continue
+        flags += 1
+        default = field.get_default(call_default_factory=True)
+        if field.is_required() or default is None or isinstance(default, bool):
+            continue
+        text = "x".join(map(str, default)) if name == "input_size" else str(default)
+        assert f"[default: {text}]" in shown[shown.index(f"{flag} ") :].split(" --")[0] + "".join(
+            shown[shown.index(f"{flag} ") :].split(" --")[1:2]
+        ), flag
+    assert flags > len(fields) / 2
+
+
+def test_options_come_after_the_subcommand(cli, rooms):
+    before = cli("--device", "cpu", "evaluate", "bundled", "--data", rooms)
+    assert before.code == 2 and "--device" in before.err
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (("evalute", "x"), ("evalute", "evaluate")),
+        (("evaluate", "x", "--dta", "y"), ("--dta", "--data")),
+        (("evaluate",), ("MODEL",)),
+        (("predict",), ("SOURCES",)),
+        (("distill", "--epochs", "many"), ("--epochs", "many")),
+    ],
+)
+def test_wrong_usage_exits_2(args, words, cli):
+    outcome = cli(*args)
+    assert outcome.code == 2 and outcome.out == ""
+    for word in words:
+        assert word in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_a_missing_required_option_is_named_with_what_it_wants(refused):
+    refused(2, ("--data: is missing", "data.yaml"), "distill", "--quiet")
+    refused(2, ("--teacher: is missing", "Hub id"), "acclimate", "--data", "rooms")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -48,6 +49,8 @@ def run_verb(
         started = Path(options["output"]) / "config.yaml"
         file = started if started.is_file() else None
     config = build_config(kind, options, file)
+    if getattr(config, "offline", False):
+        os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
     try:
         result = engine_verb()(config, observers=[watcher])

@@ -1,0 +1,52 @@
+"""A table of `evaluate --json` results, and the last one's gain over the one before it, image by image.
+
+    python benchmarks/compare_runs.py A.json B.json ... CONTROL.json STUDENT.json
+
+Beside each NAME.json lies NAME.csv (`evaluate --per-image`). The gain is the mean over images of control - student; its
+95 % interval is a bootstrap over images: it says what other images would give, not what other seeds would.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
+RESAMPLES = 10_000
+
+
+def main(files: list[Path]) -> None:
+    """Print the table as Markdown, then the gain."""
+    print("| model | " + " | ".join(METRICS) + " | images |")
+    print("|---|" + "---|" * (len(METRICS) + 1))
+    for file in files:
+        result = json.loads(file.read_text())
+        print(f"| {file.stem} | " + " | ".join(f"{result[m]:.4f}" for m in METRICS) + f" | {result['images']} |")
+    control, student = (per_image(file.with_suffix(".csv")) for file in files[-2:])
+    print(f"\n{files[-1].stem} against {files[-2].stem}, paired by image:")
+    for metric in ("abs_rel", "rmse", "delta1"):
+        difference = np.array([control[key][metric] - student[key][metric] for key in sorted(control)])
+        if metric == "delta1":
+            difference = -difference  # larger is better
+        base = np.mean([row[metric] for row in control.values()])
+        rng = np.random.default_rng(0)
+        means = rng.choice(difference, (RESAMPLES, len(difference))).mean(axis=1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        print(
+            f"{metric:8} better by {difference.mean():+.4f} [{low:+.4f}, {high:+.4f}], "
+            f"{100 * difference.mean() / base:+.1f} % of the control's {base:.4f}"
+        )
+
+
+def per_image(file: Path) -> dict[str, dict[str, float]]:
+    """Metrics by image of a per-image CSV."""
+    with open(file, newline="", encoding="utf-8") as handle:
+        return {row.pop("image"): {k: float(v) for k, v in row.items()} for row in csv.DictReader(handle)}
+
+
+if __name__ == "__main__":
+    main([Path(name) for name in sys.argv[1:]])

@@ -1,0 +1,38 @@
+"""The README speaks of what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from disdepth_cli.config import STUDENTS, AcclimateConfig, DistillConfig, EvaluateConfig, PredictConfig
+from disdepth_cli.evaluation.protocols import PROTOCOLS
+
+PROJECT = Path(__file__).parent.parent
+README = (PROJECT / "README.md").read_text()
+
+
+def test_options_in_the_readme_exist():
+    fields = set()
+    for config in (AcclimateConfig, DistillConfig, EvaluateConfig, PredictConfig):
+        fields |= set(config.model_fields)
+    own = {"help", "json", "config", "quiet"}
+    for name in set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", README)):
+        field = name.removeprefix("no-").replace("-", "_")
+        assert field in fields or name in own, f"README names --{name}"
+
+
+def test_files_in_the_readme_exist():
+    for path in set(re.findall(r"\b(?:examples|benchmarks)/[\w./-]+\w", README)):
+        assert (PROJECT / path).exists(), path
+
+
+def test_names_in_the_readme_exist():
+    assert all(f"`{student}`" in README for student in STUDENTS)
+    assert all(f"`{protocol}`" in README for protocol in PROTOCOLS)
+
+
+def test_the_projects_version_is_in_one_place():
+    import disdepth_cli
+
+    assert f'version = "{disdepth_cli.__version__}"' in (PROJECT / "pyproject.toml").read_text()

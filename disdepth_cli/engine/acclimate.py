@@ -31,10 +31,11 @@ from disdepth_cli.engine.preparation import (
     recipe_of,
     require_labels,
     run_observers,
+    scored_against,
     student_architecture,
 )
 from disdepth_cli.engine.run import RunFolder
-from disdepth_cli.engine.scoring import TeacherTruth, score
+from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
 from disdepth_cli.errors import TrainingError
 from disdepth_cli.evaluation.protocols import for_output, override
 from disdepth_cli.models.acclimation import Acclimation
@@ -107,6 +108,7 @@ class _Acclimation:
             {
                 "teacher": teacher_record(self.teacher).model_dump(mode="json"),
                 "protocol": self.data.protocol.as_json(),
+                "scored_against": scored_against(self.data),
                 "teacher_metrics": teacher_metrics,
                 "ghost_metrics": ghost.best,
                 "rmse_ratio_ghost_to_teacher": ratio,
@@ -132,7 +134,7 @@ class _Acclimation:
         scores = score(
             predictor,
             self.data.source,
-            self.data.source.items("val"),
+            val_items(self.data.source),
             protocol,
             workers=self.config.workers,
             truth=None if self.data.source.labelled("val") else TeacherTruth(self._predictor_of_teacher()),

@@ -33,10 +33,11 @@ from disdepth_cli.engine.preparation import (
     recipe_of,
     require_labels,
     run_observers,
+    scored_against,
     student_architecture,
 )
-from disdepth_cli.engine.run import RunFolder, latest_run
-from disdepth_cli.engine.scoring import TeacherTruth, score
+from disdepth_cli.engine.run import RunFolder, latest_acclimation
+from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student
@@ -91,7 +92,7 @@ class _Distillation:
                 "distilled": self.acclimated is not None,
                 "teacher": teacher,
                 "protocol": self.data.protocol.as_json(),
-                "scored_against": "ground truth" if self.data.source.labelled("val") else "the teacher's depth",
+                "scored_against": scored_against(self.data),
                 **fit_report(result),
                 "cost": self._costs(),
             },
@@ -119,7 +120,7 @@ class _Distillation:
         """
         config = self.config
         if config.teacher is None:
-            run = latest_run(Path("runs"), "acclimate", {"student": config.student})
+            run = latest_acclimation(Path("runs"), config.student)
             if run is None:
                 raise ConfigError(
                     f"no acclimated teacher for {config.student} under runs/; make one with: disdepth acclimate "
@@ -191,7 +192,7 @@ class _Distillation:
         scores = score(
             self._predictor(student),
             self.data.source,
-            self.data.source.items("val"),
+            val_items(self.data.source),
             self.data.protocol,
             workers=self.config.workers,
             truth=self._truth,

@@ -128,6 +128,11 @@ def run_observers(run: RunFolder, observers: Sequence[Observer]) -> list[Observe
     return [*observers, CsvLog(run.metrics_file, LOG_EVERY), *TensorBoard.when_installed(run.path / "tensorboard")]
 
 
+def scored_against(data: TrainingData) -> str:
+    """What stands for the truth in validation, for the report."""
+    return "ground truth" if data.source.labelled("val") else "the teacher's depth"
+
+
 def fit_report(result: FitResult) -> dict[str, Any]:
     """The part of report.json that the loop knows."""
     return {

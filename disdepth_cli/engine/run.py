@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from disdepth_cli.atomic import disk_errors, write_atomic, write_text
+from disdepth_cli.config import STUDENTS
 from disdepth_cli.errors import ConfigError, TrainingError
 
 STATE_KEY = "disdepth-state"
@@ -166,16 +167,17 @@ class MetricsTable:
         write_atomic(self.file, write)
 
 
-def latest_run(root: Path, verb: str, matches: Mapping[str, Any]) -> Path | None:
-    """The newest finished run of `verb` under `root` whose configuration has all of `matches`."""
-    found: Iterable[Path] = sorted(root.glob("*/acclimated.safetensors"), key=lambda file: file.stat().st_mtime)
-    for file in reversed(list(found)):
+def latest_acclimation(root: Path, student: str) -> Path | None:
+    """The newest finished acclimation under `root` that was made for the same student."""
+    found = sorted(root.glob("*/acclimated.safetensors"), key=lambda file: file.stat().st_mtime)
+    for file in reversed(found):
         try:
             config = read_config(file.parent)
         except ConfigError:
             continue
         finished = (file.parent / "report.json").is_file()
-        if finished and config.get("verb") == verb and all(config.get(key) == value for key, value in matches.items()):
+        theirs = str(config.get("student"))
+        if finished and STUDENTS.get(theirs, theirs) == STUDENTS.get(student, student):
             return file.parent
     return None
 

@@ -52,6 +52,16 @@ class TeacherTruth:
         return self.known[item.key]
 
 
+def val_items(source: DataSource) -> tuple[DataItem, ...]:
+    """What a run is validated on: the val images with ground truth, or all of them where none has any.
+
+    Raises:
+        DataError: there is no val image.
+    """
+    items = source.items("val")
+    return tuple(item for item in items if item.depth is not None) or items
+
+
 def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
     """The named protocol, else the data's, else `plain` with the data's range."""
     protocol = get_protocol(name or source.protocol or "plain")

@@ -121,7 +121,9 @@ def read_metadata(path: Path) -> CheckpointMetadata:
         CheckpointError: missing, truncated, foreign or of a newer format.
     """
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
+        raise CheckpointError(
+            f"{path}: no such checkpoint; give a student.safetensors or the run folder that holds one"
+        )
     try:
         with safetensors.safe_open(path, "pt") as handle:
             header = handle.metadata() or {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from disdepth_cli.errors import ConfigError, near_names
 
@@ -44,7 +44,7 @@ Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_default=True)
+    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class AugmentConfig(_Config):
@@ -55,7 +55,10 @@ class AugmentConfig(_Config):
     )
     flip: float = Field(default=0.5, ge=0, le=1, description="probability of a horizontal flip")
     scale: float = Field(
-        default=1.2, ge=1, le=4, description="zoom in by up to this; depth is divided by it, the focal length stays"
+        default=1.15,
+        ge=1,
+        le=4,
+        description="zoom in or out by up to this; depth is divided by the zoom, the focal length stays",
     )
     colour_probability: float = Field(default=0.5, ge=0, le=1, description="probability of each colour change")
     gamma: tuple[float, float] = Field(default=(0.9, 1.1), description="range of the gamma exponent")
@@ -129,6 +132,11 @@ class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
     attention_steps: int = Field(100, ge=0, description="steps that train the attention tokens at the end")
     attention_diversity: float = Field(1.0, ge=0, description="weight of the Dice term that keeps tokens apart")
     dry_run: bool = Field(False, description="print the teacher's contract and stop")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dry_run_needs_no_data(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"data": Path(), **values} if values.get("dry_run") else values
 
 
 class DistillConfig(StudentConfig, LoopConfig, RunPlace):

@@ -93,13 +93,14 @@ class TrainView:
         """A random window, inside the border, of an image of the given size.
 
         At zoom 1 the window covers as much of the scene as the crop covers at the model's working scale; more
-        zoom takes a smaller window. Zoom is at least what keeps the window inside the border.
+        zoom takes a smaller window. Zooms lie evenly about 1 (else the student would see its scenes nearer, or
+        farther, than they are when it is used) but are at least what keeps the window inside the border.
         """
         top, bottom, left, right = _inside(self.border, height, width)
         rows, columns = self.working.scaled(height, width)
         full_height = self.crop_size[0] * height / rows
         full_width = self.crop_size[1] * width / columns
-        zoom = exp(rng.random() * log(self.augment.scale))
+        zoom = exp(rng.uniform(-1, 1) * log(self.augment.scale))
         zoom = max(zoom, full_height / (bottom - top), full_width / (right - left))
         window_height = min(max(round(full_height / zoom), 1), bottom - top)
         window_width = min(max(round(full_width / zoom), 1), right - left)
@@ -113,15 +114,18 @@ class TrainView:
 
 
 def default_crop(working: WorkingSize, border: Border | None, reference: tuple[int, int]) -> tuple[int, int]:
-    """Training crop (height, width): the working size of a reference image (H, W) less the border, to 32s."""
+    """Training crop (height, width): the working size of a reference image (H, W) less the border, down to 32s.
+
+    Down, so that the crop fits in at zoom 1 and some way below.
+    """
     top, bottom, left, right = _inside(border, *reference)
     rows, columns = working.scaled(*reference)
     height, width = (bottom - top) * rows / reference[0], (right - left) * columns / reference[1]
-    return _nearest_stride(height), _nearest_stride(width)
+    return _stride_below(height), _stride_below(width)
 
 
-def _nearest_stride(side: float) -> int:
-    return max(floor(side / _STRIDE + 0.5), 1) * _STRIDE
+def _stride_below(side: float) -> int:
+    return max(floor(side / _STRIDE + 1e-6), 1) * _STRIDE
 
 
 def _inside(border: Border | None, height: int, width: int) -> tuple[int, int, int, int]:

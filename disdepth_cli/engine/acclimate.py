@@ -8,6 +8,7 @@ from. Nothing of the teacher changes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -62,11 +63,11 @@ def acclimate(
     teacher = load_teacher(
         config.teacher, revision=config.revision, weights=config.teacher_weights, offline=config.offline
     )
+    if config.dry_run:
+        return {"teacher": dict(line.split(": ", 1) for line in teacher.contract.lines())}
     for observer in observers:
         for line in teacher.contract.lines():
             observer.on_note(line)
-    if config.dry_run:
-        return {"teacher": dict(line.split(": ", 1) for line in teacher.contract.lines())}
     data = prepare_data(config, observers)
     if teacher.contract.kind != "metric_depth":
         require_labels(data, f"the teacher gives {teacher.contract.kind}, not metres; give labelled images")
@@ -127,6 +128,11 @@ class _Acclimation:
             protocol = for_output(override(protocol, align="scale-shift"), kind)
         return self._metrics(self._predictor_of_teacher(), protocol)
 
+    @cached_property
+    def _truth(self) -> TeacherTruth | None:
+        """What stands for ground truth where no val image has any."""
+        return None if self.data.source.labelled("val") else TeacherTruth(self._predictor_of_teacher())
+
     def _predictor_of_teacher(self) -> DepthPredictor:
         return teacher_predictor(self.teacher, self.accelerator.device, self.precision)
 
@@ -137,7 +143,7 @@ class _Acclimation:
             val_items(self.data.source),
             protocol,
             workers=self.config.workers,
-            truth=None if self.data.source.labelled("val") else TeacherTruth(self._predictor_of_teacher()),
+            truth=self._truth,
         )
         return scores.mean.as_dict()
 

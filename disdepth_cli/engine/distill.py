@@ -7,6 +7,7 @@ file. `distill=False` trains the control: the same student, data, steps and seed
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,6 @@ class _Distillation:
         if self.acclimated is not None:
             self._start_from_ghost(student)
         self.student = channels_last(student.to(device))
-        self._truth: TeacherTruth | None = None
 
     def report(self) -> dict[str, Any]:
         result = self._train()
@@ -185,10 +185,14 @@ class _Distillation:
             return self._predictor(acclimated)
         return teacher_predictor(acclimated.teacher, self.accelerator.device, self.teacher_precision)
 
+    @cached_property
+    def _truth(self) -> TeacherTruth | None:
+        """What stands for ground truth where no val image has any."""
+        if self.acclimated is None or self.data.source.labelled("val"):
+            return None
+        return TeacherTruth(self._teacher_predictor(self.acclimated))
+
     def _validate(self, student: nn.Module) -> dict[str, float]:
-        labelled = self.data.source.labelled("val")
-        if not labelled and self.acclimated is not None and self._truth is None:
-            self._truth = TeacherTruth(self._teacher_predictor(self.acclimated))
         scores = score(
             self._predictor(student),
             self.data.source,

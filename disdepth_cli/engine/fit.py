@@ -104,7 +104,8 @@ class Fit:
             self.optimizer.optimizer,
             max_lr=[group["lr"] for group in task.groups],
             total_steps=schedule.total_steps + 1,
-            pct_start=WARMUP_SHARE,
+            # A run too short for one step of warm-up has none; at exactly nine steps torch would divide by zero.
+            pct_start=WARMUP_SHARE if schedule.total_steps * WARMUP_SHARE >= 1 else 0.0,
             div_factor=25,
             final_div_factor=100,
             cycle_momentum=False,

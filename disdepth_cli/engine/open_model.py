@@ -24,7 +24,8 @@ def open_model(
         CheckpointError, TeacherError: it cannot be found or read, or gives no depth.
     """
     place = pick_device(device)
-    if name == "bundled" or Path(name).suffix == ".safetensors" or (Path(name) / "student.safetensors").is_file():
+    is_file = Path(name).suffix == ".safetensors" or Path(name).is_file()
+    if name == "bundled" or is_file or (Path(name) / "student.safetensors").is_file():
         return open_student(name, device, precision)
     if is_acclimated_run(name):
         acclimated, metadata = load_acclimated(Path(name), teacher_precision(precision, place), offline)

@@ -105,6 +105,9 @@ def _score_one(
             raise DataError(f"{item.key}: has no depth to be scored against; give depth, or a metric teacher")
         target, scores.pseudo = truth(item), True
     depth = predictor.predict_fitted(item.image, item.placement, flip=protocol.tta)
+    if not np.isfinite(depth).any():  # the metrics read NaN as the smallest depth, and would score it
+        scores.errors.append(f"{item.key}: the model gives no finite depth; train it again with a lower --lr")
+        return
     try:
         scores.per_image[item.key] = image_metrics(depth, target, protocol, predictor.kind)
     except NoValidPixels as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import safetensors
 import timm
 import torch
@@ -61,11 +63,10 @@ def build_encoder(student: str, start: BackboneStart) -> tuple[Encoder, dict[str
     """
     name = timm_name(student)
     indices = _feature_indices(name)
-    if start.weights is not None:
-        net = _create(name, indices)
-        _load_weights(net, start.weights, name)
-    else:
-        net = _from_hub(name, indices) if start.pretrained else _create(name, indices)
+    net = _create(name, indices)
+    weights = start.weights or (_hub_weights(name) if start.pretrained else None)
+    if weights is not None:
+        _load_weights(net, weights, name)
     spec = FeatureSpec(tuple(net.feature_info.channels()), tuple(net.feature_info.reduction()))
     return Encoder(net, spec), timm.data.resolve_model_data_config(net)
 
@@ -93,17 +94,26 @@ def _feature_indices(name: str) -> tuple[int, ...]:
     return tuple(positions[r] for r in REDUCTIONS)
 
 
-def _from_hub(name: str, indices: tuple[int, ...]) -> Any:
+def _hub_weights(name: str) -> Path:
+    """The safetensors file of timm's own weights, from the Hub or its cache. A pickled one is never asked for."""
     remedy = "give a local file with --student-weights FILE.safetensors, or start at random with --no-pretrained"
-    config = timm.get_pretrained_cfg(name.split(".")[0])
-    if config is None or not config.has_weights:
-        raise StudentError(f"--student {name}: timm has no pretrained weights of it; {remedy}")
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        raise StudentError(f"--student {name}: timm has no pretrained weights of it on the Hub; {remedy}")
+    repo = config.hf_hub_id
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)  # without a network it would tell of every retry; one line comes from here
     try:
-        return _create(name, indices, pretrained=True)
-    # Whatever the network, the Hub's client or the cache raise: OSError, httpx and Hub errors, RuntimeError.
+        return Path(huggingface_hub.hf_hub_download(repo, "model.safetensors"))
+    # Whatever the network libraries, the Hub's client or its cache raise: they change between versions.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise StudentError(f"--student {name}: its weights cannot be had from the Hub ({reason}); {remedy}") from error
+        raise StudentError(
+            f"--student {name}: its weights cannot be had from the Hub ({repo}: {reason}); {remedy}"
+        ) from error
+    finally:
+        log.setLevel(level)
 
 
 def _load_weights(net: nn.Module, file: Path, name: str) -> None:

@@ -78,17 +78,18 @@ def test_identity_view_is_the_fitted_image() -> None:
     assert (metres == 3.0).all()
 
 
-def test_zoom_divides_depth_and_shows_less() -> None:
-    view, image = make_view(crop=(192, 256), flip=0, scale=2.0), ramp_image()
+def test_zoom_lies_evenly_about_1_and_shows_less() -> None:
+    view, image = make_view(crop=(96, 128), flip=0, scale=2.0), ramp_image()
     zooms = []
-    for index in range(20):
+    for index in range(60):
         zoom = zoom_of(view, image, 0, index)
         colours, _, _ = view(image, None, 0, index)
         share = float(colours[0, 0, -1] - colours[0, 0, 0])  # of the image's width
-        assert share == pytest.approx(255 / (320 * zoom), abs=0.012)
+        assert share == pytest.approx(127 / (320 * zoom), abs=0.012)
         zooms.append(zoom)
-    assert 0.99 < min(zooms) < 1.2
+    assert 0.49 < min(zooms) < 0.6
     assert 1.7 < max(zooms) < 2.01
+    assert np.mean(np.log(zooms)) == pytest.approx(0, abs=0.15)
 
 
 def test_zoom_is_enough_to_stay_inside_the_border() -> None:
@@ -221,9 +222,9 @@ def test_any_image_size_gives_the_crop(size: tuple[int, int]) -> None:
 
 
 def test_default_crop() -> None:
-    assert default_crop(WORKING, nyu_border, reference=(480, 640)) == (224, 288)
-    assert default_crop(WORKING, None, reference=(240, 320)) == (256, 320)
-    assert default_crop(WorkingSize(352, 704), lambda h, w: (h - 352, h, 0, 1216), (375, 1242)) == (320, 1152)
+    assert default_crop(WORKING, nyu_border, reference=(480, 640)) == (192, 256)
+    assert default_crop(WORKING, None, reference=(240, 320)) == (224, 320)
+    assert default_crop(WorkingSize(352, 704), lambda h, w: (h - 352, h, 0, 1216), (375, 1242)) == (320, 1120)
     assert default_crop(WorkingSize(32, 32), lambda h, w: (0, 2, 0, 2), (100, 100)) == (32, 32)
 
 

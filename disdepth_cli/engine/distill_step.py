@@ -27,13 +27,15 @@ class DistillStep(nn.Module):
         self.student = student
         self.config = config
         self._frozen = (acclimated,)  # in a tuple: not a part of this module, so never trained nor saved
-        # With the ghost's weights in the student's decoder both speak the same features; else a projection, which is
-        # dropped after training, translates.
+        # A backbone has its own channels, so its levels are translated by a projection that is dropped after training.
+        # The decoder's levels need none where it starts from the ghost's weights: both then speak the same features.
         self.project_encoder, self.project_decoder = nn.ModuleList(), nn.ModuleList()
-        if acclimated is not None and config.init_decoder == "random":
-            spec, width = student.encoder.spec, student.decoder.channels
-            self.project_encoder.extend(nn.Conv2d(spec.channels[i], spec.channels[i], 1) for i in ENCODER_LEVELS)
-            self.project_decoder.extend(nn.Conv2d(width, width, 1) for _ in spec.channels)
+        if acclimated is not None and config.feature_weight:
+            channels, width = student.encoder.spec.channels, student.decoder.channels
+            if config.feature_levels != "decoder":
+                self.project_encoder.extend(nn.Conv2d(channels[i], channels[i], 1) for i in ENCODER_LEVELS)
+            if config.feature_levels != "encoder" and config.init_decoder == "random":
+                self.project_decoder.extend(nn.Conv2d(width, width, 1) for _ in channels)
 
     def forward(self, batch: DepthBatch) -> LossTerms:
         acclimated = self._frozen[0]
@@ -70,9 +72,8 @@ class DistillStep(nn.Module):
         ]
         parts: dict[str, Tensor] = {}
         if self.config.feature_levels != "decoder":
-            mine = acclimation.encoder_stats.standardise(student.features)
             theirs = acclimation.encoder_stats.standardise(ghost.features)
-            parts["encoder"] = self._mean_loss(mine, theirs, masks, self.project_encoder, ENCODER_LEVELS)
+            parts["encoder"] = self._mean_loss(student.features, theirs, masks, self.project_encoder, ENCODER_LEVELS)
         if self.config.feature_levels != "encoder":
             mine = acclimation.decoder_stats.standardise(student.decoder.levels)
             theirs = acclimation.decoder_stats.standardise(ghost.decoder.levels)

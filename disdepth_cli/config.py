@@ -128,7 +128,7 @@ class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
     teacher_loss: float = Field(
         10.0,
         ge=0,
-        description="mu: weight of |log ghost - log teacher| at every pixel; on labelled images without the scale",
+        description="mu: weight of |log ghost - log teacher| at every pixel, labelled or not",
     )
     attention_tokens: int = Field(4, ge=1, le=64, description="attention tokens per level")
     attention_steps: int = Field(100, ge=0, description="steps that train the attention tokens at the end")

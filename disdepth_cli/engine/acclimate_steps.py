@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.losses.attentive import dice_diversity, union
-from disdepth_cli.losses.depth import log_shape_l1, silog
+from disdepth_cli.losses.depth import log_l1, silog
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.types import DepthBatch, LossTerms
 
@@ -28,8 +28,7 @@ class GhostStep(nn.Module):
         assert ghost.depth is not None
         parts = {"depth": silog(ghost.depth, batch.depth, batch.valid)}
         if self.teacher_weight and seen.depth is not None:
-            # Where there is ground truth it alone sets the scale: a teacher is often off on views not its own.
-            parts["teacher"] = self.teacher_weight * log_shape_l1(ghost.depth, seen.depth, ~batch.labelled)
+            parts["teacher"] = self.teacher_weight * log_l1(ghost.depth, seen.depth)
         return LossTerms.of(parts)
 
 

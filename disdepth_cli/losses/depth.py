@@ -29,17 +29,6 @@ def log_l1(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> T
     return error.abs().mean() if error.numel() else error.sum()
 
 
-def log_shape_l1(prediction: Tensor, target: Tensor, absolute: Tensor) -> Tensor:
-    """mean |e - mean_image(e)|, e = ln d - ln t: the target's shape without its scale. Over all pixels.
-
-    prediction, target (B, 1, H, W) [m]; absolute (B,) bool: images whose target's scale counts too (plain |e|).
-    """
-    everywhere = torch.ones_like(target, dtype=torch.bool)
-    error = _log_error(prediction, target, everywhere).view_as(target)
-    offset = error.mean(dim=(1, 2, 3), keepdim=True)
-    return (error - torch.where(absolute.view(-1, 1, 1, 1), 0.0, offset)).abs().mean()
-
-
 def _log_error(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     with torch.autocast(prediction.device.type, enabled=False):
         d, y = prediction.float()[valid], target.float()[valid]

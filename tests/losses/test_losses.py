@@ -15,7 +15,7 @@ from disdepth_cli.losses.attentive import (
     uniform_masks,
     union,
 )
-from disdepth_cli.losses.depth import log_l1, log_shape_l1, silog
+from disdepth_cli.losses.depth import log_l1, silog
 
 
 def test_silog_golden():
@@ -57,20 +57,6 @@ def test_gradient_is_finite_at_a_perfect_prediction():
 def test_log_l1_golden():
     prediction, target = torch.tensor([[[[1.0, 4.0]]]]), torch.tensor([[[[2.0, 1.0]]]])
     assert log_l1(prediction, target).item() == pytest.approx((math.log(2) + math.log(4)) / 2, rel=1e-4)
-
-
-def test_log_shape_l1_forgives_the_scale_of_an_image_but_not_its_shape():
-    torch.manual_seed(0)
-    target = torch.rand(2, 1, 4, 4) + 1
-    scaled = target * torch.tensor([2.0, 3.0]).view(2, 1, 1, 1)
-    relative, absolute = torch.tensor([False, False]), torch.tensor([True, True])
-    assert log_shape_l1(scaled, target, relative).item() == pytest.approx(0, abs=1e-5)
-    expected = (math.log(2) + math.log(3)) / 2
-    assert log_shape_l1(scaled, target, absolute).item() == pytest.approx(expected, rel=1e-4)
-    one_of_two = log_shape_l1(scaled, target, torch.tensor([True, False])).item()
-    assert one_of_two == pytest.approx(math.log(2) / 2, rel=1e-4)
-    prediction, truth = torch.tensor([[[[1.0, 4.0]]]]), torch.tensor([[[[1.0, 1.0]]]])
-    assert log_shape_l1(prediction, truth, torch.tensor([False])).item() == pytest.approx(math.log(4) / 2, rel=1e-4)
 
 
 def test_attentive_loss_golden_and_masks_stay_apart():

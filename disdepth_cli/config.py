@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from disdepth_cli.errors import ConfigError, near_names
 
@@ -40,6 +40,9 @@ def parse_size(value: object) -> object:
 
 
 Pixels = Annotated[int, Field(ge=32, le=4096)]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+"""A run folder remembers it, and may be used from another place."""
+TeacherName = Annotated[str, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
 
 
@@ -70,7 +73,7 @@ class StudentConfig(_Config):
     """The student that is built: backbone, LG-Conv, decoder, heads."""
 
     student: str = Field("mobilenetv2", description="timm CNN, or a short name: " + ", ".join(STUDENTS))
-    student_weights: Path | None = Field(None, description="backbone weights of that timm model, safetensors")
+    student_weights: AbsolutePath | None = Field(None, description="backbone weights of that timm model, safetensors")
     pretrained: bool = Field(True, description="start from timm's weights on the Hub; off: random start")
     lg_conv: LGConvPlace = Field("auto", description="which backbone convolutions get the LG-Conv branch")
     decoder_channels: int = Field(64, ge=8, le=1024, description="channels of the decoder")
@@ -107,7 +110,9 @@ class LoopConfig(_Config):
 class RunPlace(_Config):
     """Where the data is and where results go."""
 
-    data: Path = Field(description="data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images")
+    data: AbsolutePath = Field(
+        description="data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images"
+    )
     output: Path | None = Field(None, description="run folder; default: runs/<verb>-<name>-<number>")
     resume: bool = Field(False, description="go on from the state in the run folder")
     offline: bool = Field(False, description="never ask the network (as HF_HUB_OFFLINE=1 does)")
@@ -116,9 +121,9 @@ class RunPlace(_Config):
 class TeacherConfig(_Config):
     """Which teacher."""
 
-    teacher: str = Field(description="Hub id, local folder in Hub format, timm:NAME or an acclimated run")
+    teacher: TeacherName = Field(description="Hub id, local folder in Hub format, timm:NAME or an acclimated run")
     revision: str | None = Field(None, description="commit, tag or branch of the teacher on the Hub")
-    teacher_weights: Path | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
+    teacher_weights: AbsolutePath | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
 
 
 class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
@@ -144,9 +149,9 @@ class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
 class DistillConfig(StudentConfig, LoopConfig, RunPlace):
     """disdepth distill."""
 
-    teacher: str | None = Field(None, description="acclimated run, or any teacher (acclimated first)")
+    teacher: TeacherName | None = Field(None, description="acclimated run, or any teacher (acclimated first)")
     revision: str | None = Field(None, description="commit, tag or branch of the teacher on the Hub")
-    teacher_weights: Path | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
+    teacher_weights: AbsolutePath | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
     distill: bool = Field(True, description="off: the control, the same training without the teacher")
     output_weight: float = Field(5.0, ge=0, description="weight of |log student - log target depth|")
     output_target: Literal["ghost", "teacher"] = Field("ghost", description="whose depth the student imitates")

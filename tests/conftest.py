@@ -68,7 +68,7 @@ def write_tiny_teacher(folder: Path, kind: str) -> Path:
         fusion_hidden_size=12,
         head_hidden_size=8,
         depth_estimation_type=kind,
-        max_depth=10 if kind == "metric" else None,
+        max_depth=10 if kind == "metric" else 1,
     )
     DepthAnythingForDepthEstimation(config).save_pretrained(folder)
     return folder

@@ -36,6 +36,9 @@ class DistillStep(nn.Module):
                 self.project_encoder.extend(nn.Conv2d(channels[i], channels[i], 1) for i in ENCODER_LEVELS)
             if config.feature_levels != "encoder" and config.init_decoder == "random":
                 self.project_decoder.extend(nn.Conv2d(width, width, 1) for _ in channels)
+        for projection in (*self.project_encoder, *self.project_decoder):
+            # From zero the loss starts at 1. A random projection starts at 8, and drowns the others for an epoch.
+            nn.init.zeros_(projection.weight)
 
     def forward(self, batch: DepthBatch) -> LossTerms:
         acclimated = self._frozen[0]

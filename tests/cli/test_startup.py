@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -54,20 +55,16 @@ def test_without_arguments_the_help_is_shown(cli):
 def test_every_flag_shows_the_default_of_its_config_field(verb, cli):
     fields = VERBS[verb].model_fields
     shown = " ".join(cli(verb, "--help").out.replace("│", " ").split())
-    flags = 0
-    for name, field in fields.items():
-        flag = f"--{name.replace('_', '-')}"
-        if flag not in shown.split():
-            continue
-        flags += 1
-        default = field.get_default(call_default_factory=True)
-        if field.is_required() or default is None or isinstance(default, bool):
-            continue
-        text = "x".join(map(str, default)) if name == "input_size" else str(default)
-        assert f"[default: {text}]" in shown[shown.index(f"{flag} ") :].split(" --")[0] + "".join(
-            shown[shown.index(f"{flag} ") :].split(" --")[1:2]
-        ), flag
-    assert flags > len(fields) / 2
+    rows = {name: f"--{name.replace('_', '-')}" for name in fields}
+    rows = {
+        name: re.split(r" --[a-z]", shown.split(f"{flag} ", 1)[1])[0] for name, flag in rows.items() if flag in shown
+    }
+    assert len(rows) > len(fields) / 2
+    for name, row in rows.items():
+        default = fields[name].get_default(call_default_factory=True)
+        if not (fields[name].is_required() or default is None or isinstance(default, bool)):
+            text = "x".join(map(str, default)) if name == "input_size" else str(default)
+            assert f"[default: {text}]" in row, name
 
 
 def test_options_come_after_the_subcommand(cli, rooms):
@@ -78,18 +75,18 @@ def test_options_come_after_the_subcommand(cli, rooms):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("evalute", "x"), ("evalute", "evaluate")),
-        (("evaluate", "x", "--dta", "y"), ("--dta", "--data")),
+        (("evalute", "x"), ("EVALUTE", "EVALUATE")),
+        (("evaluate", "x", "--dta", "y"), ("--DTA", "--DATA")),
         (("evaluate",), ("MODEL",)),
         (("predict",), ("SOURCES",)),
-        (("distill", "--epochs", "many"), ("--epochs", "many")),
+        (("distill", "--epochs", "many"), ("--EPOCHS",)),
     ],
 )
 def test_wrong_usage_exits_2(args, words, cli):
     outcome = cli(*args)
     assert outcome.code == 2 and outcome.out == ""
     for word in words:
-        assert word in outcome.err
+        assert word in outcome.err.replace("{", "").upper()
     assert "Traceback" not in outcome.err
 
 

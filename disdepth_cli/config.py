@@ -153,9 +153,9 @@ class DistillConfig(StudentConfig, LoopConfig, RunPlace):
     revision: str | None = Field(None, description="commit, tag or branch of the teacher on the Hub")
     teacher_weights: AbsolutePath | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
     distill: bool = Field(True, description="off: the control, the same training without the teacher")
-    output_weight: float = Field(5.0, ge=0, description="weight of |log student - log target depth|")
+    output_weight: float = Field(1.0, ge=0, description="weight of |log student - log target depth|")
     output_target: Literal["ghost", "teacher"] = Field("ghost", description="whose depth the student imitates")
-    feature_weight: float = Field(1.0, ge=0, description="weight of the attentive feature loss")
+    feature_weight: float = Field(0.1, ge=0, description="weight of the attentive feature loss")
     feature_levels: Literal["encoder", "decoder", "both"] = Field(
         "both", description="encoder: strides 16 and 32; decoder: its own levels"
     )

@@ -126,7 +126,8 @@ class _Acclimation:
         protocol = self.data.protocol
         if kind != "metric_depth":
             protocol = for_output(override(protocol, align="scale-shift"), kind)
-        return self._metrics(self._predictor_of_teacher(), protocol)
+        precision = student_precision(self.config.precision, self.accelerator.device)  # its reputation, at its best
+        return self._metrics(teacher_predictor(self.teacher, self.accelerator.device, precision), protocol)
 
     @cached_property
     def _truth(self) -> TeacherTruth | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 from disdepth_cli.cli import options as o
@@ -13,6 +14,9 @@ Epochs = Annotated[int | None, o.option("--epochs", of=AcclimateConfig, rich_hel
 TeacherLoss = Annotated[float | None, o.option("--teacher-loss", of=AcclimateConfig, rich_help_panel=o.TRAINING)]
 Tokens = Annotated[int | None, o.option("--attention-tokens", of=AcclimateConfig, rich_help_panel=o.TRAINING)]
 TokenSteps = Annotated[int | None, o.option("--attention-steps", of=AcclimateConfig, rich_help_panel=o.TRAINING)]
+# The ghost needs the student's shape, not its weights; the flags are taken so that both verbs accept the same set.
+StudentWeights = Annotated[Path | None, o.option("--student-weights", hidden=True)]
+Pretrained = Annotated[bool | None, o.option("--pretrained/--no-pretrained", hidden=True)]
 DryRun = Annotated[bool | None, o.option("--dry-run", of=AcclimateConfig)]
 
 
@@ -24,6 +28,8 @@ def acclimate(
     dry_run: DryRun = None,
     revision: o.Revision = None,
     teacher_weights: o.TeacherWeights = None,
+    student_weights: StudentWeights = None,
+    pretrained: Pretrained = None,
     lg_conv: o.LgConv = None,
     decoder_channels: o.DecoderChannels = None,
     bins: o.Bins = None,

@@ -93,7 +93,7 @@ class LoopConfig(_Config):
     max_steps: int | None = Field(None, ge=1, description="stop the schedule after this many steps instead")
     lr: float = Field(1e-3, gt=0, description="peak learning rate of the decoder and all new parts")
     backbone_lr: float | None = Field(
-        None, gt=0, description="peak rate of the backbone; default: lr / 10 pretrained, lr at random start"
+        None, gt=0, description="peak rate of the backbone; default: 0.3 lr pretrained, lr at random start"
     )
     weight_decay: float = Field(0.05, ge=0, description="AdamW weight decay")
     clip: float = Field(1.0, gt=0, description="largest gradient norm")

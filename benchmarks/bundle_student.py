@@ -31,6 +31,7 @@ def main(run: Path) -> None:
     if size > LARGEST:
         raise SystemExit(f"{BUNDLED}: {size} bytes, more than {LARGEST}")
     print(f"{BUNDLED}: {size / 1e6:.2f} MB, metrics of the float32 weights: {metadata.metrics}")
+    print("now measure what ships: disdepth evaluate bundled --data DATA")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,11 @@ class CheckpointMetadata(BaseModel):
     metrics: dict[str, float] = {}
     versions: dict[str, str] = {}
 
+    @property
+    def output_kind_of_teacher(self) -> str:
+        """Kind of the teacher's own depth; `none` without a teacher."""
+        return self.teacher.kind if self.teacher else "none"
+
     def architecture(self) -> StudentArchitecture:
         """The student's architecture, to build it again."""
         return StudentArchitecture(
@@ -102,16 +107,22 @@ def save_checkpoint(
 ) -> None:
     """Write weights and metadata to `path` atomically; floating tensors as `dtype` when given.
 
+    Running statistics of norms stay as they are: a small variance would be lost in float16.
+
     Raises:
         DisdepthError: the disk is full, or the place cannot be written.
     """
     header = {HEADER_KEY: json.dumps(metadata.model_dump(mode="json"), sort_keys=True)}
     tensors = {
-        name: (tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        name: (tensor.to(dtype) if dtype and _may_shrink(name, tensor) else tensor).detach().cpu().contiguous()
         for name, tensor in weights.items()
     }
     content = safetensors.torch.save(tensors, header)
     write_atomic(path, lambda temporary: temporary.write_bytes(content))
+
+
+def _may_shrink(name: str, tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and "running_" not in name
 
 
 def read_metadata(path: Path) -> CheckpointMetadata:

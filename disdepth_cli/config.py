@@ -194,6 +194,7 @@ class PredictConfig(_Config):
     pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
+    offline: bool = Field(False, description="accepted as everywhere; predict never asks the network")
 
 
 Config = TypeVar("Config", bound=_Config)

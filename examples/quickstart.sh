@@ -24,16 +24,21 @@ evaluate() { # evaluate NAME MODEL: figures on the val rooms into NAME.json
   say disdepth evaluate "$2" --data "$data" --offline --json >"$out/$1.json"
 }
 
+train() { # train RUN VERB OPTIONS...: begin a run, or go on with one that was stopped
+  local run="$1" verb="$2"
+  shift 2
+  if [ -f "$run/config.yaml" ]; then say disdepth "$verb" --resume -o "$run"; else say disdepth "$verb" "$@" -o "$run"; fi
+}
+
 mkdir -p "$out"
 say python "$examples/render_rooms.py" "$out/rooms" --count 240 --size 96x128 --seed 0
 
 # The teacher learns to speak the student's language: its features get the student's channels and strides.
-say disdepth acclimate --teacher "$teacher" "${training[@]}" --max-steps "$acclimate_steps" \
-  --attention-steps 40 -o "$out/teacher"
+train "$out/teacher" acclimate --teacher "$teacher" "${training[@]}" --max-steps "$acclimate_steps" --attention-steps 40
 
 # The student learns from it; the control has the same start, data and steps, but no teacher.
-say disdepth distill --teacher "$out/teacher" --no-pretrained "${training[@]}" --max-steps "$distill_steps" -o "$out/student"
-say disdepth distill --no-distill --no-pretrained "${training[@]}" --max-steps "$distill_steps" -o "$out/control"
+train "$out/student" distill --teacher "$out/teacher" --no-pretrained "${training[@]}" --max-steps "$distill_steps"
+train "$out/control" distill --no-distill --no-pretrained "${training[@]}" --max-steps "$distill_steps"
 
 evaluate eval-teacher "$teacher"
 evaluate eval-acclimated "$out/teacher"

@@ -32,6 +32,21 @@ def test_names_in_the_readme_exist():
     assert all(f"`{protocol}`" in README for protocol in PROTOCOLS)
 
 
+def test_nothing_is_left_to_fill_in():
+    for file in [*PROJECT.glob("*.md"), *PROJECT.glob("benchmarks/results/*.md")]:
+        assert not re.search(r"^(RESULTS-HERE|TABLE|GAIN|TIMES|TRIED)$", file.read_text(), re.M), file
+
+
+def test_the_bundled_student_is_there_and_says_what_it_is():
+    from disdepth_cli.checkpoint import BUNDLED, read_metadata
+
+    assert BUNDLED.stat().st_size < 10_000_000
+    metadata = read_metadata(BUNDLED)
+    assert metadata.metrics["rmse"] <= 0.761 and metadata.metrics["abs_rel"] <= 0.217  # m; the plain prototype's
+    assert metadata.metrics["delta1"] >= 0.609
+    assert "research data" in metadata.recipe["card"] and metadata.recipe["epochs"] > 0
+
+
 def test_the_projects_version_is_in_one_place():
     import disdepth_cli
 

@@ -51,3 +51,9 @@ def main() -> None:
         label = "interrupted" if isinstance(error, Interrupted) else "error"
         print(f"{label}: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except Exception as error:  # a bug, or a machine out of memory: still one line
+        if os.environ.get("DISDEPTH_DEBUG") == "1":
+            raise
+        reason = " ".join(str(error).split())[:300]
+        print(f"error: {type(error).__name__}: {reason} (DISDEPTH_DEBUG=1 shows where)", file=sys.stderr)
+        sys.exit(1)

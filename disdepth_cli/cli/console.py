@@ -55,7 +55,9 @@ def run_verb(
     try:
         result = engine_verb()(config, observers=[watcher])
     except KeyboardInterrupt:
-        raise Interrupted("stopped before anything was to be saved") from None
+        raise Interrupted(
+            "stopped at once; if the run folder holds a state in last/, --resume goes on from it"
+        ) from None
     finally:
         watcher.close()
     if own["as_json"]:

@@ -20,6 +20,7 @@ Output = Annotated[Path | None, option("--output", "-o")]
 SaveNumpy = Annotated[bool | None, option("--save-numpy")]
 Colormap = Annotated[str | None, option("--colormap")]
 Grayscale = Annotated[bool | None, option("--grayscale")]
+Offline = Annotated[bool | None, option("--offline")]
 PredOnly = Annotated[bool | None, option("--pred-only")]
 
 
@@ -33,6 +34,7 @@ def predict(
     pred_only: PredOnly = None,
     device: o.Device = None,
     precision: o.PrecisionName = None,
+    offline: Offline = None,
     config: o.ConfigFile = None,
     quiet: o.Quiet = False,
     as_json: o.AsJson = False,
@@ -52,5 +54,3 @@ def _show(result: dict[str, Any]) -> None:
         line = f"{one['image']} -> {one['depth']} (16-bit, stored / {one['scale']:g} = metres), {one['color']}"
         line += f", {one['numpy']}" if "numpy" in one else ""
         stdout.print(f"{line}: {one['min_m']:.2f} to {one['max_m']:.2f} m", soft_wrap=True, markup=False)
-    for error in result["errors"]:
-        stdout.print(f"not done: {error}", soft_wrap=True, markup=False)

@@ -84,11 +84,11 @@ class DataSource:
         return any(item.depth is not None for item in (self.train if split == "train" else self.val))
 
     def key(self, item: DataItem) -> str:
-        """What an item is called in reports and caches: its path relative to the root, or its file name."""
+        """What an item is called in reports and caches: its path relative to the root, or all of it."""
         try:
             return item.image.relative_to(self.root).as_posix()
         except ValueError:
-            return item.image.name
+            return item.image.as_posix()
 
 
 def load_source(data: Path | str) -> DataSource:

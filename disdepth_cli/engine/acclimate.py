@@ -18,7 +18,7 @@ from disdepth_cli.checkpoint import CheckpointMetadata, describe, load_acclimati
 from disdepth_cli.config import AcclimateConfig, build_config
 from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, teacher_record
-from disdepth_cli.engine.fit import Fit, FitResult, Schedule, Task
+from disdepth_cli.engine.fit import Fit
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.observers import Observer
@@ -32,13 +32,13 @@ from disdepth_cli.engine.preparation import (
     recipe_of,
     require_labels,
     run_observers,
-    scored_against,
     student_architecture,
 )
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
+from disdepth_cli.engine.task import FitResult, Schedule, Task
 from disdepth_cli.errors import TrainingError
-from disdepth_cli.evaluation.protocols import for_output, override
+from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import build_student
 from disdepth_cli.teachers import load_teacher
@@ -71,6 +71,8 @@ def acclimate(
     data = prepare_data(config, observers)
     if teacher.contract.kind != "metric_depth":
         require_labels(data, f"the teacher gives {teacher.contract.kind}, not metres; give labelled images")
+    elif not data.source.labelled("train") and config.max_depth is None and teacher.contract.max_depth:
+        data = data.in_range(data.min_depth, teacher.contract.max_depth)
     run = RunFolder.open(config, "acclimate", teacher.contract.id)
     return _Acclimation(config, data, teacher, run, observers).report()
 
@@ -103,13 +105,15 @@ class _Acclimation:
         teacher_metrics = self._score_teacher()
         ghost = self._train_ghost()
         attention = self._train_attention()
-        ratio = ghost.best["rmse"] / teacher_metrics["rmse"] if teacher_metrics else None
+        metric = self.teacher.contract.kind == "metric_depth"
+        ratio = ghost.best["rmse"] / teacher_metrics["rmse"] if teacher_metrics and metric else None
         return finish(
             self.run,
             {
                 "teacher": teacher_record(self.teacher).model_dump(mode="json"),
                 "protocol": self.data.protocol.as_json(),
-                "scored_against": scored_against(self.data),
+                "scored_against": "ground truth" if self._truth is None else "the teacher's depth",
+                "teacher_protocol": self._teacher_protocol().as_json(),
                 "teacher_metrics": teacher_metrics,
                 "ghost_metrics": ghost.best,
                 "rmse_ratio_ghost_to_teacher": ratio,
@@ -120,14 +124,19 @@ class _Acclimation:
 
     def _score_teacher(self) -> dict[str, float] | None:
         """The teacher's own accuracy, in its own working size; None where nothing can be compared."""
-        kind = self.teacher.contract.kind
-        if kind == "none" or not self.data.source.labelled("val"):
+        if self.teacher.contract.kind == "none" or not self.data.source.labelled("val"):
             return None
-        protocol = self.data.protocol
-        if kind != "metric_depth":
-            protocol = for_output(override(protocol, align="scale-shift"), kind)
         precision = student_precision(self.config.precision, self.accelerator.device)  # its reputation, at its best
-        return self._metrics(teacher_predictor(self.teacher, self.accelerator.device, precision), protocol)
+        return self._metrics(
+            teacher_predictor(self.teacher, self.accelerator.device, precision), self._teacher_protocol()
+        )
+
+    def _teacher_protocol(self) -> Protocol:
+        """The data's; a relative teacher is aligned, since its numbers have no scale."""
+        kind = self.teacher.contract.kind
+        if kind == "metric_depth" or kind == "none":
+            return self.data.protocol
+        return for_output(override(self.data.protocol, align="scale-shift"), kind)
 
     @cached_property
     def _truth(self) -> TeacherTruth | None:
@@ -137,7 +146,7 @@ class _Acclimation:
     def _predictor_of_teacher(self) -> DepthPredictor:
         return teacher_predictor(self.teacher, self.accelerator.device, self.precision)
 
-    def _metrics(self, predictor: DepthPredictor, protocol: Any) -> dict[str, float]:
+    def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
         scores = score(
             predictor,
             self.data.source,

@@ -38,6 +38,9 @@ class AcclimatedTeacher(nn.Module):
         with autocast(image.device, self.precision):
             seen = self.teacher(image)
         depth = None if seen.depth is None else seen.depth.float()
+        if depth is not None and self.teacher.contract.kind == "metric_depth":
+            head = self.acclimation.ghost.head  # beyond the student's range there is nothing to be learned
+            depth = depth.clamp(head.min_depth, head.max_depth)
         return DepthOutput(depth=depth, features=[feature.float() for feature in seen.features])
 
     def forward(self, image: Tensor) -> AcclimatedOutput:
@@ -62,8 +65,13 @@ def teacher_record(teacher: DepthTeacher) -> TeacherRecord:
 
 
 def is_acclimated_run(path: Path | str) -> bool:
-    """Whether `path` is the folder of a finished acclimation."""
+    """Whether `path` is the folder of an acclimation, finished or not."""
     return (Path(path) / ACCLIMATED).is_file()
+
+
+def is_finished(run: Path) -> bool:
+    """Whether an acclimation came to its end, attention tokens and report included."""
+    return is_acclimated_run(run) and (run / "report.json").is_file()
 
 
 def load_acclimated(

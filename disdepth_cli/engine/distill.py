@@ -7,6 +7,7 @@ file. `distill=False` trains the control: the same student, data, steps and seed
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,16 @@ from torch import nn
 from disdepth_cli.checkpoint import CheckpointMetadata, describe, load_checkpoint, save_checkpoint
 from disdepth_cli.config import AcclimateConfig, DistillConfig, build_config
 from disdepth_cli.engine.acclimate import acclimate
-from disdepth_cli.engine.acclimated import AcclimatedTeacher, is_acclimated_run, load_acclimated, teacher_record
+from disdepth_cli.engine.acclimated import (
+    AcclimatedTeacher,
+    is_acclimated_run,
+    is_finished,
+    load_acclimated,
+    teacher_record,
+)
 from disdepth_cli.engine.cost import model_cost
 from disdepth_cli.engine.distill_step import DistillStep
-from disdepth_cli.engine.fit import Fit, FitResult, Schedule, Task
+from disdepth_cli.engine.fit import Fit
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.observers import Observer
@@ -34,11 +41,11 @@ from disdepth_cli.engine.preparation import (
     recipe_of,
     require_labels,
     run_observers,
-    scored_against,
     student_architecture,
 )
-from disdepth_cli.engine.run import RunFolder, latest_acclimation
+from disdepth_cli.engine.run import RunFolder, latest_acclimation, read_config
 from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
+from disdepth_cli.engine.task import FitResult, Schedule, Task
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student
@@ -59,6 +66,10 @@ def distill(
     data = prepare_data(config, observers)
     if not config.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
+    elif config.teacher is None:  # resolved once, before the run remembers it: a resumed run keeps its teacher
+        config = config.model_copy(update={"teacher": str(_latest_teacher(config).absolute())})
+        for observer in observers:
+            observer.on_note(f"teacher: the latest acclimated run, {config.teacher}")
     run_name = config.student if config.distill else f"{config.student}-control"
     run = RunFolder.open(config, "distill", run_name)
     return _Distillation(config, data, run, observers).report()
@@ -82,7 +93,7 @@ class _Distillation:
         self.teacher_precision = teacher_precision(config.precision, device)
         self.acclimated = self._find_teacher() if config.distill else None
         torch.manual_seed(config.seed)
-        start = BackboneStart(config.pretrained and config.student_weights is None, config.student_weights)
+        start = BackboneStart(config.pretrained, config.student_weights, config.offline)
         student = build_student(student_architecture(config, data), start)
         if self.acclimated is not None:
             self._start_from_ghost(student)
@@ -97,7 +108,7 @@ class _Distillation:
                 "distilled": self.acclimated is not None,
                 "teacher": teacher,
                 "protocol": self.data.protocol.as_json(),
-                "scored_against": scored_against(self.data),
+                "scored_against": "ground truth" if self._truth is None else "the acclimated teacher's depth",
                 **fit_report(result),
                 "cost": self._costs(),
             },
@@ -118,31 +129,30 @@ class _Distillation:
         return Fit(task, config, schedule, self.run, observers, accelerator).run_to_the_end()
 
     def _find_teacher(self) -> AcclimatedTeacher:
-        """The acclimated teacher: the run that was named, the latest one, or one that is made now.
+        """The acclimated teacher: the run that was named, or one that is made now from the teacher that was named.
 
         Raises:
-            ConfigError: none was named and there is none; or it was made for another student.
+            ConfigError: it is unfinished, or was made for another student.
         """
         config = self.config
-        if config.teacher is None:
-            run = latest_acclimation(Path("runs"), config.student)
-            if run is None:
-                raise ConfigError(
-                    f"no acclimated teacher for {config.student} under runs/; make one with: disdepth acclimate "
-                    f"--teacher ID --student {config.student} --data {config.data}"
-                )
-            self._note(f"teacher: the latest acclimated run, {run}")
-        elif is_acclimated_run(config.teacher):
+        assert config.teacher is not None
+        if is_acclimated_run(config.teacher):
             run = Path(config.teacher)
+            if not is_finished(run):
+                raise ConfigError(f"{run}: is unfinished; go on with: disdepth acclimate --resume -o {run}")
         else:
             run = self._acclimate_first(config.teacher)
         acclimated, metadata = load_acclimated(run, self.teacher_precision, config.offline)
+        if not self.data.source.labelled("train") and config.max_depth is None:
+            self.data = self.data.in_range(metadata.min_depth, metadata.max_depth)  # labels are the teacher's
         self._check_fits(run, metadata)
         return acclimated.to(self.accelerator.device)
 
     def _acclimate_first(self, teacher: str) -> Path:
         run = self.run.path.with_name(f"{self.run.path.name}-teacher")
-        if is_acclimated_run(run) and (run / "report.json").is_file():
+        if is_finished(run):
+            if read_config(run).get("teacher") != teacher:
+                raise ConfigError(f"{run}: holds another teacher's acclimation; remove it, or name another -o")
             return run
         self._note(f"{teacher} is not acclimated; doing that first, into {run}")
         own = {"teacher", "epochs", "output", "resume", "max_steps"}
@@ -161,9 +171,14 @@ class _Distillation:
             ConfigError: it was made for another student.
         """
         mine = student_architecture(self.config, self.data)
-        for name in ("backbone", "decoder_channels", "bins", "min_depth", "max_depth"):
+        if self.config.output_target == "teacher" and metadata.output_kind_of_teacher != "metric_depth":
+            raise ConfigError(
+                f"--output-target teacher: the teacher of {run} gives {metadata.output_kind_of_teacher}, not metres; "
+                "use ghost"
+            )
+        for name in ("backbone", "decoder_channels", "bins", "min_depth", "max_depth", "working_size"):
             theirs = getattr(metadata, name)
-            if theirs != getattr(mine, name):
+            if theirs != asdict(mine)[name]:
                 raise ConfigError(
                     f"{run}: was acclimated for {name.replace('_', ' ')} {theirs}, not {getattr(mine, name)}; "
                     f"acclimate again with --student {self.config.student} and the same data and options"
@@ -195,7 +210,8 @@ class _Distillation:
         """What stands for ground truth where no val image has any."""
         if self.acclimated is None or self.data.source.labelled("val"):
             return None
-        return TeacherTruth(self._teacher_predictor(self.acclimated))
+        metric = self.acclimated.teacher.contract.kind == "metric_depth"
+        return TeacherTruth(self._teacher_predictor(self.acclimated) if metric else self._predictor(self.acclimated))
 
     def _validate(self, student: nn.Module) -> dict[str, float]:
         scores = score(
@@ -232,3 +248,18 @@ class _Distillation:
     def _note(self, message: str) -> None:
         for observer in self.observers:
             observer.on_note(message)
+
+
+def _latest_teacher(config: DistillConfig) -> Path:
+    """The latest acclimated run for this student.
+
+    Raises:
+        ConfigError: there is none; the message names the command that makes one.
+    """
+    run = latest_acclimation(Path("runs"), config.student)
+    if run is None:
+        raise ConfigError(
+            f"no acclimated teacher for {config.student} under runs/; make one with: disdepth acclimate "
+            f"--teacher ID --student {config.student} --data {config.data}"
+        )
+    return run

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -23,63 +22,13 @@ from disdepth_cli.engine.interrupt import StopSignal
 from disdepth_cli.engine.observers import Observer, Progress
 from disdepth_cli.engine.resume import Parts, pack, unpack
 from disdepth_cli.engine.run import RunFolder
-from disdepth_cli.errors import DataError, Interrupted, TrainingError
+from disdepth_cli.engine.task import FitResult, Schedule, Task
+from disdepth_cli.errors import ConfigError, DataError, Interrupted, TrainingError
 from disdepth_cli.types import DepthBatch, LossTerms
 
 LOG_EVERY = 10  # steps between rows of metrics.csv
 WARMUP_SHARE = 0.1  # of the one-cycle schedule
 STEP_SEED_STRIDE = 1_000_003
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How long a run is, in optimiser steps."""
-
-    total_steps: int
-    steps_per_epoch: int
-
-    @classmethod
-    def plan(cls, config: LoopConfig, batches_per_epoch: int) -> Schedule:
-        """`max_steps` when given, else epochs; an epoch has at least one step."""
-        per_epoch = max(batches_per_epoch // config.accumulate, 1)
-        return cls(config.max_steps or config.epochs * per_epoch, per_epoch)
-
-    def validates_after(self, step: int) -> bool:
-        """After every epoch, and at the end."""
-        return step % self.steps_per_epoch == 0 or step == self.total_steps
-
-
-@dataclass
-class Task:
-    """What is learned. The loop knows nothing else of it.
-
-    step: batch -> LossTerms; its parameters that require a gradient are trained.
-    model: the part of `step` that is averaged, validated and shipped.
-    validate: model -> metrics; `better` of them (smaller is better) chooses the best checkpoint.
-    save: called with the averaged model and its metrics whenever they are the best so far.
-    """
-
-    step: nn.Module
-    model: nn.Module
-    groups: list[dict[str, Any]]
-    batches: Callable[[int, int], Iterator[DepthBatch]]
-    validate: Callable[[nn.Module], dict[str, float]]
-    save: Callable[[nn.Module, dict[str, float], int], None]
-    better: str = "rmse"
-
-
-@dataclass
-class FitResult:
-    """best and final metrics, where the best was, and the speed of this part of the run."""
-
-    best: dict[str, float]
-    best_step: int
-    final: dict[str, float]
-    steps: int
-    seconds: float
-    images_per_second: float
-    corrupt: list[str] = field(default_factory=list)
-    skipped_steps: int = 0
 
 
 class Fit:
@@ -118,7 +67,7 @@ class Fit:
         self.corrupt: list[str] = []
         self.bad_in_a_row = 0
         self.skipped = 0
-        self.images = 0
+        self.images, self.seconds, self.since = 0, 0.0, 0.0
 
     def run_to_the_end(self) -> FitResult:
         """Train from wherever the run is to its last step.
@@ -129,10 +78,12 @@ class Fit:
             DataError: too many unreadable files.
         """
         self._resume()
-        start, began = self.done, time.monotonic()
+        self.since = time.monotonic()
         with StopSignal() as stop:
             for observer in self.observers:
                 observer.on_start(self.done, self.schedule.total_steps, self.schedule.steps_per_epoch)
+            if not self.done:
+                self._save_state()  # a run that is killed before its first save goes on from this very start
             batches = self.task.batches(self.done * self.config.accumulate, self._total_batches())
             while self.done < self.schedule.total_steps:
                 self._one_step(batches)
@@ -143,14 +94,14 @@ class Fit:
                     raise Interrupted(f"stopped at step {self.done}; go on with --resume -o {self.run.path}")
                 if self.done % self.config.save_every == 0 or self.done == self.schedule.total_steps:
                     self._save_state()
-        seconds = time.monotonic() - began
+        self._tick()
         return FitResult(
             best=self.best,
             best_step=self.best_step,
             final=self.final,
             steps=self.done,
-            seconds=seconds,
-            images_per_second=self.images / seconds if self.done > start else 0.0,
+            seconds=self.seconds,
+            images_per_second=self.images / max(self.seconds, 1e-9),
             corrupt=self.corrupt,
             skipped_steps=self.skipped,
         )
@@ -262,7 +213,13 @@ class Fit:
         """The model that is validated and shipped: the moving average, or the weights themselves without one."""
         return self.ema.module if self.ema is not None else self.task.model
 
+    def _tick(self) -> None:
+        """Add the time since the last call to the run's seconds, all its parts together."""
+        now = time.monotonic()
+        self.seconds, self.since = self.seconds + now - self.since, now
+
     def _save_state(self) -> None:
+        self._tick()
         if self.accelerator.is_main_process:
             self.run.save_state(*pack(self._parts(), self._counters()))
 
@@ -270,6 +227,12 @@ class Fit:
         saved = self.run.load_state()
         if saved is None:
             return
+        total = saved[1]["total_steps"]
+        if total != self.schedule.total_steps:
+            raise ConfigError(
+                f"{self.run.path}: was planned for {total} steps, now it would be {self.schedule.total_steps}; "
+                "the data or the options have changed since"
+            )
         counters = unpack(self._parts(), *saved)
         self.done = counters["done"]
         self.scheduler.last_epoch = self.done
@@ -279,6 +242,7 @@ class Fit:
             counters["bad_in_a_row"],
             counters["skipped"],
         )
+        self.images, self.seconds = counters["images"], counters["seconds"]
 
     def _parts(self) -> Parts:
         ema = None if self.ema is None else self.ema.module
@@ -294,4 +258,6 @@ class Fit:
             "corrupt": self.corrupt,
             "bad_in_a_row": self.bad_in_a_row,
             "skipped": self.skipped,
+            "images": self.images,
+            "seconds": self.seconds,
         }

@@ -75,7 +75,10 @@ def make_accelerator(config: LoopConfig) -> Accelerator:
         AcceleratorState._reset_state(reset_partial_state=True)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    return Accelerator(cpu=device.type == "cpu", mixed_precision="no" if precision == "fp32" else precision)
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no" if precision == "fp32" else precision)
+    if accelerator.num_processes > 1:
+        raise ConfigError(f"{accelerator.num_processes} processes were launched; a run takes one process for now")
+    return accelerator
 
 
 def channels_last(module: Model) -> Model:

@@ -42,7 +42,7 @@ def open_model(
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
     # Measured accuracy is the teacher's reputation: full precision unless asked otherwise.
     teacher = load_teacher(name, revision=revision, offline=offline)
-    return teacher_predictor(teacher, place, student_precision(precision, place))
+    return teacher_predictor(teacher, place, "fp32" if precision == "auto" else student_precision(precision, place))
 
 
 def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Precision) -> DepthPredictor:

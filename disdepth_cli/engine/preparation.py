@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +14,13 @@ from disdepth_cli.config import LoopConfig, StudentConfig
 from disdepth_cli.data.loader import TrainBatches, TrainDataset, batches_per_epoch, train_loader
 from disdepth_cli.data.sources import DataSource, load_source, scale_warning
 from disdepth_cli.data.transforms import TrainView, default_crop
-from disdepth_cli.engine.fit import LOG_EVERY, FitResult
+from disdepth_cli.engine.fit import LOG_EVERY
 from disdepth_cli.engine.observers import CsvLog, Observer, TensorBoard
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.scoring import protocol_of
+from disdepth_cli.engine.task import FitResult
 from disdepth_cli.errors import ConfigError, DataError
-from disdepth_cli.evaluation.protocols import Protocol
+from disdepth_cli.evaluation.protocols import Protocol, override
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture
 from disdepth_cli.outputs.curves import plot_curves
@@ -38,6 +39,11 @@ class TrainingData:
     working_size: WorkingSize
     min_depth: float
     max_depth: float
+
+    def in_range(self, min_depth: float, max_depth: float) -> TrainingData:
+        """The same data with another depth range [m]."""
+        protocol = override(self.protocol, min_depth=min_depth, max_depth=max_depth)
+        return replace(self, min_depth=min_depth, max_depth=max_depth, protocol=protocol)
 
     def batches_per_epoch(self, config: LoopConfig, world: int) -> int:
         """Batches that one process takes in an epoch."""
@@ -79,6 +85,11 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
     for message in _oddities(source, train):
         for observer in observers:
             observer.on_warning(message)
+    for observer in observers:
+        observer.on_note(
+            f"data: {len(train)} train, {len(source.val)} val images; depth [m] = stored / {source.depth_scale:g}, "
+            f"up to {source.max_depth:g} m"
+        )
     height, width = config.input_size
     min_depth = config.min_depth if config.min_depth is not None else max(source.min_depth, 1e-3)
     max_depth = config.max_depth if config.max_depth is not None else source.max_depth
@@ -97,13 +108,14 @@ def _oddities(source: DataSource, train: Sequence[Any]) -> Iterator[str]:
 
 
 def require_labels(data: TrainingData, why: str) -> None:
-    """Refuse training data without any ground truth.
+    """Refuse data without any ground truth.
 
     Raises:
-        DataError: not one training image has depth.
+        DataError: not one training image, or not one val image, has depth.
     """
-    if not data.source.labelled("train"):
-        raise DataError(f"{data.source.root}: its images have no depth, and {why}")
+    for split, name in (("train", "training"), ("val", "val")):
+        if not data.source.labelled(split):  # type: ignore[arg-type]
+            raise DataError(f"{data.source.root}: its {name} images have no depth, and {why}")
 
 
 def student_architecture(config: StudentConfig, data: TrainingData) -> StudentArchitecture:
@@ -126,11 +138,6 @@ def student_architecture(config: StudentConfig, data: TrainingData) -> StudentAr
 def run_observers(run: RunFolder, observers: Sequence[Observer]) -> list[Observer]:
     """The given observers, and those that every run has."""
     return [*observers, CsvLog(run.metrics_file, LOG_EVERY), *TensorBoard.when_installed(run.path / "tensorboard")]
-
-
-def scored_against(data: TrainingData) -> str:
-    """What stands for the truth in validation, for the report."""
-    return "ground truth" if data.source.labelled("val") else "the teacher's depth"
 
 
 def fit_report(result: FitResult) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class RunFolder:
             raise ConfigError("--resume: name the run folder to go on with, -o RUN")
         run = cls(config.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
         if config.resume:
-            run._check_same(config)
+            run._check_same(config, verb)
         else:
             run._check_free()
         with disk_errors(run.path):
@@ -71,8 +71,10 @@ class RunFolder:
         if began or {file.name for file in self.path.iterdir()} - {"config.yaml", states.name}:
             raise ConfigError(f"{self.path}: already holds something; add --resume to go on, or name another -o")
 
-    def _check_same(self, config: BaseModel) -> None:
+    def _check_same(self, config: BaseModel, verb: str) -> None:
         before = read_config(self.path)
+        if before.get("verb") != verb:
+            raise ConfigError(f"{self.path}: is a run of {before.get('verb')}, not of {verb}")
         now = _plain(config)
         for name in now:
             if name not in FREE_TO_CHANGE and name in before and before[name] != now[name]:
@@ -183,7 +185,8 @@ def latest_acclimation(root: Path, student: str) -> Path | None:
 
 
 def _plain(config: BaseModel) -> dict[str, Any]:
-    return json.loads(config.model_dump_json())
+    """The options as plain values; where a run lies, and that it was resumed, are not options of it."""
+    return json.loads(config.model_dump_json(exclude={"output", "resume"}))
 
 
 def _slug(name: str) -> str:

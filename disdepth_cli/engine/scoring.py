@@ -21,7 +21,6 @@ class Scores:
 
     per_image: dict[str, DepthMetrics] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
-    pseudo: bool = False
 
     @property
     def mean(self) -> DepthMetrics:
@@ -66,7 +65,7 @@ def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
     """The named protocol, else the data's, else `plain` with the data's range."""
     protocol = get_protocol(name or source.protocol or "plain")
     if protocol.name == "plain":
-        protocol = override(protocol, min_depth=source.min_depth, max_depth=source.max_depth)
+        protocol = override(protocol, min_depth=max(source.min_depth, 1e-3), max_depth=source.max_depth)
     return protocol
 
 
@@ -103,7 +102,7 @@ def _score_one(
     if target is None:
         if truth is None:
             raise DataError(f"{item.key}: has no depth to be scored against; give depth, or a metric teacher")
-        target, scores.pseudo = truth(item), True
+        target = truth(item)
     depth = predictor.predict_fitted(item.image, item.placement, flip=protocol.tta)
     if not np.isfinite(depth).any():  # the metrics read NaN as the smallest depth, and would score it
         scores.errors.append(f"{item.key}: the model gives no finite depth; train it again with a lower --lr")

@@ -58,4 +58,5 @@ def ghost_error_masks(ghost: Tensor, target: Tensor, valid: Tensor, grid: tuple[
     ghost, target (B, 1, H, W) [m]; valid (B, 1, H, W) bool; grid (h, w) of the level -> (B, 1, h, w).
     """
     error = (torch.log(ghost.clamp(min=1e-6)) - torch.log(target.clamp(min=1e-6))).abs() * valid
-    return torch.exp(-F.adaptive_avg_pool2d(error, grid) / 0.1)
+    known = F.adaptive_avg_pool2d(valid.float(), grid).clamp(min=1e-6)  # 0 / 1e-6 where nothing is: a mask of 1
+    return torch.exp(-F.adaptive_avg_pool2d(error, grid) / known / 0.1)

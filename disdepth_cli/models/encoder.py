@@ -28,6 +28,7 @@ class BackboneStart:
 
     pretrained: bool = False
     weights: Path | None = None
+    offline: bool = False
 
 
 class Encoder(nn.Module):
@@ -64,7 +65,7 @@ def build_encoder(student: str, start: BackboneStart) -> tuple[Encoder, dict[str
     name = timm_name(student)
     indices = _feature_indices(name)
     net = _create(name, indices)
-    weights = start.weights or (_hub_weights(name) if start.pretrained else None)
+    weights = start.weights or (_hub_weights(name, start.offline) if start.pretrained else None)
     if weights is not None:
         _load_weights(net, weights, name)
     spec = FeatureSpec(tuple(net.feature_info.channels()), tuple(net.feature_info.reduction()))
@@ -94,7 +95,7 @@ def _feature_indices(name: str) -> tuple[int, ...]:
     return tuple(positions[r] for r in REDUCTIONS)
 
 
-def _hub_weights(name: str) -> Path:
+def _hub_weights(name: str, offline: bool) -> Path:
     """The safetensors file of timm's own weights, from the Hub or its cache. A pickled one is never asked for."""
     remedy = "give a local file with --student-weights FILE.safetensors, or start at random with --no-pretrained"
     config = timm.get_pretrained_cfg(name)
@@ -105,7 +106,7 @@ def _hub_weights(name: str) -> Path:
     level = log.level
     log.setLevel(logging.ERROR)  # without a network it would tell of every retry; one line comes from here
     try:
-        return Path(huggingface_hub.hf_hub_download(repo, "model.safetensors"))
+        return Path(huggingface_hub.hf_hub_download(repo, "model.safetensors", local_files_only=offline))
     # Whatever the network libraries, the Hub's client or its cache raise: they change between versions.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

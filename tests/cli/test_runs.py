@@ -115,7 +115,8 @@ def test_a_raw_teacher_is_acclimated_first_into_a_run_of_its_own(cli, tiny_teach
     assert (here / "run-teacher" / "acclimated.safetensors").is_file()
     assert yaml.safe_load((here / "run-teacher" / "config.yaml").read_text())["verb"] == "acclimate"
     report = json.loads((here / "run" / "report.json").read_text())
-    assert report["scored_against"] == "the teacher's depth" and "scored against the teacher's depth" in outcome.out
+    assert report["scored_against"] == "the acclimated teacher's depth"
+    assert "scored against the acclimated teacher's depth" in outcome.out
     assert load_student(here / "run").architecture.working_size.height == 64
 
 

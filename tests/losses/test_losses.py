@@ -95,5 +95,8 @@ def test_ghost_error_masks_trust_where_the_ghost_is_right():
     target[..., :2] = 4.0
     masks = ghost_error_masks(ghost, target, torch.ones_like(target, dtype=torch.bool), (2, 2))
     assert masks[0, 0, 0, 1].item() == pytest.approx(1.0) and masks[0, 0, 0, 0] < 0.01
+    sparse = torch.zeros_like(target, dtype=torch.bool)
+    sparse[..., 0, 0] = True  # one known pixel of four, and there the ghost is wrong by a factor of two
+    assert ghost_error_masks(ghost, target, sparse, (2, 2))[0, 0, 0, 0] < 0.01
     unknown = ghost_error_masks(ghost, target, torch.zeros_like(target, dtype=torch.bool), (2, 2))
     assert (unknown == 1).all()

@@ -1,0 +1,63 @@
+"""What the loop is given and what it gives back: a task, a schedule, a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from disdepth_cli.config import LoopConfig
+from disdepth_cli.types import DepthBatch
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a run is, in optimiser steps."""
+
+    total_steps: int
+    steps_per_epoch: int
+
+    @classmethod
+    def plan(cls, config: LoopConfig, batches_per_epoch: int) -> Schedule:
+        """`max_steps` when given, else epochs; an epoch has at least one step."""
+        per_epoch = max(batches_per_epoch // config.accumulate, 1)
+        return cls(config.max_steps or config.epochs * per_epoch, per_epoch)
+
+    def validates_after(self, step: int) -> bool:
+        """After every epoch, and at the end."""
+        return step % self.steps_per_epoch == 0 or step == self.total_steps
+
+
+@dataclass
+class Task:
+    """What is learned. The loop knows nothing else of it.
+
+    step: batch -> LossTerms; its parameters that require a gradient are trained.
+    model: the part of `step` that is averaged, validated and shipped.
+    validate: model -> metrics; `better` of them (smaller is better) chooses the best checkpoint.
+    save: called with the averaged model and its metrics whenever they are the best so far.
+    """
+
+    step: nn.Module
+    model: nn.Module
+    groups: list[dict[str, Any]]
+    batches: Callable[[int, int], Iterator[DepthBatch]]
+    validate: Callable[[nn.Module], dict[str, float]]
+    save: Callable[[nn.Module, dict[str, float], int], None]
+    better: str = "rmse"
+
+
+@dataclass
+class FitResult:
+    """best and final metrics, where the best was, and the speed of this part of the run."""
+
+    best: dict[str, float]
+    best_step: int
+    final: dict[str, float]
+    steps: int
+    seconds: float
+    images_per_second: float
+    corrupt: list[str] = field(default_factory=list)
+    skipped_steps: int = 0

@@ -94,7 +94,7 @@ def test_a_full_disk_leaves_the_earlier_student_whole_and_the_run_resumable(
 ):
     run = tmp_path / "run"
     with monkeypatch.context():
-        fill_disk("state.safetensors", after=5)
+        fill_disk("state.safetensors", after=6)  # the first save is before the first step
         refused(1, (run / "last" / "state.safetensors", "disk is full", "run again"), *training, "--save-every", "1")
         monkeypatch.undo()
     assert load_student(run).training is False and leftovers(tmp_path) == []

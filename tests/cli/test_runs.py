@@ -96,7 +96,7 @@ def test_without_a_teacher_distill_takes_the_latest_finished_run_of_its_student(
     shutil.copytree(acclimated, here / "runs" / "mine")
     outcome = cli(*command, "-o", "done")
     assert outcome.code == 0, outcome.err
-    assert f"the latest acclimated run, {tmp_path / 'runs' / 'mine'}" in outcome.err
+    assert f"the latest acclimated run, {here / 'runs' / 'mine'}" in outcome.err
     report = json.loads((here / "done" / "report.json").read_text())
     assert report["teacher"]["id"] == "tiny-metric" and set(report["cost"]) == {"student", "teacher"}
 

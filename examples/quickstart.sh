@@ -12,8 +12,8 @@ teacher="$examples/tiny_teacher"
 export HF_HUB_OFFLINE=1
 
 training=(--student resnet18 --input-size 96x128 --data "$data" --batch-size 8 --seed 0 --offline)
-acclimate_steps="${QUICKSTART_ACCLIMATE_STEPS:-150}"
-distill_steps="${QUICKSTART_DISTILL_STEPS:-300}"
+acclimate_steps="${QUICKSTART_ACCLIMATE_STEPS:-120}"
+distill_steps="${QUICKSTART_DISTILL_STEPS:-200}"
 
 say() { # print the command, then run it
   printf '\n\033[1m$ %s\033[0m\n' "$*" >&2

@@ -50,6 +50,8 @@ from disdepth_cli.errors import ConfigError
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student
 
+PRETRAINED_SHARE = 0.3  # of the learning rate, for a pretrained backbone; 0.1 was too slow for ten epochs
+
 
 def distill(
     config: DistillConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
@@ -75,11 +77,6 @@ def distill(
     return _Distillation(config, data, run, observers).report()
 
 
-PRETRAINED_SHARE = (
-    0.3  # of the learning rate, for a pretrained backbone; 0.1 was measured to be too slow for ten epochs
-)
-
-
 class _Distillation:
     """The story of one run."""
 
@@ -94,7 +91,7 @@ class _Distillation:
         self.acclimated = self._find_teacher() if config.distill else None
         torch.manual_seed(config.seed)
         start = BackboneStart(config.pretrained, config.student_weights, config.offline)
-        student = build_student(student_architecture(config, data), start)
+        student = build_student(student_architecture(config, self.data), start)  # its range may be the teacher's
         if self.acclimated is not None:
             self._start_from_ghost(student)
         self.student = channels_last(student.to(device))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
 import yaml
 
-from disdepth_cli import acclimate, distill, evaluate
+from disdepth_cli import acclimate, distill, evaluate, load_student
 from disdepth_cli.errors import ConfigError, DataError
 
 TINY = {"student": "mobilenetv2", "input_size": "64x96", "batch_size": 4, "workers": 0, "max_steps": 2, "offline": True}
@@ -69,3 +70,14 @@ def test_images_of_one_name_in_two_folders_all_count(rooms, acclimated, tmp_path
     (root / "data.yaml").write_text("path: s1\nval: [../s1, ../s2]\nmin_depth: 0\nmax_depth: 10\n")
     result = evaluate(model=str(acclimated), data=root / "data.yaml", workers=0, offline=True)
     assert result["images"] == 40 and result["protocol"]["min_depth"] == 0.001
+
+
+def test_without_labels_the_range_is_the_teachers(rooms, tiny_teacher, tmp_path):
+    far = tmp_path / "far"
+    shutil.copytree(tiny_teacher, far)
+    described = json.loads((far / "config.json").read_text())
+    (far / "config.json").write_text(json.dumps(described | {"max_depth": 20}))
+    shutil.copytree(rooms.parent / "rgb", tmp_path / "images")
+    distill(**options(tmp_path / "images", tmp_path / "student", teacher=str(far)))
+    student = load_student(tmp_path / "student")
+    assert student.architecture.max_depth == student.decoder.head.max_depth == 20

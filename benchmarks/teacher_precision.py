@@ -2,7 +2,7 @@
 
     python benchmarks/teacher_precision.py --teacher ID_OR_FOLDER [--batch-size 8] [--size 224x288]
 
-Expected on a CPU with bf16 matrix units: two to three times faster; depth within about one per cent. Elsewhere slower,
+Expected on a CPU with AMX or AVX-512 BF16: about twice as fast; depth within about one per cent. Elsewhere slower,
 which is why `--precision auto` asks the CPU first.
 """
 

@@ -23,16 +23,19 @@ from disdepth_cli.errors import CheckpointError
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
+from disdepth_cli.option_types import OutputKind
 from disdepth_cli.types import FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 
 FORMAT_VERSION = 1
 HEADER_KEY = "disdepth"
+TEACHER_PREFIX = "teacher."
+"""In an acclimated file: weights of the teacher that were trained along."""
 BUNDLED = Path(__file__).parent / "assets" / "student.safetensors"
 
 
 class TeacherRecord(BaseModel):
-    """Which teacher a model learned from."""
+    """Which teacher a model learned from. trained: what of it was trained along, as --train-teacher says it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,12 +44,17 @@ class TeacherRecord(BaseModel):
     revision: str | None = None
     licence: str | None = None
     fingerprint: str
+    trained: str = "frozen"
     channels: tuple[int, ...]
     reductions: tuple[int, ...]
 
 
 class CheckpointMetadata(BaseModel):
-    """What stands in a checkpoint's header. Depths in metres, sizes in pixels; no times, no paths."""
+    """What stands in a checkpoint's header. Depths in metres, sizes in pixels; no times, no paths.
+
+    output_kind: what the model's numbers are; min_depth and max_depth are in its unit. disparity_range: of an
+    acclimated relative teacher, the numbers of its own that became 0 and 1.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -62,9 +70,11 @@ class CheckpointMetadata(BaseModel):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     student_channels: tuple[int, ...]
-    output_kind: str = "metric_depth"
+    output_kind: OutputKind = "metric_depth"
+    disparity_range: tuple[float, float] | None = None
     attention_tokens: int | None = None
     teacher: TeacherRecord | None = None
+    more_teachers: tuple[TeacherRecord, ...] = ()
     recipe: dict[str, Any] = {}
     protocol: dict[str, Any] | None = None
     metrics: dict[str, float] = {}
@@ -85,6 +95,7 @@ class CheckpointMetadata(BaseModel):
             lg_conv=self.lg_conv,  # type: ignore[arg-type]
             decoder_channels=self.decoder_channels,
             bins=self.bins,
+            output_kind=self.output_kind,
         )
 
 
@@ -204,6 +215,13 @@ def load_acclimation(path: Path) -> tuple[Acclimation, CheckpointMetadata]:
     return acclimation.freeze(), metadata
 
 
+def load_teacher_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a teacher that was trained along with its acclimation, by their names in it; else empty."""
+    with safetensors.safe_open(path, "pt") as handle:
+        names = [name for name in handle.keys() if name.startswith(TEACHER_PREFIX)]  # noqa: SIM118
+        return {name.removeprefix(TEACHER_PREFIX): handle.get_tensor(name) for name in names}
+
+
 def student_file(path: Path | str) -> Path:
     """The file meant by a checkpoint path, a run folder or `bundled`."""
     if str(path) == "bundled":
@@ -214,6 +232,7 @@ def student_file(path: Path | str) -> Path:
 
 def _load_strictly(model: nn.Module, path: Path, metadata: CheckpointMetadata) -> None:
     tensors = safetensors.torch.load_file(path)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(TEACHER_PREFIX)}
     try:
         model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:

@@ -6,11 +6,23 @@ Standard library and pydantic only: this module is imported before anything is p
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.option_types import (
+    AbsolutePath,
+    Align,
+    Attention,
+    Fusion,
+    LGConvPlace,
+    Precision,
+    Size,
+    TeacherName,
+    TeacherNames,
+    Tuning,
+)
 
 STUDENTS = {
     "mobilenetv2": "mobilenetv2_100",
@@ -21,29 +33,6 @@ STUDENTS = {
     "ghostnet": "ghostnet_100",
 }
 """Short student names and the timm models they stand for."""
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
-LGConvPlace = Literal["auto", "none", "dense", "depthwise", "all"]
-Align = Literal["none", "median", "scale-shift"]
-
-
-def parse_size(value: object) -> object:
-    """`240x320` (height x width) as a pair of pixels; anything else is left to pydantic."""
-    if isinstance(value, str):
-        try:
-            height, width = value.lower().split("x")
-            return int(height), int(width)
-        except ValueError:
-            raise ValueError(f"{value!r} is not HEIGHTxWIDTH, for example 240x320") from None
-    return value
-
-
-Pixels = Annotated[int, Field(ge=32, le=4096)]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-"""A run folder remembers it, and may be used from another place."""
-TeacherName = Annotated[str, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
-Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
 
 
 class _Config(BaseModel):
@@ -126,7 +115,26 @@ class TeacherConfig(_Config):
     teacher_weights: AbsolutePath | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
 
 
-class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
+class RelativeConfig(_Config):
+    """A student of relative disparity: what its teacher gives where nothing says what a metre is."""
+
+    anchor_weight: float = Field(
+        4.0, ge=0, description="weight of the scale anchor of a relative student; 0 lets its outputs drift"
+    )
+
+
+class PseudoLabelConfig(RelativeConfig):
+    """Images without ground truth learn from the teacher's depth."""
+
+    pseudo_drop: float = Field(
+        0.1, ge=0, lt=1, description="share of an unlabelled image's pixels, the worst ones, that do not count"
+    )
+    pseudo_confidence: Literal["none", "flip"] = Field(
+        "none", description="flip: pixels count less where the teacher contradicts itself on the flipped image"
+    )
+
+
+class AcclimateConfig(TeacherConfig, RelativeConfig, StudentConfig, LoopConfig, RunPlace):
     """disdepth acclimate."""
 
     epochs: int = Field(5, ge=1, description="passes over the training images")
@@ -134,6 +142,16 @@ class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
         10.0,
         ge=0,
         description="mu: weight of |log ghost - log teacher| at every pixel, labelled or not",
+    )
+    ghost: AbsolutePath | None = Field(
+        None, description="acclimated run whose ghost decoder is taken as it is: several teachers, one decoder"
+    )
+    train_teacher: Tuning = Field(
+        "frozen", description="frozen; last-N: its last N encoder blocks and its own decoder; full: all of it"
+    )
+    teacher_lr: float = Field(3e-5, gt=0, description="peak rate of a teacher that is trained")
+    own_loss: float = Field(
+        1.0, ge=0, description="weight of the depth loss of a trained teacher's own decoder, which keeps its accuracy"
     )
     attention_tokens: int = Field(4, ge=1, le=64, description="attention tokens per level")
     attention_steps: int = Field(100, ge=0, description="steps that train the attention tokens at the end")
@@ -146,12 +164,17 @@ class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
         return {"data": Path(), **values} if values.get("dry_run") else values
 
 
-class DistillConfig(StudentConfig, LoopConfig, RunPlace):
+class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace):
     """disdepth distill."""
 
-    teacher: TeacherName | None = Field(None, description="acclimated run, or any teacher (acclimated first)")
+    teacher: TeacherNames | None = Field(
+        None, description="acclimated run, or any teacher (acclimated first); may be given several times"
+    )
     revision: str | None = Field(None, description="commit, tag or branch of the teacher on the Hub")
     teacher_weights: AbsolutePath | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
+    teacher_fusion: Fusion = Field(
+        "mean", description="of several teachers: their mean, or at each pixel the one whose ghost decoder errs least"
+    )
     distill: bool = Field(True, description="off: the control, the same training without the teacher")
     output_weight: float = Field(1.0, ge=0, description="weight of |log student - log target depth|")
     output_target: Literal["ghost", "teacher"] = Field("ghost", description="whose depth the student imitates")

@@ -101,8 +101,9 @@ class DepthBatch:
 class DecoderOutput:
     """What a decoder makes of features.
 
-    depth (B, 1, h, w) [m] at the decoder's own stride; levels: its fused feature maps, finest first;
-    bin_logits (B, N, h, w); bin_centres (B, N) [m], ascending. depth = sum_i softmax(bin_logits)_i * centre_i.
+    depth (B, 1, h, w) at the decoder's own stride, [m] or relative disparity; levels: its fused feature maps, finest
+    first; bin_logits (B, N, h, w); bin_centres (B, N) in the depth's unit, ascending.
+    depth = sum_i softmax(bin_logits)_i * centre_i.
     """
 
     depth: Tensor
@@ -115,8 +116,9 @@ class DecoderOutput:
 class DepthOutput:
     """depth (B, 1, H, W) at the input's size, and the features it came from; returned, never hooked.
 
-    The depth is in metres for students and metric teachers. A disparity teacher's is relative; the teacher's
-    contract says so. `decoder` is None for models that are not built on our decoder.
+    The depth is in metres for metric students and teachers, and disparity up to scale and shift for relative ones;
+    a student's metadata and a teacher's contract say which. `decoder` is None for models that are not built on our
+    decoder.
     """
 
     depth: Tensor | None
@@ -126,12 +128,16 @@ class DepthOutput:
 
 @dataclass
 class LossTerms:
-    """A loss with its parts: `total` is what is minimised, `parts` (already weighted) are what is logged."""
+    """A loss with its parts: `total` is what is minimised, `parts` (already weighted) are what is logged.
+
+    shares: further numbers for the log that are no losses, such as the share of labelled images.
+    """
 
     total: Tensor
     parts: dict[str, Tensor]
+    shares: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parts: dict[str, Tensor]) -> LossTerms:
+    def of(cls, parts: dict[str, Tensor], shares: dict[str, Tensor] | None = None) -> LossTerms:
         """The sum of named, weighted parts; at least one."""
-        return cls(total=torch.stack(list(parts.values())).sum(), parts=parts)
+        return cls(total=torch.stack(list(parts.values())).sum(), parts=parts, shares=shares or {})

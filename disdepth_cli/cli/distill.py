@@ -12,7 +12,7 @@ from disdepth_cli.cli.console import metrics_table, protocol_line, run_verb, std
 from disdepth_cli.config import DistillConfig
 
 LOSSES = "Distillation"
-Teacher = Annotated[str | None, o.option("--teacher", "-t")]
+Teachers = Annotated[list[str] | None, o.option("--teacher", "-t")]
 Epochs = Annotated[int | None, o.option("--epochs", rich_help_panel=o.TRAINING)]
 BackboneLr = Annotated[float | None, o.option("--backbone-lr", rich_help_panel=o.TRAINING)]
 Distill = Annotated[bool | None, o.option("--distill/--no-distill", rich_help_panel=LOSSES)]
@@ -26,7 +26,7 @@ InitDecoder = Annotated[str | None, o.option("--init-decoder", rich_help_panel=L
 
 def distill(
     student: o.Student = None,
-    teacher: Teacher = None,
+    teacher: Teachers = None,
     data: o.DataPath = None,
     output: o.Output = None,
     distill: Distill = None,

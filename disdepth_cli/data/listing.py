@@ -13,10 +13,14 @@ from disdepth_cli.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class DataItem:
-    """One image file and its depth file; None: an image without ground truth."""
+    """One image file and its depth file; None: an image without ground truth.
+
+    foreign: it comes from elsewhere than the labelled images, so the protocol's border crop is not for it.
+    """
 
     image: Path
     depth: Path | None
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,10 @@ class Listing:
     skipped: list[Skipped] = field(default_factory=list)
 
 
-def read_list(file: Path, root: Path, split: str) -> Listing:
+def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> Listing:
     """A BTS list: `image depth focal` a line, relative to `root`. Focal is not used; depth may be left out.
+
+    images_only: only the first entry of a line is read, and no depth is looked for.
 
     The NYU list has leading slashes that do not mean absolute: they are dropped first, and an entry is only
     taken as absolute when nothing lies there. A depth of `None` (KITTI) is skipped; `#` starts a comment line.
@@ -51,6 +57,7 @@ def read_list(file: Path, root: Path, split: str) -> Listing:
         fields = line.split()
         if not fields or fields[0].startswith("#"):
             continue
+        fields = fields[:1] if images_only else fields
         if len(fields) > 1 and fields[1].lower() == "none":
             listing.skipped.append(Skipped(split, f"{file}:{number}", f"{fields[0]} has no ground truth (None)"))
             continue
@@ -88,6 +95,16 @@ def scan_folder(folder: Path, split: str = "") -> Listing:
     if images is None:
         raise DataError(f"{folder}: has depth/ but no rgb/ or images/; put the images there, named as the depth")
     return _match(images, depth, split)
+
+
+def scan_images(folder: Path) -> Listing:
+    """The images of a folder, or of its `rgb/` or `images/`, sorted by name; depth beside them is left alone.
+
+    Raises:
+        DataError: no image is there.
+    """
+    inside = next((folder / name for name in ("rgb", "images") if (folder / name).is_dir()), folder)
+    return Listing([DataItem(path, None) for _, path in _images(inside)])
 
 
 def _match(images: Path, depth: Path, split: str) -> Listing:

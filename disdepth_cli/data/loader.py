@@ -66,7 +66,7 @@ class TrainDataset(Dataset[DepthSample | LoadFailure]):
         key = self.source.key(item)
         try:
             image, depth = load_pair(item, self.source)
-            pixels, metres, valid = self.view(image, depth, epoch, index)
+            pixels, metres, valid = self.view(image, depth, epoch, index, bordered=not item.foreign)
         except DataError as error:
             return LoadFailure(key, str(error))
         return DepthSample(pixels, metres, valid, key, labelled=depth is not None)

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from disdepth_cli.data.io import read_depth
-from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder
+from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder, scan_images
 from disdepth_cli.errors import DataError, near_names
 
 __all__ = ["DataItem", "DataSource", "Skipped", "Split", "load_source", "scale_warning"]
@@ -32,6 +32,7 @@ class DataFile(BaseModel):
     path: str = "."
     train: str | list[str] | None = None
     val: str | list[str] | None = None
+    unlabeled: str | list[str] | None = None
     depth_scale: float = Field(default=1000.0, gt=0)
     min_depth: float = Field(default=1e-3, ge=0)
     max_depth: float = Field(default=10.0, gt=0)
@@ -49,7 +50,7 @@ class DataSource:
     """Files of a data set and the meaning of their depth.
 
     metres = stored / depth_scale; depth counts where min_depth < depth < max_depth [m]. `skipped` are rows and
-    files without ground truth that were left out.
+    files without ground truth that were left out. An item of `train` without depth learns from the teacher alone.
     """
 
     name: str
@@ -82,6 +83,11 @@ class DataSource:
     def labelled(self, split: Split) -> bool:
         """Whether any item of the split has ground truth; False for an empty split."""
         return any(item.depth is not None for item in (self.train if split == "train" else self.val))
+
+    def counts(self) -> tuple[int, int]:
+        """Training images with ground truth, and without."""
+        labelled = sum(item.depth is not None for item in self.train)
+        return labelled, len(self.train) - labelled
 
     def key(self, item: DataItem) -> str:
         """What an item is called in reports and caches: its path relative to the root, or all of it."""
@@ -142,21 +148,43 @@ def _from_file(file: Path) -> DataSource:
     root = (file.parent / Path(described.path).expanduser()).resolve()
     if not root.is_dir():
         raise DataError(f"{file}: path: {root} is not a folder; `path` is relative to data.yaml")
+    # Whatever lies beside these images, they are used without it.
+    unpaired = _collect(file, root, None, described.unlabeled).items
+    further = [DataItem(item.image, None, foreign=True) for item in unpaired]
     if described.train is None and described.val is None:
-        return _from_folder(root, described)
+        return _split(root.name, root, described, further) if further else _from_folder(root, described)
     train = _collect(file, root, "train", described.train)
     val = _collect(file, root, "val", described.val)
+    _check_held_out(file, further, val.items)
     name = file.resolve().parent.name
-    return _source(name, root, described, train.items, val.items, train.skipped + val.skipped)
+    return _source(name, root, described, train.items + further, val.items, train.skipped + val.skipped)
+
+
+def _check_held_out(file: Path, further: Sequence[DataItem], val: Sequence[DataItem]) -> None:
+    """Refuse unlabelled images that are val images too: the score would be of images that were trained on.
+
+    Raises:
+        DataError: there is one.
+    """
+    held_out = {item.image for item in val}
+    both = next((item.image for item in further if item.image in held_out), None)
+    if both is not None:
+        raise DataError(f"{file}: unlabeled: {both} is a val image too; name a folder or list without it")
 
 
 def _from_folder(folder: Path, described: DataFile) -> DataSource:
     listing = scan_folder(folder)
-    items = listing.items
+    return _split(folder.resolve().name, folder, described, listing.items, listing.skipped)
+
+
+def _split(
+    name: str, root: Path, described: DataFile, items: Sequence[DataItem], skipped: Sequence[Skipped] = ()
+) -> DataSource:
+    """Items without a split: every 10th, at least one, is val."""
     val = items[_VAL_EVERY - 1 :: _VAL_EVERY] or items[-1:]
     held_out = set(val)
     train = [item for item in items if item not in held_out]
-    return _source(folder.resolve().name, folder, described, train, val, listing.skipped)
+    return _source(name, root, described, train, val, skipped)
 
 
 def _source(
@@ -180,17 +208,27 @@ def _source(
     )
 
 
-def _collect(file: Path, root: Path, split: Split, entries: str | list[str] | None) -> Listing:
-    """All items that one of data.yaml's `train` and `val` names."""
+def _collect(file: Path, root: Path, split: Split | None, entries: str | list[str] | None) -> Listing:
+    """All items that one of data.yaml's `train`, `val` and `unlabeled` (split None) names."""
     listing = Listing()
     for entry in [entries] if isinstance(entries, str) else entries or []:
         place = root / Path(entry).expanduser()
         if not place.exists():
-            raise DataError(f"{file}: {split}: {place} does not exist; it is relative to `path`, here {root}")
-        part = scan_folder(place, split) if place.is_dir() else read_list(place, root, split)
+            key = split or "unlabeled"
+            raise DataError(f"{file}: {key}: {place} does not exist; it is relative to `path`, here {root}")
+        part = _unpaired(place, root) if split is None else _paired(place, root, split)
         listing.items += part.items
         listing.skipped += part.skipped
     return listing
+
+
+def _paired(place: Path, root: Path, split: Split) -> Listing:
+    return scan_folder(place, split) if place.is_dir() else read_list(place, root, split)
+
+
+def _unpaired(place: Path, root: Path) -> Listing:
+    """The images of a folder or list, whatever depth they have: none is needed, and rows without any count too."""
+    return scan_images(place) if place.is_dir() else read_list(place, root, "", images_only=True)
 
 
 def _read_description(file: Path) -> DataFile:

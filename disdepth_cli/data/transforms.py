@@ -59,9 +59,11 @@ class TrainView:
             raise ConfigError(f"crop size {height}x{width}: both sides must be multiples of {_STRIDE}")
 
     def __call__(
-        self, image: np.ndarray, depth: np.ndarray | None, epoch: int, index: int
+        self, image: np.ndarray, depth: np.ndarray | None, epoch: int, index: int, bordered: bool = True
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The view of image (H, W, 3) uint8 and depth (h, w) [m, 0 = invalid] that (epoch, index) get.
+
+        bordered: False takes the window from the whole image, border or not.
 
         Returns:
             image (3, ch, cw) float32 in [0, 1], depth (1, ch, cw) [m], valid (1, ch, cw) bool. Without depth,
@@ -69,7 +71,7 @@ class TrainView:
             changing one option leaves the rest of the view as it was.
         """
         rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, epoch, index])))
-        window = self.window(image.shape[0], image.shape[1], rng)
+        window = self.window(image.shape[0], image.shape[1], rng, bordered)
         flip = rng.random() < self.augment.flip
         table = _colour_table(self.augment, rng)
 
@@ -89,14 +91,14 @@ class TrainView:
             torch.from_numpy(valid[None]),
         )
 
-    def window(self, height: int, width: int, rng: np.random.Generator) -> Window:
+    def window(self, height: int, width: int, rng: np.random.Generator, bordered: bool = True) -> Window:
         """A random window, inside the border, of an image of the given size.
 
         At zoom 1 the window covers as much of the scene as the crop covers at the model's working scale; more
         zoom takes a smaller window. Zooms lie evenly about 1 (else the student would see its scenes nearer, or
         farther, than they are when it is used) but are at least what keeps the window inside the border.
         """
-        top, bottom, left, right = _inside(self.border, height, width)
+        top, bottom, left, right = _inside(self.border if bordered else None, height, width)
         rows, columns = self.working.scaled(height, width)
         full_height = self.crop_size[0] * height / rows
         full_width = self.crop_size[1] * width / columns

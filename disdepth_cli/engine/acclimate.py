@@ -1,28 +1,34 @@
-"""Acclimate: teach a frozen teacher's features to speak to the student's decoder.
+"""Acclimate: teach a teacher's features to speak to the student's decoder.
 
 The teacher looks, the feature acclimation module brings what it saw to the student's channels and grid, and the ghost
 decoder (a copy of the student's) makes depth of it. Then, with both frozen, attention tokens learn where depth comes
-from. Nothing of the teacher changes.
+from. Nothing of the teacher changes, unless it is asked to adapt too; its own decoder then keeps its accuracy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from disdepth_cli.checkpoint import CheckpointMetadata, describe, load_acclimation, save_checkpoint
+from disdepth_cli.checkpoint import (
+    TEACHER_PREFIX,
+    CheckpointMetadata,
+    describe,
+    load_acclimation,
+    load_teacher_weights,
+    save_checkpoint,
+)
 from disdepth_cli.config import AcclimateConfig, build_config
 from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep
-from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, teacher_record
+from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, load_ghost, teacher_record
+from disdepth_cli.engine.acclimation_scores import AcclimationScores
+from disdepth_cli.engine.disparity import VIEWS, measure_disparity_range
 from disdepth_cli.engine.fit import Fit
-from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
-from disdepth_cli.engine.inference import DepthPredictor
+from disdepth_cli.engine.hardware import channels_last, make_accelerator, teacher_precision
 from disdepth_cli.engine.observers import Observer
-from disdepth_cli.engine.open_model import teacher_predictor
 from disdepth_cli.engine.preparation import (
     TrainingData,
     decay_groups,
@@ -35,17 +41,17 @@ from disdepth_cli.engine.preparation import (
     student_architecture,
 )
 from disdepth_cli.engine.run import RunFolder
-from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
 from disdepth_cli.engine.task import FitResult, Schedule, Task
-from disdepth_cli.errors import TrainingError
-from disdepth_cli.evaluation.protocols import Protocol, for_output, override
+from disdepth_cli.errors import ConfigError, TrainingError
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import build_student
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.teachers.tuning import load_trained, trained_weights, unfreeze
 
 ATTENTION_LR = 1e-2
 ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views than the ghost did
+SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a teacher whose ghost is no better than this is of little use
 
 
 def acclimate(
@@ -53,8 +59,8 @@ def acclimate(
 ) -> dict[str, Any]:
     """Acclimate a teacher to a student's decoder and write `acclimated.safetensors` into a run folder.
 
-    config, or its fields as keywords. Returns the report: steps, speed, metrics of the teacher itself and through the
-    ghost decoder; with `dry_run` the teacher's contract alone.
+    config, or its fields as keywords. Returns the report: steps, speed, metrics of the teacher itself (before and
+    after, where it is trained), through the ghost decoder, and of a constant depth; with `dry_run` the contract alone.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
@@ -68,13 +74,39 @@ def acclimate(
     for observer in observers:
         for line in teacher.contract.lines():
             observer.on_note(line)
-    data = prepare_data(config, observers)
-    if teacher.contract.kind != "metric_depth":
-        require_labels(data, f"the teacher gives {teacher.contract.kind}, not metres; give labelled images")
-    elif not data.source.labelled("train") and config.max_depth is None and teacher.contract.max_depth:
-        data = data.in_range(data.min_depth, teacher.contract.max_depth)
+    data = supervised_data(prepare_data(config, observers), config, teacher, observers)
     run = RunFolder.open(config, "acclimate", teacher.contract.id)
     return _Acclimation(config, data, teacher, run, observers).report()
+
+
+def supervised_data(
+    data: TrainingData, config: AcclimateConfig, teacher: DepthTeacher, observers: Sequence[Observer]
+) -> TrainingData:
+    """The data with the range and kind that ground truth, or without any the teacher, gives a student's output.
+
+    Raises:
+        DataError: nothing says what depth is: no ground truth, and an encoder for a teacher.
+        ConfigError: options that mean metres for a student that has none.
+    """
+    contract = teacher.contract
+    if config.train_teacher != "frozen":
+        require_labels(data, "--train-teacher learns from ground truth; give labelled images, or keep it frozen")
+    if contract.kind == "metric_depth":
+        without_range = not data.source.labelled("train") and config.max_depth is None
+        return data.in_range(data.min_depth, contract.max_depth) if without_range and contract.max_depth else data
+    if contract.kind == "disparity" and not data.source.labelled("train"):
+        if config.max_depth is not None or config.min_depth is not None:
+            raise ConfigError(
+                f"--min-depth, --max-depth: {contract.id} gives relative disparity and no image has ground truth, so "
+                "the student's output has no metres; leave them out"
+            )
+        for observer in observers:
+            observer.on_note(
+                "no ground truth and a relative teacher: the student will give relative disparity, no metres"
+            )
+        return data.as_disparity()
+    require_labels(data, f"the teacher gives {contract.kind}, not metres; give labelled images")
+    return data
 
 
 class _Acclimation:
@@ -95,131 +127,140 @@ class _Acclimation:
         # The ghost is a copy of the student's decoder, so a student is built; its backbone's weights do not matter.
         self.student = build_student(student_architecture(config, data))
         self.teacher = channels_last(teacher.to(device))
-        self.acclimation = channels_last(
-            Acclimation(teacher.contract.spec, self.student.decoder, config.attention_tokens).to(device)
-        )
+        acclimation = Acclimation(teacher.contract.spec, self.student.decoder, config.attention_tokens)
+        if config.ghost is not None:
+            acclimation.fix_ghost(load_ghost(config.ghost, student_architecture(config, data)))
+        self.acclimation = channels_last(acclimation.to(device))
         self.precision = teacher_precision(config.precision, device)
+        self.scores = AcclimationScores(config, data, self.teacher, device)
         self.file = run.path / ACCLIMATED
+        self.disparity_range: tuple[float, float] | None = None
+        if data.output_kind == "disparity":
+            self.disparity_range = measure_disparity_range(
+                self.teacher, self._batches(0)(0, -(-VIEWS // config.batch_size))
+            )
 
     def report(self) -> dict[str, Any]:
-        teacher_metrics = self._score_teacher()
+        before = self.scores.of_teacher()
+        unfreeze(self.teacher, self.config.train_teacher)
         ghost = self._train_ghost()
+        after = self._best_teacher() if self.config.train_teacher != "frozen" else before
         attention = self._train_attention()
-        metric = self.teacher.contract.kind == "metric_depth"
-        ratio = ghost.best["rmse"] / teacher_metrics["rmse"] if teacher_metrics and metric else None
+        constant = self.scores.of_constant()
+        comparable = after is not None and self.scores.teacher_protocol() == self.data.protocol
+        ratio = ghost.best["rmse"] / after["rmse"] if after is not None and comparable else None
+        self._doubt(ghost.best, constant)
         return finish(
             self.run,
             {
-                "teacher": teacher_record(self.teacher).model_dump(mode="json"),
+                "teacher": self._record(),
+                "output_kind": self.data.output_kind,
                 "protocol": self.data.protocol.as_json(),
-                "scored_against": "ground truth" if self._truth is None else "the teacher's depth",
-                "teacher_protocol": self._teacher_protocol().as_json(),
-                "teacher_metrics": teacher_metrics,
+                "scored_against": self.scores.scored_against,
+                "teacher_protocol": self.scores.teacher_protocol().as_json(),
+                "teacher_metrics": before,
+                "teacher_metrics_after": after if self.config.train_teacher != "frozen" else None,
                 "ghost_metrics": ghost.best,
+                "constant_metrics": constant,
                 "rmse_ratio_ghost_to_teacher": ratio,
                 **fit_report(ghost),
                 "attention": fit_report(attention) if attention else None,
             },
         )
 
-    def _score_teacher(self) -> dict[str, float] | None:
-        """The teacher's own accuracy, in its own working size; None where nothing can be compared."""
-        if self.teacher.contract.kind == "none" or not self.data.source.labelled("val"):
-            return None
-        precision = student_precision(self.config.precision, self.accelerator.device)  # its reputation, at its best
-        return self._metrics(
-            teacher_predictor(self.teacher, self.accelerator.device, precision), self._teacher_protocol()
-        )
+    def _doubt(self, ghost: dict[str, float], constant: dict[str, float] | None) -> None:
+        """Say so when a teacher is of little use."""
+        if constant is None or not ghost or ghost["rmse"] < SAYS_NOTHING * constant["rmse"]:
+            return
+        for observer in self.observers:
+            observer.on_warning(
+                f"through the ghost decoder this teacher's RMSE is {ghost['rmse']:.3f}, that of one constant depth "
+                f"{constant['rmse']:.3f}: its features tell little about depth here; take another, or train it "
+                "(--train-teacher)"
+            )
 
-    def _teacher_protocol(self) -> Protocol:
-        """The data's; a relative teacher is aligned, since its numbers have no scale."""
-        kind = self.teacher.contract.kind
-        if kind == "metric_depth" or kind == "none":
-            return self.data.protocol
-        return for_output(override(self.data.protocol, align="scale-shift"), kind)
-
-    @cached_property
-    def _truth(self) -> TeacherTruth | None:
-        """What stands for ground truth where no val image has any."""
-        return None if self.data.source.labelled("val") else TeacherTruth(self._predictor_of_teacher())
-
-    def _predictor_of_teacher(self) -> DepthPredictor:
-        return teacher_predictor(self.teacher, self.accelerator.device, self.precision)
-
-    def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
-        scores = score(
-            predictor,
-            self.data.source,
-            val_items(self.data.source),
-            protocol,
-            workers=self.config.workers,
-            truth=self._truth,
-        )
-        return scores.mean.as_dict()
-
-    def _validate(self, acclimation: nn.Module) -> dict[str, float]:
-        """Accuracy through the ghost decoder, by the student's resize rule."""
-        assert isinstance(acclimation, Acclimation)
-        model = AcclimatedTeacher(self.teacher, acclimation, self.precision)
-        predictor = DepthPredictor(
-            model,
-            self.data.working_size,
-            "metric_depth",
-            self.data.max_depth,
-            self.accelerator.device,
-            student_precision(self.config.precision, self.accelerator.device),
-        )
-        return self._metrics(predictor, self.data.protocol)
+    def _record(self) -> dict[str, Any]:
+        return teacher_record(self.teacher, self.config.train_teacher).model_dump(mode="json")
 
     def _metadata(self, metrics: dict[str, float]) -> CheckpointMetadata:
         return describe(
             "acclimated",
             self.student,
             attention_tokens=self.config.attention_tokens,
-            teacher=teacher_record(self.teacher),
+            disparity_range=self.disparity_range,
+            teacher=teacher_record(self.teacher, self.config.train_teacher),
             protocol=self.data.protocol.as_json(),
             metrics=metrics,
             recipe=recipe_of(self.config),
         )
 
+    def _acclimated(self, acclimation: Acclimation) -> AcclimatedTeacher:
+        return AcclimatedTeacher(self.teacher, acclimation, self.precision, self.disparity_range)
+
+    def _validate(self, model: nn.Module) -> dict[str, float]:
+        """Scores of the averaged acclimation, with the averaged teacher where it learns."""
+        if isinstance(model, Acclimation):
+            model = self._acclimated(model)
+        assert isinstance(model, AcclimatedTeacher)
+        return self.scores.of_ghost(model)
+
     def _train_ghost(self) -> FitResult:
-        acclimated = AcclimatedTeacher(self.teacher, self.acclimation, self.precision)
-        step = GhostStep(self.acclimation, acclimated, self.config.teacher_loss)
+        config, acclimated = self.config, self._acclimated(self.acclimation)
+        step = GhostStep(
+            self.acclimation,
+            acclimated,
+            config.teacher_loss,
+            anchor_weight=config.anchor_weight,
+            own_weight=config.own_loss,
+        )
         self.acclimation.attention.requires_grad_(False)
-        groups = decay_groups(self.acclimation, self.config.lr, self.config.weight_decay)
+        groups = decay_groups(self.acclimation, config.lr, config.weight_decay)
+        if self.teacher.learns:
+            groups += decay_groups(self.teacher, config.teacher_lr, config.weight_decay)
 
         def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
-            save_checkpoint(self.file, model.state_dict(), self._metadata(metrics))
+            save_checkpoint(self.file, _weights(model), self._metadata(metrics))
 
-        schedule = Schedule.plan(self.config, self.data.batches_per_epoch(self.config, self.accelerator.num_processes))
-        task = Task(step, self.acclimation, groups, self._batches(0), self._validate, save)
-        return self._fit(task, self.config, schedule, self.run)
+        schedule = Schedule.plan(config, self.data.batches_per_epoch(config, self.accelerator.num_processes))
+        model = acclimated if self.teacher.learns else self.acclimation
+        task = Task(step, model, groups, self._batches(0), self._validate, save, better=self.scores.better)
+        return self._fit(task, config, schedule, self.run)
+
+    def _best_teacher(self) -> dict[str, float] | None:
+        """Put the best of a trained teacher in its place, frozen from here on; its own accuracy now."""
+        self._check_best()
+        load_trained(self.teacher, load_teacher_weights(self.file))
+        self.teacher.freeze()
+        return self.scores.of_teacher()
+
+    def _check_best(self) -> None:
+        if not self.file.is_file():
+            raise TrainingError(f"{self.run.path}: the ghost decoder never gave a finite depth; lower --lr")
 
     def _train_attention(self) -> FitResult | None:
         """The tokens, with the best acclimation and its ghost frozen."""
         if not self.config.attention_steps:
             return None
-        if not self.file.is_file():
-            raise TrainingError(f"{self.run.path}: the ghost decoder never gave a finite depth; lower --lr")
+        self._check_best()
         best, metadata = load_acclimation(self.file)
+        changed = load_teacher_weights(self.file)
         acclimation = channels_last(best.to(self.accelerator.device))
         acclimation.attention.requires_grad_(True)
-        step = AttentionStep(
-            acclimation, AcclimatedTeacher(self.teacher, acclimation, self.precision), self.config.attention_diversity
-        )
+        step = AttentionStep(acclimation, self._acclimated(acclimation), self.config.attention_diversity)
         config = self.config.model_copy(update={"max_steps": self.config.attention_steps, "ema": 0.0})
         schedule = Schedule(self.config.attention_steps, self.config.attention_steps)
 
         def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
-            save_checkpoint(self.file, acclimation.state_dict(), metadata)
+            save_checkpoint(self.file, acclimation.state_dict() | _as_teacher(changed), metadata)
 
         task = Task(
             step,
             acclimation.attention,
             decay_groups(acclimation.attention, ATTENTION_LR, 0.0),
             self._batches(ATTENTION_SEED),
-            lambda _: {"rmse": metadata.metrics["rmse"]},  # frozen: the ghost's accuracy is what it was
+            lambda _: metadata.metrics,  # frozen: the ghost's accuracy is what it was
             save,
+            better=self.scores.better,
         )
         return self._fit(task, config, schedule, self.run.phase("attention"))
 
@@ -228,7 +269,18 @@ class _Acclimation:
         return Fit(task, config, schedule, run, observers, self.accelerator).run_to_the_end()
 
     def _batches(self, offset: int) -> Any:
-        accelerator = self.accelerator
+        accelerator, labelled_only = self.accelerator, self.teacher.contract.kind == "none"
         return self.data.batches(
-            self.config, accelerator.process_index, accelerator.num_processes, self.config.seed + offset
+            self.config, accelerator.process_index, accelerator.num_processes, self.config.seed + offset, labelled_only
         )
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """What an acclimated file holds: the acclimation, and the weights of a learning teacher that may have changed."""
+    if isinstance(model, AcclimatedTeacher):
+        return model.acclimation.state_dict() | _as_teacher(trained_weights(model.teacher))
+    return model.state_dict()
+
+
+def _as_teacher(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {TEACHER_PREFIX + name: value for name, value in weights.items()}

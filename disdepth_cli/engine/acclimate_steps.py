@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
+from disdepth_cli.engine.supervision import Target, imitation, pseudo_labelled, target_parts
 from disdepth_cli.losses.attentive import dice_diversity, union
 from disdepth_cli.losses.depth import log_l1, silog
+from disdepth_cli.losses.relative import aligned_depth, scale_shift_invariant
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.types import DepthBatch, LossTerms
 
@@ -15,21 +17,64 @@ from disdepth_cli.types import DepthBatch, LossTerms
 class GhostStep(nn.Module):
     """batch -> depth loss through the ghost decoder, and its faithfulness to the teacher's own depth."""
 
-    def __init__(self, acclimation: Acclimation, acclimated: AcclimatedTeacher, teacher_weight: float) -> None:
+    def __init__(
+        self,
+        acclimation: Acclimation,
+        acclimated: AcclimatedTeacher,
+        teacher_weight: float,
+        anchor_weight: float = 0.0,
+        own_weight: float = 0.0,
+    ) -> None:
         super().__init__()
         self.acclimation = acclimation
-        self._frozen = (acclimated,)  # in a tuple: not a part of this module, so never trained nor saved
-        self.metric = acclimated.teacher.contract.kind == "metric_depth"
-        self.teacher_weight = teacher_weight if self.metric else 0.0
+        self._looks = (acclimated,)  # in a tuple: a frozen teacher is not a part of this module, so never saved
+        if acclimated.teacher.learns:
+            self.teacher = acclimated.teacher
+        self.teacher_weight = teacher_weight
+        self.anchor_weight = anchor_weight
+        self.own_weight = own_weight if acclimated.teacher.learns else 0.0
 
     def forward(self, batch: DepthBatch) -> LossTerms:
-        seen = self._frozen[0].look(batch.image)
+        acclimated = self._looks[0]
+        seen = acclimated.look(batch.image)
         ghost = self.acclimation(seen.features, (batch.image.shape[-2], batch.image.shape[-1]))
         assert ghost.depth is not None
+        if acclimated.output_kind == "disparity":
+            assert seen.depth is not None
+            target = Target(seen.depth, torch.isfinite(seen.depth), None, {})
+            return LossTerms.of(target_parts(ghost.depth, target, "disparity", self.anchor_weight))
         parts = {"depth": silog(ghost.depth, batch.depth, batch.valid)}
         if self.teacher_weight and seen.depth is not None:
-            parts["teacher"] = self.teacher_weight * log_l1(ghost.depth, seen.depth)
-        return LossTerms.of(parts)
+            own = seen.depth.detach()
+            metric = acclimated.teacher.contract.kind == "metric_depth"
+            if metric:
+                faithful = imitation(ghost.depth, own, "metric_depth")
+            else:
+                faithful = self._faithful_to_disparity(ghost.depth, own, batch)
+            parts["teacher"] = self.teacher_weight * faithful
+        if self.own_weight and seen.depth is not None:
+            parts["own"] = self.own_weight * self._own_loss(seen.depth, batch)
+        return LossTerms.of(parts, {"labelled_images": batch.labelled.float().mean()})
+
+    def _own_loss(self, depth: Tensor, batch: DepthBatch) -> Tensor:
+        """The depth loss of the teacher's original decoder: training shall not cost it its own accuracy."""
+        if self._looks[0].teacher.contract.kind == "metric_depth":
+            return silog(depth, batch.depth, batch.valid)
+        inverse = torch.where(batch.valid, 1.0 / batch.depth.clamp(min=1e-6), 0.0)
+        return scale_shift_invariant(depth, inverse, batch.valid)
+
+    def _faithful_to_disparity(self, ghost: Tensor, disparity: Tensor, batch: DepthBatch) -> Tensor:
+        """Distance in metres from the disparity as ground truth aligns it; without ground truth, of the shapes alone.
+
+        Each image counts by one of the two, and by its share of the batch.
+        """
+        head = self.acclimation.ghost.head
+        metres, sensible = aligned_depth(disparity, batch.depth, batch.valid, head.min_depth, head.max_depth)
+        aligned = (sensible & batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
+        shape_only = (~batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
+        inverse = 1.0 / ghost.clamp(min=head.min_depth)
+        shape = scale_shift_invariant(inverse, disparity, shape_only)
+        return log_l1(ghost, metres, aligned) * aligned.float().mean() + shape * shape_only.float().mean()
 
 
 class AttentionStep(nn.Module):
@@ -57,16 +102,9 @@ class AttentionStep(nn.Module):
         masked = [mean + union(m) * (f - mean) for f, m, mean in zip(features, masks, means, strict=True)]
         depth = acclimation.decode(masked, size).depth
         assert depth is not None
-        target, valid = pseudo_labelled(
-            batch, seen.depth if acclimated.teacher.contract.kind == "metric_depth" else None
-        )
+        kind = acclimated.output_kind
+        own = kind == "disparity" or acclimated.teacher.contract.kind == "metric_depth"
+        value, valid = pseudo_labelled(batch, seen.depth if own else None)
         overlap = torch.stack([dice_diversity(mask) for mask in masks]).mean()
-        return LossTerms.of({"depth": silog(depth, target, valid), "diversity": self.diversity * overlap})
-
-
-def pseudo_labelled(batch: DepthBatch, teacher_depth: Tensor | None) -> tuple[Tensor, Tensor]:
-    """depth [m] and valid of a batch, with the teacher's depth where an image has no ground truth at all."""
-    if teacher_depth is None or bool(batch.labelled.all()):
-        return batch.depth, batch.valid
-    without = ~batch.labelled.view(-1, 1, 1, 1)
-    return torch.where(without, teacher_depth, batch.depth), batch.valid | (without & (teacher_depth > 0))
+        parts = target_parts(depth, Target(value, valid, None, {}), kind, anchor_weight=0.0)
+        return LossTerms.of({**parts, "diversity": self.diversity * overlap})

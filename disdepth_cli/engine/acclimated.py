@@ -2,46 +2,77 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, load_acclimation
-from disdepth_cli.config import Precision
+from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, load_acclimation, load_teacher_weights
 from disdepth_cli.engine.hardware import autocast
 from disdepth_cli.engine.run import read_config
 from disdepth_cli.errors import CheckpointError, ConfigError
 from disdepth_cli.models.acclimation import AcclimatedOutput, Acclimation
+from disdepth_cli.models.student import StudentArchitecture
+from disdepth_cli.option_types import OutputKind, Precision
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.teachers.tuning import load_trained
 from disdepth_cli.types import DepthOutput
 
 ACCLIMATED = "acclimated.safetensors"
 
 
 class AcclimatedTeacher(nn.Module):
-    """image (B, 3, H, W) RGB in [0, 1], multiples of 32 -> the ghost decoder's depth [m], acclimated features, masks.
+    """image (B, 3, H, W) RGB in [0, 1], multiples of 32 -> the ghost decoder's depth, acclimated features, masks.
 
-    The teacher is frozen; whether the acclimation is, is its owner's affair.
+    The depth is in metres, or disparity where the student's is: then `disparity_range` (low, high) of the teacher's
+    own numbers becomes 0 to 1. A frozen teacher gets no gradient; whether the acclimation does, is its owner's affair.
     """
 
-    def __init__(self, teacher: DepthTeacher, acclimation: Acclimation, precision: Precision = "fp32") -> None:
+    def __init__(
+        self,
+        teacher: DepthTeacher,
+        acclimation: Acclimation,
+        precision: Precision = "fp32",
+        disparity_range: tuple[float, float] | None = None,
+    ) -> None:
         super().__init__()
         self.teacher = teacher
         self.acclimation = acclimation
         self.precision = precision
+        self.disparity_range = disparity_range
 
-    @torch.no_grad()
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the ghost's numbers, and so the student's, are."""
+        return "metric_depth" if self.disparity_range is None else "disparity"
+
     def look(self, image: Tensor) -> DepthOutput:
-        """The teacher's own depth and features, float32, without gradient."""
-        with autocast(image.device, self.precision):
-            seen = self.teacher(image)
-        depth = None if seen.depth is None else seen.depth.float()
-        if depth is not None and self.teacher.contract.kind == "metric_depth":
-            head = self.acclimation.ghost.head  # beyond the student's range there is nothing to be learned
-            depth = depth.clamp(head.min_depth, head.max_depth)
-        return DepthOutput(depth=depth, features=[feature.float() for feature in seen.features])
+        """The teacher's own depth and features, float32; without gradient where the teacher is frozen.
+
+        Metric depth is clamped to the student's range. Disparity is brought to 0..1 for a student of disparity, and
+        is left as it is for a student in metres.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.teacher.frozen):
+            with autocast(image.device, self.precision):
+                seen = self.teacher(image)
+            depth = None if seen.depth is None else seen.depth.float()
+            if depth is not None and self.teacher.contract.kind == "metric_depth":
+                head = self.acclimation.ghost.head  # beyond the student's range there is nothing to be learned
+                depth = depth.clamp(head.min_depth, head.max_depth)
+            elif depth is not None and self.disparity_range is not None:
+                low, high = self.disparity_range
+                depth = ((depth - low) / (high - low)).clamp(0.0, 1.0)
+            return DepthOutput(depth=depth, features=[feature.float() for feature in seen.features])
+
+    def word(self, seen: AcclimatedOutput) -> Tensor:
+        """What stands in for ground truth, (B, 1, H, W) in the student's kind: the teacher's own depth where it is of
+        that kind, else the ghost decoder's."""
+        own = self.output_kind == "disparity" or self.teacher.contract.kind == "metric_depth"
+        word = seen.teacher_depth if own else seen.depth
+        assert word is not None
+        return word
 
     def forward(self, image: Tensor) -> AcclimatedOutput:
         seen = self.look(image)
@@ -50,8 +81,8 @@ class AcclimatedTeacher(nn.Module):
         return output
 
 
-def teacher_record(teacher: DepthTeacher) -> TeacherRecord:
-    """What a checkpoint remembers of its teacher."""
+def teacher_record(teacher: DepthTeacher, trained: str = "frozen") -> TeacherRecord:
+    """What a checkpoint remembers of its teacher; trained: what of it was, as --train-teacher says it."""
     contract = teacher.contract
     return TeacherRecord(
         id=contract.id,
@@ -59,6 +90,7 @@ def teacher_record(teacher: DepthTeacher) -> TeacherRecord:
         revision=contract.revision,
         licence=contract.licence,
         fingerprint=contract.fingerprint,
+        trained=trained,
         channels=contract.spec.channels,
         reductions=contract.spec.reductions,
     )
@@ -99,4 +131,34 @@ def load_acclimated(
             f"{run}: was acclimated with {metadata.teacher.id} {metadata.teacher.fingerprint}, but "
             f"{config['teacher']} now has weights {teacher.contract.fingerprint}; acclimate again"
         )
-    return AcclimatedTeacher(teacher, acclimation, precision), metadata
+    load_trained(teacher, load_teacher_weights(run / ACCLIMATED))
+    return AcclimatedTeacher(teacher, acclimation, precision, metadata.disparity_range), metadata
+
+
+def load_ghost(run: Path, wanted: StudentArchitecture) -> dict[str, Tensor]:
+    """The weights of a run's ghost decoder, to be another acclimation's too.
+
+    Raises:
+        ConfigError: no finished acclimation, or one for another student.
+        CheckpointError: damaged.
+    """
+    if not is_finished(run):
+        raise ConfigError(f"--ghost {run}: is no finished acclimated run")
+    acclimation, metadata = load_acclimation(run / ACCLIMATED)
+    check_same_student(run, metadata, wanted)
+    return acclimation.ghost.state_dict()
+
+
+def check_same_student(run: Path, metadata: CheckpointMetadata, wanted: StudentArchitecture) -> None:
+    """The ghost must be a copy of this student's decoder, in the same range and kind.
+
+    Raises:
+        ConfigError: it was made for another student.
+    """
+    theirs, mine = asdict(metadata.architecture()), asdict(wanted)
+    for name in ("backbone", "decoder_channels", "bins", "output_kind", "min_depth", "max_depth", "working_size"):
+        if theirs[name] != mine[name]:
+            raise ConfigError(
+                f"{run}: was acclimated for {name.replace('_', ' ')} {theirs[name]}, not {mine[name]}; acclimate again "
+                "with the same --student, data and options"
+            )

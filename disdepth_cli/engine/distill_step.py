@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.acclimate_steps import pseudo_labelled
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
+from disdepth_cli.engine.fusion import blend, on_grid, teacher_shares
+from disdepth_cli.engine.supervision import Target, imitation, supervise, target_parts
 from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
-from disdepth_cli.losses.depth import log_l1, silog
+from disdepth_cli.losses.depth import silog
 from disdepth_cli.models.acclimation import AcclimatedOutput
 from disdepth_cli.models.student import DepthStudent
-from disdepth_cli.types import DepthBatch, DepthOutput, LossTerms
+from disdepth_cli.types import DepthBatch, DepthOutput, FeatureMaps, LossTerms
 
 ENCODER_LEVELS = (2, 3)  # strides 16 and 32; finer levels of a CNN's encoder are too local to match
 
 
 class DistillStep(nn.Module):
-    """batch -> depth loss, and (with a teacher) output loss and attentive feature loss, each a named part."""
+    """batch -> depth loss, and (with teachers) output loss and attentive feature loss, each a named part."""
 
-    def __init__(self, student: DepthStudent, acclimated: AcclimatedTeacher | None, config: DistillConfig) -> None:
+    def __init__(
+        self,
+        student: DepthStudent,
+        acclimated: AcclimatedTeacher | Sequence[AcclimatedTeacher] | None,
+        config: DistillConfig,
+    ) -> None:
         super().__init__()
         self.student = student
         self.config = config
-        self._frozen = (acclimated,)  # in a tuple: not a part of this module, so never trained nor saved
+        if acclimated is None or isinstance(acclimated, AcclimatedTeacher):
+            acclimated = [] if acclimated is None else [acclimated]
+        self._frozen = tuple(acclimated)  # in a tuple: not a part of this module, so never trained nor saved
         # A backbone has its own channels, so its levels are translated by a projection that is dropped after training.
         # The decoder's levels need none where it starts from the ghost's weights: both then speak the same features.
         self.project_encoder, self.project_decoder = nn.ModuleList(), nn.ModuleList()
-        if acclimated is not None and config.feature_weight:
+        if self._frozen and config.feature_weight:
             channels, width = student.encoder.spec.channels, student.decoder.channels
             if config.feature_levels != "decoder":
                 self.project_encoder.extend(nn.Conv2d(channels[i], channels[i], 1) for i in ENCODER_LEVELS)
@@ -41,63 +50,84 @@ class DistillStep(nn.Module):
             nn.init.zeros_(projection.weight)
 
     def forward(self, batch: DepthBatch) -> LossTerms:
-        acclimated = self._frozen[0]
         output: DepthOutput = self.student(batch.image)
         assert output.depth is not None
-        if acclimated is None:
+        if not self._frozen:
             return LossTerms.of({"depth": silog(output.depth, batch.depth, batch.valid)})
+        kind = self._frozen[0].output_kind
         with torch.no_grad():
-            seen = acclimated(batch.image)
-        metric = acclimated.teacher.contract.kind == "metric_depth"
-        target, valid = pseudo_labelled(batch, seen.teacher_depth if metric else None)
-        parts = {"depth": silog(output.depth, target, valid)}
+            seen = [acclimated(batch.image) for acclimated in self._frozen]
+        target = supervise(batch, output.depth, self._word(seen), kind, self.config, self._look_again)
+        ghosts = [one.depth for one in seen if one.depth is not None]
+        shares = teacher_shares(ghosts, target.value, target.valid, kind, self.config.teacher_fusion)
+        parts = target_parts(output.depth, target, kind, self.config.anchor_weight)
         if self.config.output_weight:
-            goal = seen.teacher_depth if self.config.output_target == "teacher" else seen.depth
-            parts["output"] = self.config.output_weight * log_l1(output.depth, goal)
+            own = [one.teacher_depth for one in seen if one.teacher_depth is not None]
+            goal = blend(own if self.config.output_target == "teacher" else ghosts, shares, kind)
+            parts["output"] = self.config.output_weight * imitation(output.depth, goal, kind)
         if self.config.feature_weight:
-            parts |= self._feature_parts(acclimated, output, seen, target, valid)
-        return LossTerms.of(parts)
+            for acclimated, one, share in zip(self._frozen, seen, shares, strict=True):
+                for name, loss in self._feature_parts(acclimated, output, one, target, share).items():
+                    parts[name] = parts[name] + loss if name in parts else loss
+        return LossTerms.of(parts, target.shares)
+
+    def _word(self, seen: Sequence[AcclimatedOutput]) -> Tensor:
+        """The teachers' stand-in for ground truth: the mean of what each one says."""
+        words = [acclimated.word(one) for acclimated, one in zip(self._frozen, seen, strict=True)]
+        even = torch.full((len(words), 1, 1, 1, 1), 1.0 / len(words), device=words[0].device)
+        return blend(words, even, self._frozen[0].output_kind)
+
+    def _look_again(self, image: Tensor) -> Tensor:
+        """`_word` of other images, (B, 3, H, W) -> (B, 1, H, W)."""
+        with torch.no_grad():
+            return self._word([acclimated(image) for acclimated in self._frozen])
 
     def _feature_parts(
         self,
         acclimated: AcclimatedTeacher,
         student: DepthOutput,
         ghost: AcclimatedOutput,
-        target: Tensor,
-        valid: Tensor,
+        target: Target,
+        share: Tensor,
     ) -> dict[str, Tensor]:
-        """The attentive loss of the encoder's levels and of the decoder's own, each a mean over its levels."""
+        """The attentive loss of the encoder's levels and of the decoder's own, each a mean over its levels.
+
+        share (B, 1, H, W): how much this teacher counts beside the others.
+        """
         acclimation = acclimated.acclimation
         assert student.decoder is not None and ghost.decoder is not None and ghost.masks is not None
-        masks = [
-            self._masks(level, feature, ghost, target, valid)
-            for level, feature in enumerate(acclimation.encoder_stats.standardise(ghost.features))
-        ]
+        theirs = acclimation.encoder_stats.standardise(ghost.features)
+        masks = [self._masks(level, feature, ghost, target) for level, feature in enumerate(theirs)]
+        mean_loss = partial(self._mean_loss, masks=masks, share=share)
         parts: dict[str, Tensor] = {}
         if self.config.feature_levels != "decoder":
-            theirs = acclimation.encoder_stats.standardise(ghost.features)
-            parts["encoder"] = self._mean_loss(student.features, theirs, masks, self.project_encoder, ENCODER_LEVELS)
+            parts["encoder"] = mean_loss(student.features, theirs, self.project_encoder, ENCODER_LEVELS)
         if self.config.feature_levels != "encoder":
             mine = acclimation.decoder_stats.standardise(student.decoder.levels)
             theirs = acclimation.decoder_stats.standardise(ghost.decoder.levels)
-            parts["decoder"] = self._mean_loss(mine, theirs, masks, self.project_decoder, range(len(mine)))
+            parts["decoder"] = mean_loss(mine, theirs, self.project_decoder, range(len(mine)))
         return parts
 
     def _mean_loss(
         self,
-        mine: list[Tensor],
-        theirs: list[Tensor],
-        masks: list[Tensor],
+        mine: FeatureMaps,
+        theirs: FeatureMaps,
         projections: nn.ModuleList,
         levels: Sequence[int],
+        *,
+        masks: list[Tensor],
+        share: Tensor,
     ) -> Tensor:
+        weight = share.mean()
         losses = []
         for place, level in enumerate(levels):
             feature = projections[place](mine[level]) if len(projections) else mine[level]
-            losses.append(attentive_loss(feature, theirs[level], masks[level]))
+            mask = masks[level]
+            mask = mask * on_grid(share, (mask.shape[-2], mask.shape[-1]))
+            losses.append(weight * attentive_loss(feature, theirs[level], mask))
         return self.config.feature_weight * torch.stack(losses).mean()
 
-    def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Tensor, valid: Tensor) -> Tensor:
+    def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Target) -> Tensor:
         """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
         if self.config.attention == "learned":
             assert ghost.masks is not None
@@ -105,5 +135,5 @@ class DistillStep(nn.Module):
         if self.config.attention == "ghost-error":
             assert ghost.depth is not None
             grid = (feature.shape[-2], feature.shape[-1])
-            return ghost_error_masks(ghost.depth, target, valid, grid)
+            return ghost_error_masks(ghost.depth, target.value, target.valid, grid)
         return fgd_masks(feature) if self.config.attention == "fgd" else uniform_masks(feature)

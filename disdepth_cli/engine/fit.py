@@ -126,7 +126,7 @@ class Fit:
             finite = finite and bool(torch.isfinite(terms.total))
             if finite:
                 self.accelerator.backward(terms.total / self.config.accumulate)
-            for name, value in {"loss": terms.total, **terms.parts}.items():
+            for name, value in {"loss": terms.total, **terms.parts, **terms.shares}.items():
                 parts[name] = parts.get(name, 0.0) + float(value.detach()) / self.config.accumulate
         if keys:
             self._update(finite, keys)

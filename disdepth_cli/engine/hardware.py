@@ -11,8 +11,9 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from disdepth_cli.config import LoopConfig, Precision
+from disdepth_cli.config import LoopConfig
 from disdepth_cli.errors import ConfigError
+from disdepth_cli.option_types import Precision
 
 Model = TypeVar("Model", bound=nn.Module)
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}

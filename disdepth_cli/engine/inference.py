@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from disdepth_cli.config import Precision
 from disdepth_cli.engine.hardware import autocast, channels_last
-from disdepth_cli.evaluation.protocols import OutputKind
+from disdepth_cli.option_types import OutputKind, Precision
 from disdepth_cli.types import DepthOutput
 from disdepth_cli.working_size import Placement, WorkingSize, fit, restore
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from disdepth_cli.checkpoint import BUNDLED, load_checkpoint, student_file
-from disdepth_cli.config import Precision
 from disdepth_cli.engine.acclimated import is_acclimated_run, load_acclimated
 from disdepth_cli.engine.hardware import pick_device, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
+from disdepth_cli.option_types import Precision
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 
 
@@ -33,7 +33,7 @@ def open_model(
         return DepthPredictor(
             acclimated,
             architecture.working_size,
-            "metric_depth",
+            architecture.output_kind,
             architecture.max_depth,
             place,
             student_precision(precision, place),
@@ -71,7 +71,7 @@ def open_student(path: Path | str, device: str = "auto", precision: Precision = 
     return DepthPredictor(
         student,
         student.architecture.working_size,
-        "metric_depth",
+        student.architecture.output_kind,
         metadata.max_depth,
         place,
         student_precision(precision, place),

@@ -20,9 +20,10 @@ from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.scoring import protocol_of
 from disdepth_cli.engine.task import FitResult
 from disdepth_cli.errors import ConfigError, DataError
-from disdepth_cli.evaluation.protocols import Protocol, override
+from disdepth_cli.evaluation.protocols import TEACHER_DISPARITY, Protocol, for_output, override
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture
+from disdepth_cli.option_types import OutputKind
 from disdepth_cli.outputs.curves import plot_curves
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
@@ -39,24 +40,41 @@ class TrainingData:
     working_size: WorkingSize
     min_depth: float
     max_depth: float
+    output_kind: OutputKind = "metric_depth"
 
     def in_range(self, min_depth: float, max_depth: float) -> TrainingData:
         """The same data with another depth range [m]."""
         protocol = override(self.protocol, min_depth=min_depth, max_depth=max_depth)
         return replace(self, min_depth=min_depth, max_depth=max_depth, protocol=protocol)
 
+    def as_disparity(self) -> TrainingData:
+        """The same data for a student of relative disparity in 0 to 1.
+
+        Val images with ground truth are scored after an alignment in disparity; others against the teacher's disparity.
+        """
+        if self.source.labelled("val"):
+            protocol = for_output(override(self.protocol, align="scale-shift"), "disparity")
+        else:
+            protocol = TEACHER_DISPARITY
+        return replace(self, min_depth=0.0, max_depth=1.0, protocol=protocol, output_kind="disparity")
+
     def batches_per_epoch(self, config: LoopConfig, world: int) -> int:
         """Batches that one process takes in an epoch."""
         return batches_per_epoch(len(self.source.train), config.batch_size, world)
 
     def batches(
-        self, config: LoopConfig, rank: int, world: int, seed: int
+        self, config: LoopConfig, rank: int, world: int, seed: int, labelled_only: bool = False
     ) -> Callable[[int, int], Iterator[DepthBatch]]:
-        """(first batch, total batches) -> the batches of a run, the same whenever they are asked for."""
+        """(first batch, total batches) -> the batches of a run, the same whenever they are asked for.
+
+        labelled_only: the images without ground truth are left out; the others come round more often.
+        """
         border = self.protocol.training_box
         crop = config.augment.crop_size or default_crop(self.working_size, border, self._reference())
         view = TrainView(config.augment, crop, self.working_size, border, seed, self.min_depth, self.max_depth)
         items = self.source.items("train")
+        if labelled_only:
+            items = tuple(item for item in items if item.depth is not None)
         dataset = TrainDataset(items, self.source, view)
 
         def start(first: int, total: int) -> Iterator[DepthBatch]:
@@ -87,8 +105,8 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
             observer.on_warning(message)
     for observer in observers:
         observer.on_note(
-            f"data: {len(train)} train, {len(source.val)} val images; depth [m] = stored / {source.depth_scale:g}, "
-            f"up to {source.max_depth:g} m"
+            f"data: {_train_counts(source)}, {len(source.val)} val images; depth [m] = stored / "
+            f"{source.depth_scale:g}, up to {source.max_depth:g} m"
         )
     height, width = config.input_size
     min_depth = config.min_depth if config.min_depth is not None else max(source.min_depth, 1e-3)
@@ -96,6 +114,14 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
     if min_depth >= max_depth:
         raise ConfigError(f"--min-depth {min_depth:g}: must be below --max-depth {max_depth:g}")
     return TrainingData(source, protocol_of(source), WorkingSize(height, width), min_depth, max_depth)
+
+
+def _train_counts(source: DataSource) -> str:
+    labelled, without = source.counts()
+    if not without:
+        return f"{labelled} train"
+    share = 100 * without / (labelled + without)
+    return f"{labelled} labelled and {without} unlabelled train ({share:.0f} % without ground truth)"
 
 
 def _oddities(source: DataSource, train: Sequence[Any]) -> Iterator[str]:
@@ -132,6 +158,7 @@ def student_architecture(config: StudentConfig, data: TrainingData) -> StudentAr
         lg_conv=config.lg_conv,
         decoder_channels=config.decoder_channels,
         bins=config.bins,
+        output_kind=data.output_kind,
     )
 
 

@@ -11,7 +11,14 @@ from disdepth_cli.data.loader import EvalItem, eval_loader
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.errors import DataError
-from disdepth_cli.evaluation.metrics import DepthMetrics, NoValidPixels, image_metrics, mean_metrics
+from disdepth_cli.evaluation.metrics import (
+    DepthMetrics,
+    DisparityMetrics,
+    NoValidPixels,
+    disparity_metrics,
+    image_metrics,
+    mean_metrics,
+)
 from disdepth_cli.evaluation.protocols import Protocol, get_protocol, override
 
 
@@ -19,11 +26,11 @@ from disdepth_cli.evaluation.protocols import Protocol, get_protocol, override
 class Scores:
     """Metrics of every image, and what could not be scored."""
 
-    per_image: dict[str, DepthMetrics] = field(default_factory=dict)
+    per_image: dict[str, DepthMetrics | DisparityMetrics] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
     @property
-    def mean(self) -> DepthMetrics:
+    def mean(self) -> DepthMetrics | DisparityMetrics:
         """The mean over images.
 
         Raises:
@@ -35,14 +42,15 @@ class Scores:
 
 
 class TeacherTruth:
-    """A metric teacher's depth in the place of ground truth, kept from one validation to the next."""
+    """A teacher's depth [m], or relative disparity, in the place of ground truth, kept from one validation to the
+    next."""
 
     def __init__(self, teacher: DepthPredictor) -> None:
         self.teacher = teacher
         self.known: dict[str, np.ndarray] = {}
 
     def __call__(self, item: EvalItem) -> np.ndarray:
-        """Depth (h, w) [m] of the image at the size it was brought to."""
+        """Depth (h, w) of the image at the size it was brought to."""
         if item.key not in self.known:
             (top, left), (height, width) = item.placement.offset, item.placement.scaled
             view = item.image[0, :, top : top + height, left : left + width]
@@ -103,6 +111,10 @@ def _score_one(
         if truth is None:
             raise DataError(f"{item.key}: has no depth to be scored against; give depth, or a metric teacher")
         target = truth(item)
+        if truth.teacher.kind == "disparity":
+            predicted = predictor.predict_fitted(item.image, item.placement, flip=protocol.tta)
+            scores.per_image[item.key] = disparity_metrics(predicted, target)
+            return
     depth = predictor.predict_fitted(item.image, item.placement, flip=protocol.tta)
     if not np.isfinite(depth).any():  # the metrics read NaN as the smallest depth, and would score it
         scores.errors.append(f"{item.key}: the model gives no finite depth; train it again with a lower --lr")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from disdepth_cli.config import Align
 from disdepth_cli.evaluation.protocols import Space
+from disdepth_cli.option_types import Align
 
 MIN_DISPARITY = 1e-3
 """Aligned disparity is clipped from below here [1/m] before it is inverted: nothing is farther than 1000 m."""
@@ -38,6 +38,12 @@ def align(prediction: np.ndarray, target: np.ndarray, valid: np.ndarray, kind: A
     with np.errstate(invalid="ignore", over="ignore"):
         fitted = scale * prediction + shift
     return 1.0 / np.maximum(fitted, MIN_DISPARITY) if space == "disparity" else fitted
+
+
+def fit_scale_shift(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """prediction (N,) brought to target (N,) by least squares of scale and shift, both in one space; float64."""
+    scale, shift = _fit(prediction, target, "scale-shift")
+    return scale * prediction + shift
 
 
 def _fit(source: np.ndarray, wanted: np.ndarray, kind: Align) -> tuple[float, float]:

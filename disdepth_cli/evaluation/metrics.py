@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from disdepth_cli.errors import DataError
-from disdepth_cli.evaluation.alignment import align
-from disdepth_cli.evaluation.protocols import OutputKind, Protocol, for_output
+from disdepth_cli.evaluation.alignment import align, fit_scale_shift
+from disdepth_cli.evaluation.protocols import Protocol, for_output
+from disdepth_cli.option_types import OutputKind
 
 
 class NoValidPixels(DataError):
@@ -41,6 +43,37 @@ class DepthMetrics:
     def as_dict(self) -> dict[str, float]:
         """Name to value, in the order of the fields."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class DisparityMetrics:
+    """Agreement of a relative disparity with another one, per image or their mean; no unit.
+
+    disparity_error: mean |s p + t - g| / mean |g - median g|, with p fitted to g by least squares of scale and shift:
+    0 is the same map, about 1 a map that says nothing.
+    """
+
+    disparity_error: float
+
+    def as_dict(self) -> dict[str, float]:
+        """Name to value."""
+        return asdict(self)
+
+
+def disparity_metrics(prediction: np.ndarray, target: np.ndarray) -> DisparityMetrics:
+    """Score a relative disparity (h, w) against another (H, W), at every pixel where both are finite.
+
+    Raises:
+        NoValidPixels: there is none, or the target is the same everywhere.
+    """
+    predicted = _resized(prediction, target.shape).astype(np.float64)
+    usable = np.isfinite(predicted) & np.isfinite(target)
+    predicted, wanted = predicted[usable], target[usable].astype(np.float64)
+    spread = np.abs(wanted - np.median(wanted)).mean() if wanted.size else 0.0
+    if spread <= 0:
+        raise NoValidPixels("the disparity it is scored against is the same everywhere")
+    fitted = fit_scale_shift(predicted, wanted)
+    return DisparityMetrics(float(np.abs(fitted - wanted).mean() / spread))
 
 
 def image_metrics(
@@ -72,7 +105,10 @@ def image_metrics(
     return _scores(_metres(predicted, truth, protocol, kind), truth)
 
 
-def mean_metrics(metrics: Sequence[DepthMetrics]) -> DepthMetrics:
+Metrics = TypeVar("Metrics", bound=DepthMetrics | DisparityMetrics)
+
+
+def mean_metrics(metrics: Sequence[Metrics]) -> Metrics:
     """The mean over images, each image with the same weight.
 
     Raises:
@@ -80,7 +116,7 @@ def mean_metrics(metrics: Sequence[DepthMetrics]) -> DepthMetrics:
     """
     if not metrics:
         raise DataError("no image was scored, so there is no mean")
-    return DepthMetrics(*np.mean([astuple(one) for one in metrics], axis=0).tolist())
+    return type(metrics[0])(*np.mean([astuple(one) for one in metrics], axis=0).tolist())
 
 
 def _resized(prediction: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

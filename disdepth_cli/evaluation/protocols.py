@@ -11,14 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from disdepth_cli.config import Align
 from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.option_types import Align, OutputKind
 
 Box = tuple[int, int, int, int]
 """(top, bottom, left, right) [pixels], bottom and right exclusive."""
 
 Space = Literal["depth", "disparity"]
-OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
 
 GARG = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
 KITTI_EIGEN = (0.3324324, 0.91351351, 0.0359477, 0.96405229)
@@ -150,6 +149,9 @@ PROTOCOLS = {
     )
 }
 """`plain` counts every pixel; its range is a placeholder that `override` replaces with the data's."""
+
+TEACHER_DISPARITY = Protocol("teacher-disparity", 1e-3, 1000.0, "none", align="scale-shift", space="disparity")
+"""A relative student against its teacher's disparity, at every pixel; the range in metres says nothing here."""
 
 
 def get_protocol(name: str) -> Protocol:

@@ -8,17 +8,25 @@ from torch import Tensor
 EPSILON = 1e-6  # metres; inside both logarithms and under the root
 
 
-def silog(prediction: Tensor, target: Tensor, valid: Tensor, focus: float = 0.85) -> Tensor:
+def silog(
+    prediction: Tensor, target: Tensor, valid: Tensor, weight: Tensor | None = None, focus: float = 0.85
+) -> Tensor:
     """Scale-invariant logarithmic loss, 10 sqrt(mean e^2 - focus mean(e)^2), e = ln d - ln y, over the batch's pixels.
 
-    prediction, target (B, 1, H, W) [m]; valid (B, 1, H, W) bool. Without a valid pixel the loss is 0 and carries no
-    gradient. Source: Eigen et al. 2014, in the form of AdaBins and BTS.
+    prediction, target (B, 1, H, W) [m]; valid (B, 1, H, W) bool; weight (B, 1, H, W) >= 0 of each pixel in the means,
+    1 when None. Without a valid pixel the loss is 0 and carries no gradient.
+    Source: Eigen et al. 2014, in the form of AdaBins and BTS.
     """
     error = _log_error(prediction, target, valid)
     if error.numel() == 0:
         return _log_error(prediction, prediction, torch.ones_like(valid)).sum() * 0.0
-    variance = error.square().mean() - focus * error.mean().square()
-    return 10.0 * torch.sqrt(variance.clamp(min=0) + EPSILON)
+    if weight is None:
+        square, mean = error.square().mean(), error.mean()
+    else:
+        share = weight.float()[valid]
+        share = share / share.sum().clamp(min=EPSILON)
+        square, mean = (share * error.square()).sum(), (share * error).sum()
+    return 10.0 * torch.sqrt((square - focus * mean.square()).clamp(min=0) + EPSILON)
 
 
 def log_l1(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:

@@ -89,6 +89,20 @@ class Acclimation(nn.Module):
         self.attention = AttentionTokens(decoder.spec, tokens)
         self.encoder_stats = ChannelStatistics(decoder.spec.channels)
         self.decoder_stats = ChannelStatistics((decoder.channels,) * len(decoder.spec))
+        self.ghost_is_fixed = False
+
+    def fix_ghost(self, weights: dict[str, Tensor]) -> None:
+        """Take another acclimation's ghost decoder as it is: only what comes before it is learned."""
+        self.ghost.load_state_dict(weights, strict=True)
+        self.ghost.requires_grad_(False)
+        self.ghost_is_fixed = True
+
+    def train(self, mode: bool = True) -> Acclimation:
+        """As `nn.Module.train`, except that the norms of a fixed ghost stand still."""
+        super().train(mode)
+        if self.ghost_is_fixed:
+            self.ghost.eval()
+        return self
 
     def forward(self, teacher_features: FeatureMaps, size: tuple[int, int]) -> AcclimatedOutput:
         """teacher_features: the frozen teacher's; size: (H, W) of the view. depth (B, 1, H, W) [m]."""

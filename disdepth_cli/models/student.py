@@ -8,17 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from disdepth_cli.config import LGConvPlace
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.encoder import REDUCTIONS, BackboneStart, Encoder, build_encoder, timm_name
 from disdepth_cli.models.lg_conv import LGConv, insert_lg_convs
+from disdepth_cli.option_types import LGConvPlace, OutputKind
 from disdepth_cli.types import DepthOutput
 from disdepth_cli.working_size import WorkingSize
 
 
 @dataclass(frozen=True)
 class StudentArchitecture:
-    """What a student is made of. min_depth and max_depth [m] belong to the model: changing them rescales it."""
+    """What a student is made of. min_depth and max_depth belong to the model: changing them rescales it.
+
+    They are the smallest and largest output: in metres, or in relative disparity where `output_kind` says so.
+    """
 
     backbone: str
     min_depth: float
@@ -27,10 +30,14 @@ class StudentArchitecture:
     lg_conv: LGConvPlace = "auto"
     decoder_channels: int = 64
     bins: int = 64
+    output_kind: OutputKind = "metric_depth"
 
 
 class DepthStudent(nn.Module):
-    """image (B, 3, H, W) RGB in [0, 1], H and W multiples of 32 -> depth (B, 1, H, W) [m] and features."""
+    """image (B, 3, H, W) RGB in [0, 1], H and W multiples of 32 -> depth (B, 1, H, W) and features.
+
+    The depth is in metres, or relative disparity in 0 to 1: `architecture.output_kind`.
+    """
 
     mean: Tensor
     std: Tensor

@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin
 
 from disdepth_cli.atomic import write_atomic
 from disdepth_cli.errors import DataError
-from disdepth_cli.evaluation.protocols import OutputKind
+from disdepth_cli.option_types import OutputKind
 
 LARGEST = 65535
 MILLIMETRES = 1000.0

@@ -100,6 +100,7 @@ class DepthTeacher(nn.Module):
         self.network = network
         self.contract = contract
         self.frozen = False
+        self.learns = False  # set by tuning.unfreeze: some weights get gradients
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(contract.mean).view(1, 3, 1, 1), persistent=False)
@@ -108,12 +109,12 @@ class DepthTeacher(nn.Module):
     def freeze(self) -> DepthTeacher:
         """Evaluation mode for good (dropout and BatchNorm's buffers stand still), and no gradient to any weight."""
         self.requires_grad_(False)
-        self.frozen = True
+        self.frozen, self.learns = True, False
         return self.eval()
 
     def train(self, mode: bool = True) -> DepthTeacher:
-        """As `nn.Module.train`, except that a frozen teacher stays in evaluation mode."""
-        super().train(mode and not self.frozen)
+        """As `nn.Module.train`, except that a frozen teacher, or one that is tuned, stays in evaluation mode."""
+        super().train(mode and not self.frozen and not self.learns)
         return self
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:

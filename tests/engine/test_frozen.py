@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 
 from disdepth_cli.checkpoint import load_student, read_metadata
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep, pseudo_labelled
+from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.engine.acclimated import AcclimatedTeacher, load_acclimated
 from disdepth_cli.engine.distill_step import DistillStep
+from disdepth_cli.engine.supervision import pseudo_labelled
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.teachers import load_teacher

@@ -1,0 +1,117 @@
+"""What an acclimation is measured by: the teacher itself, its ghost decoder, and a constant depth beneath both."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from disdepth_cli.config import AcclimateConfig
+from disdepth_cli.data.sample import load_pair
+from disdepth_cli.data.sources import DataSource
+from disdepth_cli.engine.acclimated import AcclimatedTeacher
+from disdepth_cli.engine.hardware import student_precision, teacher_precision
+from disdepth_cli.engine.inference import DepthPredictor
+from disdepth_cli.engine.open_model import teacher_predictor
+from disdepth_cli.engine.preparation import TrainingData
+from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
+from disdepth_cli.errors import DataError
+from disdepth_cli.evaluation.protocols import Protocol, for_output, override
+from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.types import DepthOutput
+
+CONSTANT_IMAGES = 64  # training images whose depth makes the constant
+
+
+class AcclimationScores:
+    """Scores on the val images of one run."""
+
+    def __init__(
+        self, config: AcclimateConfig, data: TrainingData, teacher: DepthTeacher, device: torch.device
+    ) -> None:
+        self.config, self.data, self.teacher, self.device = config, data, teacher, device
+        self.precision = teacher_precision(config.precision, device)
+
+    @property
+    def scored_against(self) -> str:
+        """In words, for the report."""
+        return "ground truth" if self._truth is None else f"the teacher's {self._noun}"
+
+    @property
+    def better(self) -> str:
+        """The metric that chooses the best checkpoint."""
+        no_metres = self._truth is not None and self.data.output_kind == "disparity"
+        return "disparity_error" if no_metres else "rmse"
+
+    def of_teacher(self) -> dict[str, float] | None:
+        """The teacher's own accuracy, at its own working size; None where nothing can be compared."""
+        if self.teacher.contract.kind == "none" or not self.data.source.labelled("val"):
+            return None
+        precision = student_precision(self.config.precision, self.device)  # its reputation, at its best
+        return self._metrics(teacher_predictor(self.teacher, self.device, precision), self.teacher_protocol())
+
+    def teacher_protocol(self) -> Protocol:
+        """The data's; a relative teacher is aligned, since its numbers have no scale."""
+        kind = self.teacher.contract.kind
+        if kind == "metric_depth" or kind == "none":
+            return self.data.protocol
+        return for_output(override(self.data.protocol, align="scale-shift"), kind)
+
+    def of_ghost(self, acclimated: AcclimatedTeacher) -> dict[str, float]:
+        """Accuracy through the ghost decoder, by the student's resize rule."""
+        return self._metrics(self._predictor(acclimated), self.data.protocol)
+
+    def of_constant(self) -> dict[str, float] | None:
+        """One depth everywhere, the median of training depth: whoever is not clearly better has seen nothing."""
+        if self.data.output_kind == "disparity" or not self.data.source.labelled("val"):
+            return None
+        depth = _median_depth(self.data.source)
+        return self._metrics(self._predictor(Constant(depth)), self.data.protocol) if depth else None
+
+    @cached_property
+    def _truth(self) -> TeacherTruth | None:
+        """What stands for ground truth where no val image has any."""
+        if self.data.source.labelled("val"):
+            return None
+        return TeacherTruth(teacher_predictor(self.teacher, self.device, self.precision))
+
+    @property
+    def _noun(self) -> str:
+        return "disparity" if self.data.output_kind == "disparity" else "depth"
+
+    def _predictor(self, model: nn.Module) -> DepthPredictor:
+        data, precision = self.data, student_precision(self.config.precision, self.device)
+        return DepthPredictor(model, data.working_size, data.output_kind, data.max_depth, self.device, precision)
+
+    def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
+        source = self.data.source
+        scores = score(predictor, source, val_items(source), protocol, workers=self.config.workers, truth=self._truth)
+        return scores.mean.as_dict()
+
+
+class Constant(nn.Module):
+    """The same depth [m] for every pixel of every image."""
+
+    def __init__(self, depth: float) -> None:
+        super().__init__()
+        self.depth = nn.Parameter(torch.tensor(depth), requires_grad=False)
+
+    def forward(self, image: Tensor) -> DepthOutput:
+        return DepthOutput(depth=self.depth.expand(image.shape[0], 1, *image.shape[-2:]), features=[])
+
+
+def _median_depth(source: DataSource) -> float | None:
+    """Median depth [m] over evenly spread training images; None without any valid pixel."""
+    items = [item for item in source.train if item.depth is not None]
+    values = []
+    for item in items[:: max(len(items) // CONSTANT_IMAGES, 1)]:
+        try:
+            depth = load_pair(item, source)[1]
+        except DataError:
+            continue
+        if depth is not None:
+            values.append(depth[depth > 0][::17])
+    known = np.concatenate(values) if values else np.empty(0)
+    return float(np.median(known)) if known.size else None

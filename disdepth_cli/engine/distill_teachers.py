@@ -1,0 +1,145 @@
+"""Which acclimated teachers a student learns from: runs that were named, or made now from the teachers that were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from disdepth_cli.checkpoint import CheckpointMetadata
+from disdepth_cli.config import AcclimateConfig, DistillConfig, build_config
+from disdepth_cli.engine.acclimate import acclimate
+from disdepth_cli.engine.acclimated import (
+    AcclimatedTeacher,
+    check_same_student,
+    is_acclimated_run,
+    is_finished,
+    load_acclimated,
+)
+from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.preparation import TrainingData, student_architecture
+from disdepth_cli.engine.run import RunFolder, latest_acclimation, read_config
+from disdepth_cli.errors import ConfigError
+from disdepth_cli.option_types import Precision
+
+
+@dataclass(frozen=True)
+class FoundTeachers:
+    """Acclimated teachers of one student, all with the same ghost decoder; data in the range and kind of the first."""
+
+    acclimated: list[AcclimatedTeacher]
+    metadata: list[CheckpointMetadata]
+    data: TrainingData
+
+
+def resolve_teachers(config: DistillConfig, observers: Sequence[Observer]) -> DistillConfig:
+    """The configuration with its teachers named: settled once, so that a resumed run keeps them.
+
+    Raises:
+        ConfigError: there is no acclimated run for this student, or options that fit one teacher come with several.
+    """
+    if config.teacher and len(config.teacher) > 1 and (config.revision or config.teacher_weights):
+        raise ConfigError("--revision, --teacher-weights: go with one --teacher; acclimate each of several by itself")
+    if not config.distill or config.teacher:
+        return config
+    latest = _latest_teacher(config).absolute()
+    for observer in observers:
+        observer.on_note(f"teacher: the latest acclimated run, {latest}")
+    return config.model_copy(update={"teacher": [str(latest)]})
+
+
+def find_teachers(
+    config: DistillConfig,
+    data: TrainingData,
+    run: RunFolder,
+    device: torch.device,
+    precision: Precision,
+    observers: Sequence[Observer],
+) -> FoundTeachers:
+    """The acclimated teachers of a run, on `device`; those that are not acclimated yet are acclimated first.
+
+    Raises:
+        ConfigError: one is unfinished, was made for another student, or has another ghost decoder than the first.
+    """
+    found: list[AcclimatedTeacher] = []
+    metadata: list[CheckpointMetadata] = []
+    runs: list[Path] = []
+    for name in config.teacher or []:
+        ghost = runs[0] if runs else None
+        runs.append(_acclimated_run(config, name, run, ghost, len(config.teacher or []), observers))
+        acclimated, record = load_acclimated(runs[-1], precision, config.offline)
+        if not found:
+            data = _as_the_teacher_has_it(config, data, record)
+        check_same_student(runs[-1], record, student_architecture(config, data))
+        if found:
+            _check_same_ghost(runs[0], found[0], runs[-1], acclimated)
+        if config.output_target == "teacher" and record.output_kind_of_teacher != record.output_kind:
+            raise ConfigError(
+                f"--output-target teacher: the teacher of {runs[-1]} gives {record.output_kind_of_teacher}, the "
+                f"student {record.output_kind}; use ghost"
+            )
+        found.append(acclimated.to(device))
+        metadata.append(record)
+    return FoundTeachers(found, metadata, data)
+
+
+def _as_the_teacher_has_it(config: DistillConfig, data: TrainingData, metadata: CheckpointMetadata) -> TrainingData:
+    """Without ground truth the labels are the teacher's: so are their kind and range."""
+    if data.source.labelled("train"):
+        return data
+    if metadata.output_kind == "disparity":
+        return data.as_disparity()
+    return data if config.max_depth is not None else data.in_range(metadata.min_depth, metadata.max_depth)
+
+
+def _acclimated_run(
+    config: DistillConfig, teacher: str, run: RunFolder, ghost: Path | None, count: int, observers: Sequence[Observer]
+) -> Path:
+    """The run of a teacher: itself where it is one, else one that is made beside the student's."""
+    if is_acclimated_run(teacher):
+        if not is_finished(Path(teacher)):
+            raise ConfigError(f"{teacher}: is unfinished; go on with: disdepth acclimate --resume -o {teacher}")
+        return Path(teacher)
+    place = 1 + (config.teacher or []).index(teacher)
+    made = run.path.with_name(f"{run.path.name}-teacher{place if count > 1 else ''}")
+    if is_finished(made):
+        if read_config(made).get("teacher") != teacher:
+            raise ConfigError(f"{made}: holds another teacher's acclimation; remove it, or name another -o")
+        return made
+    for observer in observers:
+        observer.on_note(f"{teacher} is not acclimated; doing that first, into {made}")
+    own = {"teacher", "epochs", "output", "resume", "max_steps"}
+    shared = {name for name in AcclimateConfig.model_fields if name in DistillConfig.model_fields} - own
+    options = {name: getattr(config, name) for name in shared}
+    options |= {"teacher": teacher, "output": made, "resume": (made / "config.yaml").is_file(), "ghost": ghost}
+    if config.max_steps:
+        options |= {"max_steps": config.max_steps, "attention_steps": min(config.max_steps, 100)}
+    acclimate(build_config(AcclimateConfig, options), observers=observers)
+    return made
+
+
+def _check_same_ghost(first: Path, one: AcclimatedTeacher, second: Path, other: AcclimatedTeacher) -> None:
+    """Features of two teachers are alike only where one decoder understands both."""
+    ours, theirs = one.acclimation.ghost.state_dict(), other.acclimation.ghost.state_dict()
+    if any(not torch.equal(ours[name].cpu(), theirs[name].cpu()) for name in ours):
+        raise ConfigError(
+            f"{second}: has a ghost decoder of its own, not that of {first}; several teachers need one: acclimate it "
+            f"again with --ghost {first}"
+        )
+
+
+def _latest_teacher(config: DistillConfig) -> Path:
+    """The latest acclimated run for this student.
+
+    Raises:
+        ConfigError: there is none; the message names the command that makes one.
+    """
+    run = latest_acclimation(Path("runs"), config.student)
+    if run is None:
+        raise ConfigError(
+            f"no acclimated teacher for {config.student} under runs/; make one with: disdepth acclimate "
+            f"--teacher ID --student {config.student} --data {config.data}"
+        )
+    return run

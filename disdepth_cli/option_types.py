@@ -1,0 +1,51 @@
+"""Types of option values, and how they are read from text. Standard library and pydantic only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
+LGConvPlace = Literal["auto", "none", "dense", "depthwise", "all"]
+Fusion = Literal["mean", "ghost-error"]
+Align = Literal["none", "median", "scale-shift"]
+OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
+"""What a depth map's numbers are: metres; disparity (larger is nearer) or depth (larger is farther), both up to an
+unknown scale and shift."""
+
+
+def parse_size(value: object) -> object:
+    """`240x320` (height x width) as a pair of pixels; anything else is left to pydantic."""
+    if isinstance(value, str):
+        try:
+            height, width = value.lower().split("x")
+            return int(height), int(width)
+        except ValueError:
+            raise ValueError(f"{value!r} is not HEIGHTxWIDTH, for example 240x320") from None
+    return value
+
+
+Pixels = Annotated[int, Field(ge=32, le=4096)]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+"""A run folder remembers it, and may be used from another place."""
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str | Path) else value
+
+
+def _tuning(value: str) -> str:
+    if value not in ("frozen", "full") and not (value.startswith("last-") and value[5:].isdigit() and int(value[5:])):
+        raise ValueError(f"{value!r} is not frozen, full or last-N, for example last-2")
+    return value
+
+
+TeacherName = Annotated[str, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
+Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
+TeacherNames = Annotated[list[TeacherName], BeforeValidator(_as_list)]
+"""One or several; a single one may be written without a list."""
+Tuning = Annotated[str, AfterValidator(_tuning)]
+"""frozen, full or last-N."""

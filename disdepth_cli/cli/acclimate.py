@@ -12,6 +12,10 @@ from disdepth_cli.config import AcclimateConfig
 
 Epochs = Annotated[int | None, o.option("--epochs", of=AcclimateConfig, rich_help_panel=o.TRAINING)]
 TeacherLoss = Annotated[float | None, o.option("--teacher-loss", of=AcclimateConfig, rich_help_panel=o.TRAINING)]
+Ghost = Annotated[Path | None, o.option("--ghost", of=AcclimateConfig, rich_help_panel=o.TEACHER)]
+TrainTeacher = Annotated[str | None, o.option("--train-teacher", of=AcclimateConfig, rich_help_panel=o.TEACHER)]
+TeacherLr = Annotated[float | None, o.option("--teacher-lr", of=AcclimateConfig, rich_help_panel=o.TEACHER)]
+OwnLoss = Annotated[float | None, o.option("--own-loss", of=AcclimateConfig, rich_help_panel=o.TEACHER)]
 Tokens = Annotated[int | None, o.option("--attention-tokens", of=AcclimateConfig, rich_help_panel=o.TRAINING)]
 TokenSteps = Annotated[int | None, o.option("--attention-steps", of=AcclimateConfig, rich_help_panel=o.TRAINING)]
 # The ghost needs the student's shape, not its weights; the flags are taken so that both verbs accept the same set.
@@ -28,6 +32,10 @@ def acclimate(
     dry_run: DryRun = None,
     revision: o.Revision = None,
     teacher_weights: o.TeacherWeights = None,
+    train_teacher: TrainTeacher = None,
+    teacher_lr: TeacherLr = None,
+    own_loss: OwnLoss = None,
+    ghost: Ghost = None,
     student_weights: StudentWeights = None,
     pretrained: Pretrained = None,
     lg_conv: o.LgConv = None,
@@ -47,6 +55,7 @@ def acclimate(
     ema: o.Ema = None,
     seed: o.Seed = None,
     teacher_loss: TeacherLoss = None,
+    anchor_weight: o.AnchorWeight = None,
     attention_tokens: Tokens = None,
     attention_steps: TokenSteps = None,
     precision: o.TrainPrecision = None,
@@ -60,7 +69,7 @@ def acclimate(
     quiet: o.Quiet = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Teach a frozen teacher's features to speak to the student's decoder (writes an acclimated run)."""
+    """Teach a teacher's features to speak to the student's decoder (writes an acclimated run)."""
     run_verb(_engine, AcclimateConfig, o.training_options(locals()), _show)
 
 
@@ -75,8 +84,16 @@ def _show(report: dict[str, Any]) -> None:
         for name, value in report["teacher"].items():
             stdout.print(f"{name}: {value}", soft_wrap=True, markup=False)
         return
-    rows = {"teacher itself": report["teacher_metrics"] or {}, "through the ghost": report["ghost_metrics"]}
-    stdout.print(protocol_line(report["protocol"]), soft_wrap=True)
+    rows = {
+        "teacher itself": report["teacher_metrics"],
+        "after training it": report["teacher_metrics_after"],
+        "through the ghost": report["ghost_metrics"],
+        "constant depth": report["constant_metrics"],
+    }
+    rows = {name: metrics for name, metrics in rows.items() if metrics}
+    stdout.print(f"{protocol_line(report['protocol'])}; scored against {report['scored_against']}", soft_wrap=True)
+    if report["teacher_metrics"] and report["teacher_protocol"] != report["protocol"]:
+        stdout.print(f"teacher itself: {protocol_line(report['teacher_protocol'])}", soft_wrap=True)
     stdout.print(metrics_table(rows))
     if report["rmse_ratio_ghost_to_teacher"]:
         stdout.print(f"RMSE through the ghost / the teacher's own: {report['rmse_ratio_ghost_to_teacher']:.3f}")

@@ -27,6 +27,7 @@ from disdepth_cli.errors import Interrupted
 
 PLAIN_SECONDS = 15.0  # at most one progress line in so many seconds where there is no terminal
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
+RELATIVE = ("disparity_error",)  # what a relative student is measured by where nothing is in metres
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 stdout = Console(highlight=False)
@@ -104,7 +105,7 @@ class TerminalObserver:
             self.close()
 
     def on_validation(self, step: int, epoch: int, metrics: dict[str, float], is_best: bool) -> None:
-        shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in METRICS if name in metrics)
+        shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in (*METRICS, *RELATIVE) if name in metrics)
         self.on_note(f"epoch {epoch}: {shown}{'  (best so far)' if is_best else ''}")
 
     def on_warning(self, message: str) -> None:
@@ -151,13 +152,17 @@ def metrics_table(columns: dict[str, dict[str, Any]]) -> Table:
     table = Table("")
     for label in columns:
         table.add_column(escape(label), justify="right")
-    for name in METRICS:
+    for name in (*METRICS, *RELATIVE):
+        if not any(name in metrics for metrics in columns.values()):
+            continue
         table.add_row(name, *(f"{metrics[name]:.4f}" if name in metrics else "" for metrics in columns.values()))
     return table
 
 
 def protocol_line(protocol: dict[str, Any]) -> str:
     """A protocol in one line, as it is printed with every result."""
+    if protocol["name"] == "teacher-disparity":
+        return "protocol teacher-disparity: relative disparity after scale and shift, every pixel, no unit"
     return (
         f"protocol {protocol['name']}: {protocol['min_depth']:g} m < gt < {protocol['max_depth']:g} m, crop "
         f"{protocol['crop']}, align {protocol['align']} ({protocol['space']}), tta {'on' if protocol['tta'] else 'off'}"

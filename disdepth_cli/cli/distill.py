@@ -12,7 +12,11 @@ from disdepth_cli.cli.console import metrics_table, protocol_line, run_verb, std
 from disdepth_cli.config import DistillConfig
 
 LOSSES = "Distillation"
+UNLABELLED = "Images without ground truth"
 Teachers = Annotated[list[str] | None, o.option("--teacher", "-t")]
+Fusion = Annotated[str | None, o.option("--teacher-fusion", rich_help_panel=LOSSES)]
+PseudoDrop = Annotated[float | None, o.option("--pseudo-drop", rich_help_panel=UNLABELLED)]
+PseudoConfidence = Annotated[str | None, o.option("--pseudo-confidence", rich_help_panel=UNLABELLED)]
 Epochs = Annotated[int | None, o.option("--epochs", rich_help_panel=o.TRAINING)]
 BackboneLr = Annotated[float | None, o.option("--backbone-lr", rich_help_panel=o.TRAINING)]
 Distill = Annotated[bool | None, o.option("--distill/--no-distill", rich_help_panel=LOSSES)]
@@ -40,6 +44,10 @@ def distill(
     feature_levels: FeatureLevels = None,
     attention: AttentionKind = None,
     init_decoder: InitDecoder = None,
+    teacher_fusion: Fusion = None,
+    pseudo_drop: PseudoDrop = None,
+    pseudo_confidence: PseudoConfidence = None,
+    anchor_weight: o.AnchorWeight = None,
     lg_conv: o.LgConv = None,
     decoder_channels: o.DecoderChannels = None,
     bins: o.Bins = None,
@@ -69,7 +77,9 @@ def distill(
     as_json: o.AsJson = False,
 ) -> None:
     """Train the student with the acclimated teacher (writes student.safetensors)."""
-    run_verb(_engine, DistillConfig, o.training_options(locals()), _show)
+    options = o.training_options(locals())
+    options["teacher"] = teacher or None  # no --teacher at all may come as an empty list
+    run_verb(_engine, DistillConfig, options, _show)
 
 
 def _engine() -> Callable[..., dict[str, Any]]:

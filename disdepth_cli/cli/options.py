@@ -23,7 +23,7 @@ def option(*names: str, of: type = DistillConfig, **more: Any) -> Any:
     return typer.Option(*names, help=option_help(of, field), show_default=False, **more)
 
 
-TRAINING, DATA, MODEL = "Training", "Data and results", "Student"
+TRAINING, DATA, MODEL, TEACHER = "Training", "Data and results", "Student", "Teacher"
 
 DataPath = Annotated[Path | None, option("--data", rich_help_panel=DATA)]
 Output = Annotated[Path | None, option("--output", "-o", rich_help_panel=DATA)]
@@ -50,6 +50,7 @@ InputSize = Annotated[str | None, option("--input-size", rich_help_panel=MODEL)]
 MinDepth = Annotated[float | None, option("--min-depth", rich_help_panel=MODEL)]
 MaxDepth = Annotated[float | None, option("--max-depth", rich_help_panel=MODEL)]
 
+AnchorWeight = Annotated[float | None, option("--anchor-weight", rich_help_panel=TRAINING)]
 Device = Annotated[str | None, option("--device", of=EvaluateConfig)]
 PrecisionName = Annotated[str | None, option("--precision", of=EvaluateConfig)]
 TrainPrecision = Annotated[str | None, option("--precision", rich_help_panel=TRAINING)]

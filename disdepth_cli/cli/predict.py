@@ -50,6 +50,12 @@ def _engine() -> Callable[..., dict[str, Any]]:
 
 
 def _show(result: dict[str, Any]) -> None:
+    if result["kind"] != "metric_depth":
+        for one in result["results"]:
+            line = f"{one['image']} -> {one['disparity']} (16-bit, stored / {one['scale']:g} = relative disparity, "
+            line += f"larger is nearer, no unit), {one['color']}" + (f", {one['numpy']}" if "numpy" in one else "")
+            stdout.print(f"{line}: {one['min']:.3f} to {one['max']:.3f}", soft_wrap=True, markup=False)
+        return
     for one in result["results"]:
         line = f"{one['image']} -> {one['depth']} (16-bit, stored / {one['scale']:g} = metres), {one['color']}"
         line += f", {one['numpy']}" if "numpy" in one else ""

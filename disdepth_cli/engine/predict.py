@@ -13,10 +13,11 @@ from disdepth_cli.atomic import disk_errors
 from disdepth_cli.config import PredictConfig, build_config
 from disdepth_cli.data.io import read_image
 from disdepth_cli.data.listing import IMAGE_SUFFIXES
+from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_student
 from disdepth_cli.errors import DataError
-from disdepth_cli.outputs.depth_files import write_depth_numpy, write_depth_png
+from disdepth_cli.outputs.depth_files import UNITS, write_depth_numpy, write_depth_png
 from disdepth_cli.outputs.naming import output_stems
 from disdepth_cli.outputs.pictures import check_colormap, colourise, side_by_side, write_image
 
@@ -26,8 +27,10 @@ def predict(
 ) -> dict[str, Any]:
     """Predict depth [m] of images and write `<stem>_depth.png`, `<stem>_color.png` and, if asked, `<stem>_depth.npy`.
 
-    config, or its fields as keywords. Returns {"checkpoint", "unit", "scale", "results": [...], "errors": [...]}; a
-    file that cannot be read is an entry of `errors`, the others are done all the same.
+    A relative student has no metres: its files are `<stem>_disparity.png` and `<stem>_disparity.npy`, 0 to 1.
+
+    config, or its fields as keywords. Returns {"checkpoint", "kind", "unit", "scale", "results": [...], "errors":
+    [...]}; a file that cannot be read is an entry of `errors`, the others are done all the same.
 
     Raises:
         DisdepthError: no image, no checkpoint, or not one image could be read.
@@ -47,7 +50,7 @@ def predict(
             errors.append(str(error))
         else:
             depth = predictor.predict(image)
-            results.append({"image": str(file), **_write(config, stem, image, depth, predictor.max_depth)})
+            results.append({"image": str(file), **_write(config, stem, image, depth, predictor)})
         for observer in observers:
             observer.on_image(done, len(inputs))
     if not results:
@@ -57,7 +60,8 @@ def predict(
             observer.on_warning(message)
     return {
         "checkpoint": str(config.checkpoint or "bundled"),
-        "unit": "metres = stored / scale",
+        "kind": predictor.kind,
+        "unit": "metres = stored / scale" if predictor.kind == "metric_depth" else UNITS[predictor.kind],
         "scale": results[0]["scale"],
         "results": results,
         "errors": errors,
@@ -87,16 +91,22 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _write(config: PredictConfig, stem: str, image: np.ndarray, depth: np.ndarray, max_depth: float) -> dict[str, Any]:
+def _write(
+    config: PredictConfig, stem: str, image: np.ndarray, depth: np.ndarray, predictor: DepthPredictor
+) -> dict[str, Any]:
     """The files of one image."""
-    depth_file, picture_file = config.output / f"{stem}_depth.png", config.output / f"{stem}_color.png"
-    scale = write_depth_png(depth_file, depth, max_depth)
-    colour = colourise(depth, config.colormap, grayscale=config.grayscale)
+    metric = predictor.kind == "metric_depth"
+    noun = "depth" if metric else "disparity"
+    depth_file, picture_file = config.output / f"{stem}_{noun}.png", config.output / f"{stem}_color.png"
+    scale = write_depth_png(depth_file, depth, predictor.max_depth, predictor.kind, stretch=False)
+    # Disparity is large where depth is small: turned round, near things have the same colour either way.
+    shown = depth if metric else predictor.max_depth - depth
+    colour = colourise(shown, config.colormap, grayscale=config.grayscale, valid=np.isfinite(depth))
     write_image(picture_file, colour if config.pred_only else side_by_side(image, colour))
-    written = {"depth": str(depth_file), "color": str(picture_file)}
+    written = {noun: str(depth_file), "color": str(picture_file)}
     if config.save_numpy:
-        numpy_file = config.output / f"{stem}_depth.npy"
+        numpy_file = config.output / f"{stem}_{noun}.npy"
         write_depth_numpy(numpy_file, depth)
         written["numpy"] = str(numpy_file)
-    range_m = {"min_m": round(float(depth.min()), 3), "max_m": round(float(depth.max()), 3)}
-    return {**written, "scale": scale, **range_m}
+    low, high = round(float(depth.min()), 3), round(float(depth.max()), 3)
+    return {**written, "scale": scale, **({"min_m": low, "max_m": high} if metric else {"min": low, "max": high})}

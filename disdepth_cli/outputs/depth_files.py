@@ -31,20 +31,27 @@ def png_scale(max_depth: float) -> float:
     return MILLIMETRES if max_depth <= MILLIMETRE_RANGE else KITTI_STEPS
 
 
-def write_depth_png(path: Path, depth: np.ndarray, max_depth: float, kind: OutputKind = "metric_depth") -> float:
+def write_depth_png(
+    path: Path, depth: np.ndarray, max_depth: float, kind: OutputKind = "metric_depth", stretch: bool = True
+) -> float:
     """Write depth (H, W) as uint16 PNG, atomically, and return its scale.
 
     Metric depth [m] is stored as depth * scale, rounded, clipped to uint16; see `png_scale`. A relative map has
-    no metres: its own range is stretched over 0..65535 and the scale is 65535. What is not finite is stored as 0.
+    no metres: its own range is stretched over 0..65535 and the scale is 65535. stretch=False keeps a map whose range
+    is 0 to max_depth for every image as it is, at scale 65535 / max_depth, so that images can be compared. What is not
+    finite is stored as 0.
     Scale and unit are in the PNG's text chunks `disdepth:scale` and `disdepth:unit`.
 
     Raises:
         DisdepthError: the place cannot be written.
     """
-    scale = png_scale(max_depth) if kind == "metric_depth" else float(LARGEST)
     values = np.asarray(depth, dtype=np.float64)
-    if kind != "metric_depth":
-        values = _stretched(values)
+    if kind == "metric_depth":
+        scale = png_scale(max_depth)
+    elif stretch:
+        values, scale = _stretched(values), float(LARGEST)
+    else:
+        scale = LARGEST / max_depth
     stored = np.rint(np.where(np.isfinite(values), values, 0.0) * scale)
     image = Image.fromarray(np.clip(stored, 0, LARGEST).astype(np.uint16))
     text = PngImagePlugin.PngInfo()

@@ -34,6 +34,8 @@ def unfreeze(teacher: DepthTeacher, which: str) -> None:
         )
     for block in blocks[-count:]:
         block.requires_grad_(True)
+    if teacher.contract.kind == "none":  # an encoder's own head, if it has one, is for other tasks
+        return
     for name, parameter in teacher.network.named_parameters():
         if _is_decoder(name):
             parameter.requires_grad_(True)

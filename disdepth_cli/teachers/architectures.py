@@ -48,6 +48,9 @@ def _multiple(config: Any) -> int:
     return 2 * patch_size(config)
 
 
+DPT_LIKE = recorded("neck", "neck.fusion_stage")
+
+
 @dataclass(frozen=True)
 class Architecture:
     """One `model_type`: rules that read its config, and its forward. The defaults are those of most models.
@@ -68,7 +71,7 @@ class Architecture:
     multiple: Callable[[Any], int] = _multiple
     side: Callable[[Any], int | None] = lambda config: None
     taps: Callable[[Any], tuple[str, ...]] = _backbone_taps
-    run: Callable[[Any, Tensor], Seen] = recorded("neck", "neck.fusion_stage")
+    run: Callable[[Any, Tensor], Seen] = DPT_LIKE
     resample: Literal["bicubic", "bilinear"] = "bicubic"
     finish: Callable[[Tensor], Tensor] = lambda output: output
     mean: Channels = HALF

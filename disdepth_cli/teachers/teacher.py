@@ -158,7 +158,10 @@ def resize_output(output: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 
 def resize_view(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """RGB (B, 3, H, W) in [0, 1] -> (B, 3, *size). Bicubic, as the teachers' own image processors do; without aliasing where it shrinks. Stays in [0, 1]."""
+    """RGB (B, 3, H, W) in [0, 1] -> (B, 3, *size).
+
+    Bicubic, as the teachers' own image processors do; without aliasing where it shrinks. Stays in [0, 1].
+    """
     if (image.shape[-2], image.shape[-1]) == size:
         return image
     shrinks = size[0] < image.shape[-2] or size[1] < image.shape[-1]

@@ -11,6 +11,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 
+from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.transformers_family import _quiet
 
 VIT = {
@@ -96,11 +97,9 @@ def hybrid_config():
     return dpt_config(is_hybrid=True, backbone_config=bit, backbone_featmap_shape=[1, 24, 4, 4], **neck)
 
 
-def dinov2_depther_config():
-    from transformers import Dinov2Config
-
+def projection_config(**options):
     # The extra projection has 256 channels, whatever the config says.
-    return dpt_config(backbone_config=Dinov2Config(**VIT), add_projection=True, fusion_hidden_size=256)
+    return dpt_config(**{**options, "add_projection": True, "fusion_hidden_size": 256})
 
 
 def glpn_config():
@@ -174,8 +173,10 @@ MODELS: dict[str, tuple[Callable, dict | None]] = {
     "hybrid": (hybrid_config, processor("DPT", 64, 64)),
     "dpt-beit": (lambda: with_backbone(dpt_config, "BeitConfig"), processor("DPT", 64, 96)),
     "dpt-swinv2": (lambda: with_backbone(dpt_config, "Swinv2Config", **SWIN_NECK), processor("DPT", 64, 96)),
+    "dpt-swin": (lambda: with_backbone(dpt_config, "SwinConfig", **SWIN_NECK), None),
     "dpt-dinov2": (lambda: with_backbone(dpt_config, "Dinov2Config"), processor("DPT", 84, 112)),
-    "dpt-dinov2-metric": (dinov2_depther_config, processor("DPT", 84, 112)),
+    "dpt-dinov2-metric": (lambda: with_backbone(projection_config, "Dinov2Config"), processor("DPT", 84, 112)),
+    "dpt-projection": (projection_config, None),
     "depth-pro": (depth_pro_config, processor("DepthPro", 128, 128)),
     "depth-pro-no-fov": (lambda: depth_pro_config(use_fov_model=False), None),
     "glpn": (glpn_config, {"image_processor_type": "GLPNImageProcessor"}),
@@ -203,6 +204,19 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return path
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def loaded(tiny: Callable[[str], Path]) -> Callable[[str], DepthTeacher]:
+    """One of MODELS as a teacher, loaded once: for tests that leave it as it is."""
+    teachers: dict[str, DepthTeacher] = {}
+
+    def teacher(name: str) -> DepthTeacher:
+        if name not in teachers:
+            teachers[name] = load_teacher(str(tiny(name)))
+        return teachers[name]
+
+    return teacher
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,11 @@ LARGEST = (144, 192)
 """Height and width [pixels] beyond which the probe would only be slow."""
 
 CORRELATION, PARTIAL = 0.7, 0.65
-"""Both rank correlations must be beyond these before a direction counts. Trained teachers have 0.95 and 0.8. Of 3500
-random tiny networks (seven types, two initialisations) 0.9 % were beyond the first, none beyond the second (at most 0.59)."""
+"""Both rank correlations must be beyond these before a direction counts.
+
+Trained teachers have 0.95 and 0.8. Of 3500 random tiny networks (seven types, two initialisations) 0.9 % were beyond
+the first and none beyond the second: 0.59 at most.
+"""
 
 STATE_IT = 'state it in its config.json: "depth_estimation_type": "metric" (metres) or "relative" (disparity)'
 

@@ -23,9 +23,11 @@ class Preprocessing:
 
 
 def read_preprocessing(
-    folder: Path, mean: Channels, std: Channels, native: tuple[int, int], multiple: int
+    folder: Path, mean: Channels, std: Channels, native: tuple[int, int], multiple: int, side: int | None = None
 ) -> Preprocessing:
     """The image processor's settings; `mean`, `std` and `native` (height, width) stand in for what it leaves out.
+
+    side [pixels]: of the one square input that the network takes, whatever the file says.
 
     Raises:
         TeacherError: the file is there and makes no sense.
@@ -35,7 +37,9 @@ def read_preprocessing(
         return Preprocessing(
             mean=_unit_range(options, "image_mean", mean, (0.0, 0.0, 0.0)),
             std=_unit_range(options, "image_std", std, (1.0, 1.0, 1.0)),
-            working_size=_working_size(options, native, multiple),
+            working_size=_working_size(options, native, multiple)
+            if side is None
+            else WorkingSize(side, side, multiple=1, scale_rule="stretch", pad=False),
         )
     except (TypeError, ValueError, KeyError, ZeroDivisionError):
         raise TeacherError(f"{folder.name}/preprocessor_config.json: its size, mean or std makes no sense") from None
@@ -94,7 +98,8 @@ def _working_size(options: dict[str, Any], native: tuple[int, int], multiple: in
         height, width = int(size["height"]), int(size["width"])
     if min(height, width) < 1:
         raise ValueError("an empty size")
-    step = lcm(multiple, int(options.get("ensure_multiple_of") or 1))
+    # ZoeDepth's own default is 1/32, by which it means any size.
+    step = lcm(multiple, max(int(options.get("ensure_multiple_of") or 1), 1))
     # A stretched input is used as it stands, so it must already be whole multiples.
     height, width = (max(round(side / step), 1) * step for side in (height, width))
     return WorkingSize(height, width, multiple=step, scale_rule=rule, pad=False)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from disdepth_cli.errors import TeacherError
 from disdepth_cli.types import DepthOutput, FeatureMaps, FeatureSpec
 from disdepth_cli.working_size import WorkingSize
+
+if TYPE_CHECKING:
+    from disdepth_cli.teachers.probe import ProbeResult
 
 Family = Literal["transformers", "timm"]
 Kind = Literal["metric_depth", "disparity", "relative_depth", "none"]
@@ -34,6 +36,7 @@ class TeacherContract:
     working_size: the input at which the teacher's own accuracy is measured.
     taps: names of the features, one per entry of `spec`; finest first, or by depth where the strides are equal.
     fixed_size: (height, width) [pixels] every view is resized to, for encoders that take one size only; None else.
+    probe: what was measured on the probe image, None for an encoder.
     """
 
     id: str
@@ -53,6 +56,7 @@ class TeacherContract:
     revision: str | None
     fingerprint: str
     fixed_size: tuple[int, int] | None = None
+    probe: ProbeResult | None = None
 
     def lines(self) -> list[str]:
         """The contract for people, one `key: value` a line."""
@@ -72,6 +76,7 @@ class TeacherContract:
             "taps": " ".join(self.taps),
             "channels": " ".join(map(str, self.spec.channels)),
             "strides": " ".join(map(str, self.spec.reductions)),
+            "probe": "none" if self.probe is None else self.probe.line(self.kind),
             "parameters": str(self.parameters),
             "licence": self.licence or "not stated",
             "revision": self.revision or "none",
@@ -84,8 +89,12 @@ class TeacherNetwork(nn.Module):
     """A model of either family behind one call; what `DepthTeacher` wraps."""
 
     def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
-        """Normalised pixels (B, 3, h, w) -> depth (B, 1, h', w') or None, and features (B, C_i, h_i, w_i)."""
+        """Normalised pixels (B, 3, h, w) -> output (B, 1, h', w') or None, and features (B, C_i, h_i, w_i)."""
         raise NotImplementedError
+
+    def finish(self, output: Tensor, size: tuple[int, int]) -> Tensor:
+        """Output (B, 1, h', w') float32 -> depth (B, 1, *size) in the contract's kind and unit."""
+        return resize_output(output, size, "bilinear")
 
 
 class DepthTeacher(nn.Module):
@@ -94,6 +103,8 @@ class DepthTeacher(nn.Module):
     Any H and W will do: the view is resized to the teacher's multiple, and its depth back to (H, W). The depth is in
     the contract's kind and unit, and is not cleaned: non-finite values are the caller's affair.
     """
+
+    network: TeacherNetwork
 
     def __init__(self, network: TeacherNetwork, contract: TeacherContract) -> None:
         super().__init__()
@@ -128,14 +139,11 @@ class DepthTeacher(nn.Module):
 
     def forward(self, image: Tensor) -> DepthOutput:
         view = (image.shape[-2], image.shape[-1])
-        pixels = (_resize(image.float(), self.input_size(*view)) - self.mean) / self.std
-        depth, features = self.network(pixels)
-        if depth is None:
+        pixels = (resize_view(image.float(), self.input_size(*view)) - self.mean) / self.std
+        output, features = self.network(pixels)
+        if output is None:
             return DepthOutput(depth=None, features=features)
-        depth = depth.float()
-        if depth.shape[-2:] != view:
-            depth = F.interpolate(depth, size=view, mode="bilinear", align_corners=False)
-        return DepthOutput(depth=depth, features=features)
+        return DepthOutput(depth=self.network.finish(output.float(), view), features=features)
 
 
 def nearest_multiple(value: int, multiple: int) -> int:
@@ -143,27 +151,18 @@ def nearest_multiple(value: int, multiple: int) -> int:
     return max(round(value / multiple), 1) * multiple
 
 
-def probe(network: TeacherNetwork, size: tuple[int, int], name: str) -> FeatureSpec:
-    """Look at one synthetic image of the given size, and measure the features' channels and strides.
+def resize_output(output: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    """Output (B, 1, h, w) -> (B, 1, *size), as it stands where it has that size."""
+    if (output.shape[-2], output.shape[-1]) == size:
+        return output
+    return F.interpolate(output, size=size, mode=mode, align_corners=False)
 
-    Raises:
-        TeacherError: depth or features are not finite numbers (damaged weights).
+
+def resize_view(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """RGB (B, 3, H, W) in [0, 1] -> (B, 3, *size).
+
+    Bicubic, as the teachers' own image processors do; without aliasing where it shrinks. Stays in [0, 1].
     """
-    ramp = torch.linspace(-1.0, 1.0, size[1]).expand(1, 3, *size)
-    network.eval()
-    with torch.no_grad():
-        depth, features = network(ramp.contiguous())
-    for seen in [*features, *([] if depth is None else [depth])]:
-        if not bool(torch.isfinite(seen).all()):
-            raise TeacherError(f"{name}: gives non-finite values for a test image; its weights are damaged, fetch anew")
-    return FeatureSpec(
-        channels=tuple(feature.shape[1] for feature in features),
-        reductions=tuple(max(round(size[0] / feature.shape[2]), 1) for feature in features),
-    )
-
-
-def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bicubic, as the teachers' own image processors do; without aliasing where it shrinks. Stays in [0, 1]."""
     if (image.shape[-2], image.shape[-1]) == size:
         return image
     shrinks = size[0] < image.shape[-2] or size[1] < image.shape[-1]

@@ -23,7 +23,8 @@ from disdepth_cli.teachers.hub import (
     resolve_teacher,
     weight_files,
 )
-from disdepth_cli.teachers.teacher import DepthTeacher, TeacherContract, TeacherNetwork, probe
+from disdepth_cli.teachers.probe import probe
+from disdepth_cli.teachers.teacher import DepthTeacher, TeacherContract, TeacherNetwork
 from disdepth_cli.types import FeatureMaps
 from disdepth_cli.working_size import WorkingSize
 
@@ -95,7 +96,7 @@ def _as_teacher(name: str, model: nn.Module, any_size: bool, repo: ResolvedRepo 
     size = (height, width) if fixed else (4 * multiple, 6 * multiple)
     try:
         with _quiet():
-            spec = probe(network, size, f"timm:{name}")
+            spec = probe(network, size, f"timm:{name}").spec
     except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as error:
         raise TeacherError(
             f"timm:{name}: gives no features for a test image ({first_line(error)}); take another encoder"

@@ -11,15 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from disdepth_cli.errors import TeacherError
-from disdepth_cli.teachers.architectures import ARCHITECTURES, REFUSED, Architecture, is_unused, native_size
+from disdepth_cli.teachers.architectures import (
+    ARCHITECTURES,
+    REFUSED,
+    Architecture,
+    is_unused,
+    native_size,
+    stated_kind,
+)
 from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, first_line, weight_files
-from disdepth_cli.teachers.preprocessing import read_json, read_preprocessing
-from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, probe
+from disdepth_cli.teachers.preprocessing import Preprocessing, read_json, read_preprocessing
+from disdepth_cli.teachers.probe import ProbeResult, probe, probe_size, settle_kind
+from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, resize_output
 from disdepth_cli.types import FeatureMaps
 
 
 class TransformersNetwork(TeacherNetwork):
-    """Pixels (B, 3, h, w) -> depth (B, 1, h', w') and the features of the chosen taps, in one forward."""
+    """Pixels (B, 3, h, w) -> output (B, 1, h', w') and the features of the chosen taps, in one forward."""
 
     def __init__(self, model: nn.Module, architecture: Architecture, taps: Taps) -> None:
         super().__init__()
@@ -29,7 +37,10 @@ class TransformersNetwork(TeacherNetwork):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
         seen = self.architecture.run(self.model, pixels)
-        return seen.depth.unsqueeze(1), seen.encoder if self.taps == "encoder" else seen.neck
+        return seen.output.unsqueeze(1), seen.encoder if self.taps == "encoder" else seen.neck
+
+    def finish(self, output: Tensor, size: tuple[int, int]) -> Tensor:
+        return self.architecture.finish(resize_output(output, size, self.architecture.resample))
 
 
 def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder") -> DepthTeacher:
@@ -38,41 +49,55 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder") -> Dep
     taps: "encoder" gives the encoder's features at its declared outputs; "neck" the decoder's fused maps.
 
     Raises:
-        TeacherError: an unsupported model, or files that are missing, damaged or do not fit each other.
+        TeacherError: an unsupported model, files that are missing, damaged or do not fit each other, or numbers that
+            are not what the config declares.
     """
     architecture = _architecture(repo)
     files = weight_files(repo)
     model = _load_model(repo)
     config: Any = model.config
-    multiple = architecture.multiple(config)
+    multiple, side = architecture.multiple(config), architecture.side(config)
+    input_ = read_preprocessing(repo.path, architecture.mean, architecture.std, native_size(config), multiple, side)
     network = TransformersNetwork(model, architecture, taps)
-    try:
-        spec = probe(network, (4 * multiple, 6 * multiple), repo.id)
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
-        raise TeacherError(
-            f"{repo.id}: fails on a test image, its config.json does not fit ({first_line(error)})"
-        ) from error
-    seen = read_preprocessing(repo.path, architecture.mean, architecture.std, native_size(config), multiple)
-    kind = architecture.kind(config)
+    seen = _look(network, probe_size(input_.working_size, multiple, side), repo, config, input_)
+    max_depth = architecture.max_depth(config)
+    kind = settle_kind(repo.id, stated_kind(config) or architecture.kind(config), max_depth, seen)
     contract = TeacherContract(
         id=repo.id,
         family="transformers",
         model_type=config.model_type,
         kind=kind,
         unit="m" if kind == "metric_depth" else "none",
-        max_depth=architecture.max_depth(config),
+        max_depth=max_depth if kind == "metric_depth" else None,
         size_multiple=multiple,
-        mean=seen.mean,
-        std=seen.std,
-        working_size=seen.working_size,
-        taps=architecture.taps(model) if taps == "encoder" else tuple(f"neck{i + 1}" for i in range(len(spec))),
-        spec=spec,
+        mean=input_.mean,
+        std=input_.std,
+        working_size=input_.working_size,
+        taps=architecture.taps(model) if taps == "encoder" else tuple(f"neck{i + 1}" for i in range(len(seen.spec))),
+        spec=seen.spec,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         licence=repo.licence,
         revision=repo.revision,
         fingerprint=fingerprint(files),
+        fixed_size=None if side is None else (side, side),
+        probe=seen,
     )
     return DepthTeacher(network, contract)
+
+
+def _look(
+    network: TransformersNetwork, size: tuple[int, int], repo: ResolvedRepo, config: Any, input_: Preprocessing
+) -> ProbeResult:
+    """Probe the network; what goes wrong inside transformers becomes one line."""
+    try:
+        with _quiet():
+            return probe(network, size, repo.id, input_.mean, input_.std)
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+        backbone = getattr(getattr(config, "backbone_config", None), "model_type", None)
+        what = f"{config.model_type} with {backbone}" if backbone else config.model_type
+        raise TeacherError(
+            f"{repo.id}: {what} fails on a test image, its config.json does not fit ({first_line(error)})"
+        ) from error
 
 
 def _architecture(repo: ResolvedRepo) -> Architecture:

@@ -37,12 +37,19 @@ def test_defaults_without_a_file(tmp_path: Path) -> None:
             (448, 448),
         ),
         ({"size": {"height": 9, "width": 9}, "do_resize": False}, (518, 518), (518, 518)),
+        ({"size": {"height": 384, "width": 512}, "ensure_multiple_of": 1 / 32}, None, (378, 518)),
     ],
 )
 def test_working_size(tmp_path: Path, options: dict, image: tuple[int, int] | None, scaled: tuple[int, int]) -> None:
     size = read(tmp_path, options).working_size
     assert size.scaled(*(image or (448, 448))) == scaled
     assert scaled[0] % size.multiple == 0 and scaled[1] % size.multiple == 0
+
+
+def test_a_network_of_one_size_takes_no_other(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 384, "width": 512}}))
+    size = read_preprocessing(tmp_path, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (480, 640), 1, side=1536).working_size
+    assert size.scaled(480, 640) == size.padded(480, 640) == (1536, 1536)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ Pixels = Annotated[int, Field(ge=32, le=4096)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """A run folder remembers it, and may be used from another place."""
 TeacherName = Annotated[str, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
+NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
+"""An empty name takes back one that a file or a run remembers."""
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
 
 
@@ -146,7 +148,16 @@ class AcclimateConfig(TeacherConfig, StudentConfig, LoopConfig, RunPlace):
         return {"data": Path(), **values} if values.get("dry_run") else values
 
 
-class DistillConfig(StudentConfig, LoopConfig, RunPlace):
+class HubConfig(_Config):
+    """What a student's page on the Hub says and who sees it."""
+
+    private: bool = Field(False, description="a new repository is private; one that exists stays as it is")
+    licence: str | None = Field(
+        None, description="licence of the student, as apache-2.0; default: the teacher's if restrictive, else unknown"
+    )
+
+
+class DistillConfig(StudentConfig, LoopConfig, RunPlace, HubConfig):
     """disdepth distill."""
 
     teacher: TeacherName | None = Field(None, description="acclimated run, or any teacher (acclimated first)")
@@ -161,12 +172,16 @@ class DistillConfig(StudentConfig, LoopConfig, RunPlace):
     )
     attention: Attention = Field("learned", description="what weighs the positions of the feature loss")
     init_decoder: Literal["ghost", "random"] = Field("ghost", description="what the student's decoder starts from")
+    push_to_hub: NameOrNothing = Field(
+        None, description="OWNER/NAME on the Hub that gets the finished student; '' for none"
+    )
+    dry_run: bool = Field(False, description="print what would be done and stop: no training, nothing sent")
 
 
 class EvaluateConfig(_Config):
     """disdepth evaluate."""
 
-    model: str = Field(description="student checkpoint, `bundled`, acclimated run, or teacher")
+    model: str = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
     data: Path = Field(description="data.yaml, folder with rgb/ and depth/, or folder of images")
     split: Literal["train", "val"] = Field("val", description="which list of the data")
     protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
@@ -177,7 +192,7 @@ class EvaluateConfig(_Config):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
     workers: int = Field(2, ge=0, description="processes that decode images")
-    revision: str | None = Field(None, description="commit, tag or branch of a Hub teacher")
+    revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
     offline: bool = Field(False, description="never ask the network")
     per_image: Path | None = Field(None, description="also write one CSV row per image here")
 
@@ -186,7 +201,10 @@ class PredictConfig(_Config):
     """disdepth predict."""
 
     sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
-    checkpoint: Path | None = Field(None, description="student checkpoint; default: the bundled student")
+    checkpoint: Path | None = Field(
+        None, description="student checkpoint, run folder, or OWNER/NAME on the Hub; default: the bundled student"
+    )
+    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
     output: Path = Field(Path("predictions"), description="folder for the results")
     save_numpy: bool = Field(False, description="also write float32 metres as .npy")
     colormap: str = Field("Spectral_r", description="Matplotlib colour map of the picture")
@@ -194,7 +212,24 @@ class PredictConfig(_Config):
     pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    offline: bool = Field(False, description="accepted as everywhere; predict never asks the network")
+    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
+
+
+class PushConfig(HubConfig):
+    """disdepth push."""
+
+    source: Path = Field(description="run of distill, or a student.safetensors")
+    to: str = Field(description="OWNER/NAME on the Hub")
+    revision: str | None = Field(None, description="branch to push to, made if need be; default: main")
+    data_name: str | None = Field(None, description="the data's name on the card; default: its folder's or file's name")
+    control: Path | None = Field(None, description="run of the control (distill --no-distill), for the card's figures")
+    picture: list[Path] = Field(default_factory=list, description="image for the card's picture; may be repeated")
+    picture_from_data: bool = Field(
+        False, description="make the card's picture from the run's val images; only if you may publish them"
+    )
+    dry_run: bool = Field(False, description="write the files that would be sent into RUN/hub; needs no network")
+    output: Path | None = Field(None, description="folder for --dry-run's files instead of RUN/hub")
+    offline: bool = Field(False, description="never ask the network; goes with --dry-run only")
 
 
 Config = TypeVar("Config", bound=_Config)

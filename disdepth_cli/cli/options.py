@@ -23,7 +23,7 @@ def option(*names: str, of: type = DistillConfig, **more: Any) -> Any:
     return typer.Option(*names, help=option_help(of, field), show_default=False, **more)
 
 
-TRAINING, DATA, MODEL = "Training", "Data and results", "Student"
+TRAINING, DATA, MODEL, HUB = "Training", "Data and results", "Student", "Hugging Face Hub"
 
 DataPath = Annotated[Path | None, option("--data", rich_help_panel=DATA)]
 Output = Annotated[Path | None, option("--output", "-o", rich_help_panel=DATA)]
@@ -38,6 +38,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout,
 
 Teacher = Annotated[str | None, option("--teacher", "-t", of=AcclimateConfig)]
 Revision = Annotated[str | None, option("--revision")]
+Private = Annotated[bool | None, option("--private", rich_help_panel=HUB)]
+Licence = Annotated[str | None, option("--licence", "--license", rich_help_panel=HUB)]
 TeacherWeights = Annotated[Path | None, option("--teacher-weights")]
 
 Student = Annotated[str | None, option("--student", "-s", rich_help_panel=MODEL)]

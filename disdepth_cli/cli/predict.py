@@ -20,6 +20,7 @@ Output = Annotated[Path | None, option("--output", "-o")]
 SaveNumpy = Annotated[bool | None, option("--save-numpy")]
 Colormap = Annotated[str | None, option("--colormap")]
 Grayscale = Annotated[bool | None, option("--grayscale")]
+Revision = Annotated[str | None, option("--revision")]
 Offline = Annotated[bool | None, option("--offline")]
 PredOnly = Annotated[bool | None, option("--pred-only")]
 
@@ -34,6 +35,7 @@ def predict(
     pred_only: PredOnly = None,
     device: o.Device = None,
     precision: o.PrecisionName = None,
+    revision: Revision = None,
     offline: Offline = None,
     config: o.ConfigFile = None,
     quiet: o.Quiet = False,

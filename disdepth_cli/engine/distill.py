@@ -32,6 +32,7 @@ from disdepth_cli.engine.hardware import channels_last, make_accelerator, studen
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import teacher_predictor
+from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.preparation import (
     TrainingData,
     decay_groups,
@@ -43,6 +44,7 @@ from disdepth_cli.engine.preparation import (
     run_observers,
     student_architecture,
 )
+from disdepth_cli.engine.push import finished_report, push_finished, target_of
 from disdepth_cli.engine.run import RunFolder, latest_acclimation, read_config
 from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
 from disdepth_cli.engine.task import FitResult, Schedule, Task
@@ -65,13 +67,21 @@ def distill(
         DisdepthError: of any kind; its message is one line for the user.
     """
     config = config or build_config(DistillConfig, options)
+    if config.dry_run:
+        return plan_distill(_with_teacher(config, observers), observers)
+    if config.push_to_hub is not None:
+        target_of(config).check(config.offline)  # now, not after hours
+    report = finished_report(config) or _train(config, observers)
+    if config.push_to_hub is not None:
+        report["push"] = push_finished(config, Path(report["run"]), observers)
+    return report
+
+
+def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, Any]:
     data = prepare_data(config, observers)
     if not config.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
-    elif config.teacher is None:  # resolved once, before the run remembers it: a resumed run keeps its teacher
-        config = config.model_copy(update={"teacher": str(_latest_teacher(config).absolute())})
-        for observer in observers:
-            observer.on_note(f"teacher: the latest acclimated run, {config.teacher}")
+    config = _with_teacher(config, observers)
     run_name = config.student if config.distill else f"{config.student}-control"
     run = RunFolder.open(config, "distill", run_name)
     return _Distillation(config, data, run, observers).report()
@@ -245,6 +255,16 @@ class _Distillation:
     def _note(self, message: str) -> None:
         for observer in self.observers:
             observer.on_note(message)
+
+
+def _with_teacher(config: DistillConfig, observers: Sequence[Observer]) -> DistillConfig:
+    """The configuration with its teacher settled, before the run remembers it: a resumed run keeps its teacher."""
+    if not config.distill or config.teacher is not None:
+        return config
+    config = config.model_copy(update={"teacher": str(_latest_teacher(config).absolute())})
+    for observer in observers:
+        observer.on_note(f"teacher: the latest acclimated run, {config.teacher}")
+    return config
 
 
 def _latest_teacher(config: DistillConfig) -> Path:

@@ -35,7 +35,8 @@ def predict(
     config = config or build_config(PredictConfig, options)
     check_colormap(config.colormap)
     inputs = find_images(config.sources)
-    predictor = open_student(config.checkpoint or "bundled", config.device, config.precision)
+    checkpoint = config.checkpoint or "bundled"
+    predictor = open_student(checkpoint, config.device, config.precision, config.revision, config.offline)
     with disk_errors(config.output):
         config.output.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
@@ -56,7 +57,7 @@ def predict(
         for message in errors:
             observer.on_warning(message)
     return {
-        "checkpoint": str(config.checkpoint or "bundled"),
+        "checkpoint": str(checkpoint),
         "unit": "metres = stored / scale",
         "scale": results[0]["scale"],
         "results": results,

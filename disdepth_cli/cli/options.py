@@ -39,7 +39,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout,
 Teacher = Annotated[str | None, option("--teacher", "-t", of=AcclimateConfig)]
 Revision = Annotated[str | None, option("--revision")]
 Private = Annotated[bool | None, option("--private", rich_help_panel=HUB)]
-Licence = Annotated[str | None, option("--licence", "--license", rich_help_panel=HUB)]
+Licence = Annotated[str | None, option("--licence", rich_help_panel=HUB)]
 TeacherWeights = Annotated[Path | None, option("--teacher-weights")]
 
 Student = Annotated[str | None, option("--student", "-s", rich_help_panel=MODEL)]

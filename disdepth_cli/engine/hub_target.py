@@ -105,11 +105,12 @@ class HubTarget:
         """Why the Hub did not do it, and what to do."""
         from huggingface_hub import constants, errors
 
-        cause = _http_cause(error)
-        status = http_status(cause)
+        causes = _causes(error)
+        status = next((http_status(cause) for cause in causes if http_status(cause) is not None), None)
+        detail = first_line(causes[-1])
         owner = self.repo_id.split("/")[0]
         reasons = {
-            400: f"the Hub refuses what was sent ({first_line(cause)})",
+            400: f"the Hub refuses what was sent ({' '.join(str(error).split())[:200]})",
             401: f"your token is not accepted; {LOG_IN}",
             403: f"your token may not write to {owner}; give it write access there, or push to an account of yours",
             404: "the Hub knows no such repository or branch, or your token may not see it",
@@ -120,21 +121,23 @@ class HubTarget:
             reason = reasons[status]
         elif status is not None and status >= 500:
             reason = f"the Hub has a problem of its own ({status}); try again later"
-        elif isinstance(cause, errors.LocalTokenNotFoundError):
+        elif isinstance(error, errors.LocalTokenNotFoundError):
             reason = f"no token for the Hub; {LOG_IN}"
-        elif isinstance(cause, OSError) or "TransportError" in {base.__name__ for base in type(cause).__mro__}:
-            reason = f"the Hub at {constants.ENDPOINT} is not reachable ({first_line(cause)}); try again later"
+        elif any(map(_is_of_the_network, causes)):
+            reason = f"the Hub at {constants.ENDPOINT} is not reachable ({detail}); try again later"
         else:
-            reason = f"{first_line(cause)}; try again"
+            reason = f"{detail}; try again"
         return HubError(f"{self.option} {self.repo_id}: {reason}")
 
 
-def _http_cause(error: BaseException) -> Exception:
-    """The error with a response among the causes of `error`, else `error` itself: uploads wrap theirs."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, Exception) and http_status(cause) is not None:
-            return cause
-        cause = cause.__cause__
-    assert isinstance(error, Exception)
-    return error
+def _causes(error: Exception) -> list[Exception]:
+    """The error and what it was raised from, in this order: uploads and transports wrap theirs."""
+    chain = [error]
+    while isinstance(chain[-1].__cause__, Exception):
+        chain.append(chain[-1].__cause__)
+    return chain
+
+
+def _is_of_the_network(error: Exception) -> bool:
+    """Whether a connection failed; the HTTP libraries below huggingface_hub change, their class names do not."""
+    return isinstance(error, OSError) or "TransportError" in {base.__name__ for base in type(error).__mro__}

@@ -138,6 +138,8 @@ def _reason(name: str, revision: str | None, offline: bool, error: Exception) ->
     """Why a download failed, and what to do."""
     from huggingface_hub import errors
 
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, errors.HfHubHTTPError):
+        error = error.__cause__  # the Hub did answer, and what it said is the reason
     if isinstance(error, errors.HFValidationError):
         reason = "is neither a folder nor a Hub id (OWNER/NAME)"
     elif isinstance(error, errors.GatedRepoError):

@@ -61,7 +61,8 @@ def distill(
     """Train a student and write `student.safetensors` into a run folder.
 
     config, or its fields as keywords. Returns the report: steps, speed, best and final metrics, cost of student and
-    teacher.
+    teacher; with `push_to_hub` also `push`, what was sent (a finished run that is resumed with it is only pushed); with
+    `dry_run` only `plan`, what would be done.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.

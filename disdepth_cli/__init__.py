@@ -2,9 +2,10 @@
 
 The public Python API does what the commands do::
 
-    from disdepth_cli import acclimate, distill, evaluate, predict, load_student
+    from disdepth_cli import acclimate, distill, evaluate, predict, push, load_student, DepthStudent
 
-The names are loaded on first use, so importing the package (and `disdepth --help`) stays free of torch.
+`DepthStudent.from_pretrained("owner/name")` and `load_student("owner/name")` are the same. The
+names are loaded on first use, so importing the package (and `disdepth --help`) stays free of torch.
 """
 
 from importlib import import_module
@@ -17,14 +18,17 @@ _API = {
     "distill": "disdepth_cli.engine.distill",
     "evaluate": "disdepth_cli.engine.evaluate",
     "predict": "disdepth_cli.engine.predict",
+    "push": "disdepth_cli.engine.push",
     "load_student": "disdepth_cli.checkpoint",
+    "DepthStudent": "disdepth_cli.checkpoint",
 }
-__all__ = ["__version__", "acclimate", "distill", "evaluate", "load_student", "predict"]
+_NAMED_OTHERWISE = {"DepthStudent": "PretrainedStudent"}
+__all__ = ["DepthStudent", "__version__", "acclimate", "distill", "evaluate", "load_student", "predict", "push"]
 
 
 def __getattr__(name: str) -> Any:
     if name in _API:
-        value = getattr(import_module(_API[name]), name)
+        value = getattr(import_module(_API[name]), _NAMED_OTHERWISE.get(name, name))
         globals()[name] = value  # the function wins over the module of the same name in no other place
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

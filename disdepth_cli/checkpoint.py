@@ -24,6 +24,8 @@ from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
 from disdepth_cli.option_types import OutputKind
+from disdepth_cli.student_place import BUNDLED as BUNDLED
+from disdepth_cli.student_place import student_file
 from disdepth_cli.types import FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 
@@ -31,7 +33,6 @@ FORMAT_VERSION = 1
 HEADER_KEY = "disdepth"
 TEACHER_PREFIX = "teacher."
 """In an acclimated file: weights of the teacher that were trained along."""
-BUNDLED = Path(__file__).parent / "assets" / "student.safetensors"
 
 
 class TeacherRecord(BaseModel):
@@ -164,32 +165,49 @@ def read_metadata(path: Path) -> CheckpointMetadata:
         raise CheckpointError(f"{path}: its header is damaged ({str(error).splitlines()[0]})") from None
 
 
-def load_checkpoint(path: Path | str) -> tuple[DepthStudent, CheckpointMetadata]:
+class PretrainedStudent(DepthStudent):
+    """A student that came from a file; `disdepth_cli.DepthStudent` is this class.
+
+    image (B, 3, H, W) RGB in [0, 1], H and W multiples of 32 -> depth (B, 1, H, W) [m] and features.
+    """
+
+    @classmethod
+    def from_pretrained(cls, name: Path | str, *, revision: str | None = None, offline: bool = False) -> DepthStudent:
+        """The student of a file, a run folder, `bundled` or a repository on the Hub; as `load_student`."""
+        return load_student(name, revision=revision, offline=offline)
+
+
+def load_checkpoint(
+    path: Path | str, revision: str | None = None, offline: bool = False
+) -> tuple[DepthStudent, CheckpointMetadata]:
     """A student, built again from the file alone, in eval mode and float32, with its metadata.
 
-    path: a `student.safetensors`, a run folder that holds one, or `bundled`.
+    path, revision, offline: as `student_file` takes them.
 
     Raises:
-        CheckpointError: missing, truncated, foreign, or not a student.
+        CheckpointError: missing, truncated, foreign, not a student, or not to be had from the Hub.
     """
-    path = student_file(path)
+    path = student_file(path, revision, offline)
     metadata = read_metadata(path)
     if metadata.kind != "student":
         raise CheckpointError(f"{path}: holds an {metadata.kind} teacher; give a student.safetensors")
-    student = build_student(metadata.architecture())
+    student = build_student(metadata.architecture(), kind=PretrainedStudent)
     student.mean.copy_(torch.tensor(metadata.mean).view_as(student.mean))
     student.std.copy_(torch.tensor(metadata.std).view_as(student.std))
     _load_strictly(student, path, metadata)
     return student.eval(), metadata
 
 
-def load_student(path: Path | str) -> DepthStudent:
+def load_student(path: Path | str, *, revision: str | None = None, offline: bool = False) -> DepthStudent:
     """A student in eval mode: image (B, 3, H, W) RGB in [0, 1] -> depth (B, 1, H, W) [m].
 
+    path: a `student.safetensors`, a run folder that holds one, `bundled`, or OWNER/NAME on the Hub. revision: commit,
+    tag or branch on the Hub. offline: never ask the network; the Hub's cache will do.
+
     Raises:
-        CheckpointError: missing, truncated, foreign, or not a student.
+        CheckpointError: missing, truncated, foreign, not a student, or not to be had from the Hub.
     """
-    return load_checkpoint(path)[0]
+    return load_checkpoint(path, revision, offline)[0]
 
 
 def load_acclimation(path: Path) -> tuple[Acclimation, CheckpointMetadata]:
@@ -220,14 +238,6 @@ def load_teacher_weights(path: Path) -> dict[str, Tensor]:
     with safetensors.safe_open(path, "pt") as handle:
         names = [name for name in handle.keys() if name.startswith(TEACHER_PREFIX)]  # noqa: SIM118
         return {name.removeprefix(TEACHER_PREFIX): handle.get_tensor(name) for name in names}
-
-
-def student_file(path: Path | str) -> Path:
-    """The file meant by a checkpoint path, a run folder or `bundled`."""
-    if str(path) == "bundled":
-        return BUNDLED
-    path = Path(path)
-    return path / "student.safetensors" if path.is_dir() else path
 
 
 def _load_strictly(model: nn.Module, path: Path, metadata: CheckpointMetadata) -> None:

@@ -6,17 +6,17 @@ Standard library and pydantic only: this module is imported before anything is p
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from disdepth_cli.errors import ConfigError, near_names
 from disdepth_cli.option_types import (
     AbsolutePath,
     Align,
     Attention,
     Fusion,
     LGConvPlace,
+    NameOrNothing,
     Precision,
     Size,
     TeacherName,
@@ -35,11 +35,13 @@ STUDENTS = {
 """Short student names and the timm models they stand for."""
 
 
-class _Config(BaseModel):
+class BaseConfig(BaseModel):
+    """Options that are checked together; an unknown one is an error."""
+
     model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
-class AugmentConfig(_Config):
+class AugmentConfig(BaseConfig):
     """Training views. Each is a function of (seed, epoch, index) alone, the same for teacher and student."""
 
     crop_size: Size | None = Field(
@@ -58,7 +60,7 @@ class AugmentConfig(_Config):
     colour: tuple[float, float] = Field(default=(0.9, 1.1), description="range of each channel's factor")
 
 
-class StudentConfig(_Config):
+class StudentConfig(BaseConfig):
     """The student that is built: backbone, LG-Conv, decoder, heads."""
 
     student: str = Field("mobilenetv2", description="timm CNN, or a short name: " + ", ".join(STUDENTS))
@@ -70,7 +72,7 @@ class StudentConfig(_Config):
     input_size: Size = Field((240, 320), description="working size HxW, kept in the checkpoint")
 
 
-class LoopConfig(_Config):
+class LoopConfig(BaseConfig):
     """One optimisation run."""
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
@@ -96,7 +98,7 @@ class LoopConfig(_Config):
     augment: AugmentConfig = Field(default_factory=lambda: AugmentConfig())
 
 
-class RunPlace(_Config):
+class RunPlace(BaseConfig):
     """Where the data is and where results go."""
 
     data: AbsolutePath = Field(
@@ -107,7 +109,7 @@ class RunPlace(_Config):
     offline: bool = Field(False, description="never ask the network (as HF_HUB_OFFLINE=1 does)")
 
 
-class TeacherConfig(_Config):
+class TeacherConfig(BaseConfig):
     """Which teacher."""
 
     teacher: TeacherName = Field(description="Hub id, local folder in Hub format, timm:NAME or an acclimated run")
@@ -115,7 +117,7 @@ class TeacherConfig(_Config):
     teacher_weights: AbsolutePath | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
 
 
-class RelativeConfig(_Config):
+class RelativeConfig(BaseConfig):
     """A student of relative disparity: what its teacher gives where nothing says what a metre is."""
 
     anchor_weight: float = Field(
@@ -164,7 +166,16 @@ class AcclimateConfig(TeacherConfig, RelativeConfig, StudentConfig, LoopConfig, 
         return {"data": Path(), **values} if values.get("dry_run") else values
 
 
-class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace):
+class HubConfig(BaseConfig):
+    """What a student's page on the Hub says and who sees it."""
+
+    private: bool = Field(False, description="a new repository is private; one that exists stays as it is")
+    licence: str | None = Field(
+        None, description="licence of the student, as apache-2.0; default: the teacher's if restrictive, else unknown"
+    )
+
+
+class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace, HubConfig):
     """disdepth distill."""
 
     teacher: TeacherNames | None = Field(
@@ -184,12 +195,16 @@ class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace):
     )
     attention: Attention = Field("learned", description="what weighs the positions of the feature loss")
     init_decoder: Literal["ghost", "random"] = Field("ghost", description="what the student's decoder starts from")
+    push_to_hub: NameOrNothing = Field(
+        None, description="OWNER/NAME on the Hub that gets the finished student; '' for none"
+    )
+    dry_run: bool = Field(False, description="print what would be done and stop: no training, nothing sent")
 
 
-class EvaluateConfig(_Config):
+class EvaluateConfig(BaseConfig):
     """disdepth evaluate."""
 
-    model: str = Field(description="student checkpoint, `bundled`, acclimated run, or teacher")
+    model: str = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
     data: Path = Field(description="data.yaml, folder with rgb/ and depth/, or folder of images")
     split: Literal["train", "val"] = Field("val", description="which list of the data")
     protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
@@ -200,16 +215,19 @@ class EvaluateConfig(_Config):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
     workers: int = Field(2, ge=0, description="processes that decode images")
-    revision: str | None = Field(None, description="commit, tag or branch of a Hub teacher")
+    revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
     offline: bool = Field(False, description="never ask the network")
     per_image: Path | None = Field(None, description="also write one CSV row per image here")
 
 
-class PredictConfig(_Config):
+class PredictConfig(BaseConfig):
     """disdepth predict."""
 
     sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
-    checkpoint: Path | None = Field(None, description="student checkpoint; default: the bundled student")
+    checkpoint: Path | None = Field(
+        None, description="student checkpoint, run folder, or OWNER/NAME on the Hub; default: the bundled student"
+    )
+    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
     output: Path = Field(Path("predictions"), description="folder for the results")
     save_numpy: bool = Field(False, description="also write float32 metres as .npy")
     colormap: str = Field("Spectral_r", description="Matplotlib colour map of the picture")
@@ -217,71 +235,21 @@ class PredictConfig(_Config):
     pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    offline: bool = Field(False, description="accepted as everywhere; predict never asks the network")
+    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
 
 
-Config = TypeVar("Config", bound=_Config)
+class PushConfig(HubConfig):
+    """disdepth push."""
 
-
-def build_config(kind: type[Config], options: dict[str, Any], file: Path | None = None) -> Config:
-    """Validate options over those of a YAML file: file < options; options that are None are not given.
-
-    `AugmentConfig`'s fields may be written as `augment: {flip: 0}` in the file.
-
-    Raises:
-        ConfigError: an unknown or impossible option, worded with its name.
-    """
-    values = _read_yaml(file) if file else {}
-    values.pop("verb", None)  # a run's own config.yaml says which verb made it
-    unknown = sorted({str(key) for key in values} - set(kind.model_fields))
-    if unknown:
-        raise ConfigError(f"{file}: unknown option {unknown[0]!r}{near_names(unknown[0], kind.model_fields)}")
-    given = {name: value for name, value in options.items() if value is not None}
-    if isinstance(given.get("augment"), dict) and isinstance(values.get("augment"), dict):
-        given["augment"] = values["augment"] | given["augment"]  # --crop-size leaves the file's other views alone
-    try:
-        return kind.model_validate(values | given)
-    except ValidationError as error:
-        raise ConfigError(_worded(kind, error.errors()[0])) from None
-
-
-def _worded(kind: type[_Config], problem: Any) -> str:
-    """One line for the first problem pydantic found."""
-    name = ".".join(str(part) for part in problem["loc"][:2] if isinstance(part, str))
-    option = f"--{name.replace('_', '-')}"
-    if problem["type"] == "missing":
-        return f"{option}: is missing; give {kind.model_fields[name].description}"
-    if problem["type"] == "extra_forbidden":
-        group, _, last = name.rpartition(".")
-        return f"unknown option {name!r}{near_names(last, AugmentConfig.model_fields if group else kind.model_fields)}"
-    return f"{option}: {problem['msg'].removeprefix('Value error, ')} (got {problem.get('input')!r})"
-
-
-def option_help(kind: type[_Config], name: str) -> str:
-    """One help line of an option: its description and its default, read from the config class."""
-    field = kind.model_fields[name]
-    default = field.get_default(call_default_factory=True)
-    if field.is_required() or default is None or isinstance(default, bool):
-        return _literal(field.description or "")
-    shown = "x".join(map(str, default)) if name == "input_size" else default
-    return _literal(f"{field.description} [default: {shown}]")
-
-
-def _literal(text: str) -> str:
-    """`text` with brackets that rich would read as markup kept as they are."""
-    return text.replace("[", "\\[")
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"--config {file}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(error).splitlines()[0]
-        raise ConfigError(f"--config {file}: is not valid YAML ({line})") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"--config {file}: must be a mapping of options, not {type(values).__name__}")
-    return values
+    source: Path = Field(description="run of distill, or a student.safetensors")
+    to: str = Field(description="OWNER/NAME on the Hub")
+    revision: str | None = Field(None, description="branch to push to, made if need be; default: main")
+    data_name: str | None = Field(None, description="the data's name on the card; default: its folder's or file's name")
+    control: Path | None = Field(None, description="run of the control (distill --no-distill), for the card's figures")
+    picture: list[Path] = Field(default_factory=list, description="image for the card's picture; may be repeated")
+    picture_from_data: bool = Field(
+        False, description="make the card's picture from the run's val images; only if you may publish them"
+    )
+    dry_run: bool = Field(False, description="write the files that would be sent into RUN/hub; needs no network")
+    output: Path | None = Field(None, description="folder for --dry-run's files instead of RUN/hub")
+    offline: bool = Field(False, description="never ask the network; goes with --dry-run only")

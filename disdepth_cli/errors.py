@@ -38,6 +38,10 @@ class CheckpointError(DisdepthError):
     """A checkpoint is missing, truncated, foreign or does not fit."""
 
 
+class HubError(DisdepthError):
+    """The Hugging Face Hub cannot be reached, or does not take what it is sent."""
+
+
 class TrainingError(DisdepthError):
     """Training cannot go on (non-finite losses, full disk, ...)."""
 

@@ -44,6 +44,8 @@ def _tuning(value: str) -> str:
 
 
 TeacherName = Annotated[str, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
+NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
+"""An empty name takes back one that a file or a run remembers."""
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
 TeacherNames = Annotated[list[TeacherName], BeforeValidator(_as_list)]
 """One or several; a single one may be written without a list."""

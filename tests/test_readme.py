@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from disdepth_cli.config import STUDENTS, AcclimateConfig, DistillConfig, EvaluateConfig, PredictConfig
+from disdepth_cli.config import STUDENTS, AcclimateConfig, DistillConfig, EvaluateConfig, PredictConfig, PushConfig
 from disdepth_cli.evaluation.protocols import PROTOCOLS
 
 PROJECT = Path(__file__).parent.parent
@@ -14,7 +14,7 @@ README = (PROJECT / "README.md").read_text()
 
 def test_options_in_the_readme_exist():
     fields = set()
-    for config in (AcclimateConfig, DistillConfig, EvaluateConfig, PredictConfig):
+    for config in (AcclimateConfig, DistillConfig, EvaluateConfig, PredictConfig, PushConfig):
         fields |= set(config.model_fields)
     own = {"help", "json", "config", "quiet"}
     for name in set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", README)):

@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from disdepth_cli.config import build_config
+from disdepth_cli.configure import build_config
 from disdepth_cli.errors import Interrupted
 
 PLAIN_SECONDS = 15.0  # at most one progress line in so many seconds where there is no terminal
@@ -52,6 +52,8 @@ def run_verb(
     config = build_config(kind, options, file)
     if getattr(config, "offline", False):
         os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below
+    if own["quiet"] or own["as_json"]:
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
     try:
         result = engine_verb()(config, observers=[watcher])

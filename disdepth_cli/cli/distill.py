@@ -9,6 +9,7 @@ from rich.table import Table
 
 from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import metrics_table, protocol_line, run_verb, stdout
+from disdepth_cli.cli.push import show as show_push
 from disdepth_cli.config import DistillConfig
 
 LOSSES = "Distillation"
@@ -25,6 +26,8 @@ OutputTarget = Annotated[str | None, o.option("--output-target", rich_help_panel
 FeatureWeight = Annotated[float | None, o.option("--feature-weight", rich_help_panel=LOSSES)]
 FeatureLevels = Annotated[str | None, o.option("--feature-levels", rich_help_panel=LOSSES)]
 AttentionKind = Annotated[str | None, o.option("--attention", rich_help_panel=LOSSES)]
+PushToHub = Annotated[str | None, o.option("--push-to-hub", rich_help_panel=o.HUB)]
+DryRun = Annotated[bool | None, o.option("--dry-run")]
 InitDecoder = Annotated[str | None, o.option("--init-decoder", rich_help_panel=LOSSES)]
 
 
@@ -69,6 +72,10 @@ def distill(
     save_every: o.SaveEvery = None,
     max_corrupt: o.MaxCorrupt = None,
     resume: o.Resume = None,
+    push_to_hub: PushToHub = None,
+    private: o.Private = None,
+    licence: o.Licence = None,
+    dry_run: DryRun = None,
     offline: o.Offline = None,
     device: o.Device = None,
     workers: o.Workers = None,
@@ -79,6 +86,8 @@ def distill(
     """Train the student with the acclimated teacher (writes student.safetensors)."""
     options = o.training_options(locals())
     options["teacher"] = teacher or None  # no --teacher at all may come as an empty list
+    if push_to_hub and offline is None:
+        options["offline"] = False  # asked for now, it wins over the --offline that a resumed run was started with
     run_verb(_engine, DistillConfig, options, _show)
 
 
@@ -89,6 +98,11 @@ def _engine() -> Callable[..., dict[str, Any]]:
 
 
 def _show(report: dict[str, Any]) -> None:
+    if "plan" in report:
+        for name, value in report["plan"].items():
+            shown = " ".join(value) if isinstance(value, list) else value
+            stdout.print(f"{name}: {'none' if shown in (None, '') else shown}", soft_wrap=True, markup=False)
+        return
     label = "student" if report["distilled"] else "control"
     title = f"{protocol_line(report['protocol'])}; scored against {report['scored_against']}"
     stdout.print(title, soft_wrap=True)
@@ -107,3 +121,5 @@ def _show(report: dict[str, Any]) -> None:
         )
     stdout.print(table)
     stdout.print(f"student: {report['run']}/student.safetensors", soft_wrap=True, markup=False)
+    if "push" in report:
+        show_push(report["push"])

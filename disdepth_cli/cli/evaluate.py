@@ -10,7 +10,8 @@ import typer
 
 from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import metrics_table, protocol_line, run_verb, stdout
-from disdepth_cli.config import EvaluateConfig, option_help
+from disdepth_cli.config import EvaluateConfig
+from disdepth_cli.configure import option_help
 
 Model = Annotated[str, typer.Argument(help=option_help(EvaluateConfig, "model"))]
 Split = Annotated[str | None, o.option("--split", of=EvaluateConfig)]

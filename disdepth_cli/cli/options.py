@@ -7,13 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from disdepth_cli.config import (
-    AcclimateConfig,
-    AugmentConfig,
-    DistillConfig,
-    EvaluateConfig,
-    option_help,
-)
+from disdepth_cli.config import AcclimateConfig, AugmentConfig, DistillConfig, EvaluateConfig
+from disdepth_cli.configure import option_help
 
 
 def option(*names: str, of: type = DistillConfig, **more: Any) -> Any:
@@ -24,6 +19,7 @@ def option(*names: str, of: type = DistillConfig, **more: Any) -> Any:
 
 
 TRAINING, DATA, MODEL, TEACHER = "Training", "Data and results", "Student", "Teacher"
+HUB = "Hugging Face Hub"
 
 DataPath = Annotated[Path | None, option("--data", rich_help_panel=DATA)]
 Output = Annotated[Path | None, option("--output", "-o", rich_help_panel=DATA)]
@@ -38,6 +34,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout,
 
 Teacher = Annotated[str | None, option("--teacher", "-t", of=AcclimateConfig)]
 Revision = Annotated[str | None, option("--revision")]
+Private = Annotated[bool | None, option("--private", rich_help_panel=HUB)]
+Licence = Annotated[str | None, option("--licence", rich_help_panel=HUB)]
 TeacherWeights = Annotated[Path | None, option("--teacher-weights")]
 
 Student = Annotated[str | None, option("--student", "-s", rich_help_panel=MODEL)]

@@ -11,7 +11,8 @@ import typer
 
 from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import run_verb, stdout
-from disdepth_cli.config import PredictConfig, option_help
+from disdepth_cli.config import PredictConfig
+from disdepth_cli.configure import option_help
 
 option = partial(o.option, of=PredictConfig)
 Sources = Annotated[list[str], typer.Argument(help=option_help(PredictConfig, "sources"))]
@@ -20,6 +21,7 @@ Output = Annotated[Path | None, option("--output", "-o")]
 SaveNumpy = Annotated[bool | None, option("--save-numpy")]
 Colormap = Annotated[str | None, option("--colormap")]
 Grayscale = Annotated[bool | None, option("--grayscale")]
+Revision = Annotated[str | None, option("--revision")]
 Offline = Annotated[bool | None, option("--offline")]
 PredOnly = Annotated[bool | None, option("--pred-only")]
 
@@ -34,6 +36,7 @@ def predict(
     pred_only: PredOnly = None,
     device: o.Device = None,
     precision: o.PrecisionName = None,
+    revision: Revision = None,
     offline: Offline = None,
     config: o.ConfigFile = None,
     quiet: o.Quiet = False,

@@ -21,7 +21,8 @@ from disdepth_cli.checkpoint import (
     load_teacher_weights,
     save_checkpoint,
 )
-from disdepth_cli.config import AcclimateConfig, build_config
+from disdepth_cli.config import AcclimateConfig
+from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, load_ghost, teacher_record
 from disdepth_cli.engine.acclimation_scores import AcclimationScores

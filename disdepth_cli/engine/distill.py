@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, describe, load_checkpoint, save_checkpoint
-from disdepth_cli.config import DistillConfig, build_config
+from disdepth_cli.config import DistillConfig
+from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.engine.cost import model_cost
 from disdepth_cli.engine.distill_step import DistillStep
@@ -24,6 +26,7 @@ from disdepth_cli.engine.hardware import channels_last, make_accelerator, studen
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import teacher_predictor
+from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.preparation import (
     TrainingData,
     decay_groups,
@@ -35,6 +38,7 @@ from disdepth_cli.engine.preparation import (
     run_observers,
     student_architecture,
 )
+from disdepth_cli.engine.push import finished_report, push_finished, target_of
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
 from disdepth_cli.engine.task import FitResult, Schedule, Task
@@ -50,12 +54,24 @@ def distill(
     """Train a student and write `student.safetensors` into a run folder.
 
     config, or its fields as keywords. Returns the report: steps, speed, best and final metrics, cost of student and
-    teacher.
+    teacher; with `push_to_hub` also `push`, what was sent (a finished run that is resumed with it is only pushed); with
+    `dry_run` only `plan`, what would be done.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
     config = config or build_config(DistillConfig, options)
+    if config.dry_run:
+        return plan_distill(resolve_teachers(config, observers), observers)
+    if config.push_to_hub is not None:
+        target_of(config).check(config.offline)  # now, not after hours
+    report = finished_report(config) or _train(config, observers)
+    if config.push_to_hub is not None:
+        report["push"] = push_finished(config, Path(report["run"]), observers)
+    return report
+
+
+def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, Any]:
     data = prepare_data(config, observers)
     if not config.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 from disdepth_cli.checkpoint import CheckpointMetadata
-from disdepth_cli.config import AcclimateConfig, DistillConfig, build_config
+from disdepth_cli.config import AcclimateConfig, DistillConfig
+from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimate import acclimate
 from disdepth_cli.engine.acclimated import (
     AcclimatedTeacher,

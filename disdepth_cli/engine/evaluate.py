@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from disdepth_cli.atomic import write_atomic
-from disdepth_cli.config import EvaluateConfig, build_config
+from disdepth_cli.config import EvaluateConfig
+from disdepth_cli.configure import build_config
 from disdepth_cli.data.sources import DataItem, DataSource, load_source, scale_warning
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_model

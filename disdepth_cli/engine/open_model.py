@@ -1,4 +1,4 @@
-"""MODEL of the command line: a student checkpoint, `bundled`, an acclimated run, or a teacher."""
+"""MODEL of the command line: a student (file, run, `bundled`, on the Hub), an acclimated run, or a teacher."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from pathlib import Path
 
 import torch
 
-from disdepth_cli.checkpoint import BUNDLED, load_checkpoint, student_file
+from disdepth_cli.checkpoint import load_checkpoint
 from disdepth_cli.engine.acclimated import is_acclimated_run, load_acclimated
 from disdepth_cli.engine.hardware import pick_device, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
 from disdepth_cli.option_types import Precision
+from disdepth_cli.student_place import BUNDLED, hub_student, may_be_on_hub
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 
 
 def open_model(
     name: str, device: str = "auto", precision: Precision = "auto", revision: str | None = None, offline: bool = False
 ) -> DepthPredictor:
-    """Open a MODEL for prediction.
+    """Open a MODEL for prediction. OWNER/NAME is a student where that repository holds one, else a teacher.
 
     Raises:
         CheckpointError, TeacherError: it cannot be found or read, or gives no depth.
@@ -26,7 +27,9 @@ def open_model(
     place = pick_device(device)
     is_file = Path(name).suffix == ".safetensors" or Path(name).is_file()
     if name == "bundled" or is_file or (Path(name) / "student.safetensors").is_file():
-        return open_student(name, device, precision)
+        return open_student(name, device, precision, revision)
+    if may_be_on_hub(name) and hub_student(name, revision, offline) is not None:
+        return open_student(name, device, precision, revision, offline)
     if is_acclimated_run(name):
         acclimated, metadata = load_acclimated(Path(name), teacher_precision(precision, place), offline)
         architecture = metadata.architecture()
@@ -58,16 +61,22 @@ def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Pr
     return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision)
 
 
-def open_student(path: Path | str, device: str = "auto", precision: Precision = "auto") -> DepthPredictor:
-    """A student checkpoint, the run folder that holds one, or `bundled`.
+def open_student(
+    path: Path | str,
+    device: str = "auto",
+    precision: Precision = "auto",
+    revision: str | None = None,
+    offline: bool = False,
+) -> DepthPredictor:
+    """A student checkpoint, the run folder that holds one, `bundled`, or OWNER/NAME on the Hub.
 
     Raises:
-        CheckpointError: missing, truncated, foreign, or not a student.
+        CheckpointError: missing, truncated, foreign, not a student, or not to be had from the Hub.
     """
     place = pick_device(device)
-    if student_file(path) == BUNDLED and not BUNDLED.is_file():
+    if str(path) == "bundled" and not BUNDLED.is_file():
         raise ConfigError("this installation has no bundled student; give --checkpoint FILE")
-    student, metadata = load_checkpoint(path)
+    student, metadata = load_checkpoint(path, revision, offline)
     return DepthPredictor(
         student,
         student.architecture.working_size,

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from disdepth_cli.atomic import disk_errors
-from disdepth_cli.config import PredictConfig, build_config
+from disdepth_cli.config import PredictConfig
+from disdepth_cli.configure import build_config
 from disdepth_cli.data.io import read_image
 from disdepth_cli.data.listing import IMAGE_SUFFIXES
 from disdepth_cli.engine.inference import DepthPredictor
@@ -38,7 +39,8 @@ def predict(
     config = config or build_config(PredictConfig, options)
     check_colormap(config.colormap)
     inputs = find_images(config.sources)
-    predictor = open_student(config.checkpoint or "bundled", config.device, config.precision)
+    checkpoint = config.checkpoint or "bundled"
+    predictor = open_student(checkpoint, config.device, config.precision, config.revision, config.offline)
     with disk_errors(config.output):
         config.output.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
@@ -59,7 +61,7 @@ def predict(
         for message in errors:
             observer.on_warning(message)
     return {
-        "checkpoint": str(config.checkpoint or "bundled"),
+        "checkpoint": str(checkpoint),
         "kind": predictor.kind,
         "unit": "metres = stored / scale" if predictor.kind == "metric_depth" else UNITS[predictor.kind],
         "scale": results[0]["scale"],

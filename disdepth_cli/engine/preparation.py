@@ -207,6 +207,7 @@ def recipe_of(config: Any) -> dict[str, Any]:
     """The options of a run that shape its result, for a checkpoint's header: no times, no paths."""
     options = config.model_dump(mode="json", exclude={"data", "output", "resume", "offline", "device", "workers"})
     hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
+    hidden |= {"push_to_hub", "private", "licence"}  # of the page on the Hub, not of the student
     recipe = {name: value for name, value in options.items() if name not in hidden}
     if getattr(config, "student_weights", None) is not None:
         recipe["student_weights"] = Path(config.student_weights).name

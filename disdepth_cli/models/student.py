@@ -97,15 +97,17 @@ class DepthStudent(nn.Module):
         return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
 
-def build_student(architecture: StudentArchitecture, start: BackboneStart | None = None) -> DepthStudent:
-    """Build a student; `start` says what the backbone starts from (random when None).
+def build_student(
+    architecture: StudentArchitecture, start: BackboneStart | None = None, kind: type[DepthStudent] = DepthStudent
+) -> DepthStudent:
+    """Build a student; `start` says what the backbone starts from (random when None), `kind` its class.
 
     Raises:
         StudentError: the backbone or its weights cannot be had.
     """
     encoder, data = build_encoder(architecture.backbone, start or BackboneStart())
     insert_lg_convs(encoder, architecture.lg_conv)
-    return DepthStudent(architecture, encoder, tuple(data["mean"]), tuple(data["std"]))
+    return kind(architecture, encoder, tuple(data["mean"]), tuple(data["std"]))
 
 
 __all__ = ["DepthStudent", "StudentArchitecture", "build_student", "timm_name"]

@@ -62,6 +62,26 @@ def side_by_side(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
     return np.hstack([image, gap, resize_image(colour, (height, width))])
 
 
+def scale_bar(width: int, labels: Sequence[str], colormap: str = "Spectral_r") -> np.ndarray:
+    """The colour map from its low to its high end as a strip (h, width, 3), with labels spread evenly below it.
+
+    Raises:
+        ConfigError: Matplotlib has no such colour map.
+    """
+    bar, text = max(round(width * 0.03), 6), max(round(width * 0.05), 14)
+    strip = np.full((bar + text, width, 3), 255, dtype=np.uint8)
+    table = _colour_table(colormap)
+    strip[:bar] = table[np.linspace(0, LEVELS - 1, width).round().astype(int)]
+    font, size, thickness = cv2.FONT_HERSHEY_SIMPLEX, text / 36, max(round(text / 24), 1)
+    for number, label in enumerate(labels):
+        (text_width, _), _ = cv2.getTextSize(label, font, size, thickness)
+        middle = width * number / max(len(labels) - 1, 1)
+        left = round(min(max(middle - text_width / 2, 0), max(width - text_width, 0)))
+        place = (left, bar + round(text * 0.8))
+        cv2.putText(strip, label, place, font, size, (0, 0, 0), thickness, cv2.LINE_AA)
+    return strip
+
+
 def panel(rows: Sequence[Row]) -> np.ndarray:
     """A grid of titled pictures on white, one image (H, W, 3).
 

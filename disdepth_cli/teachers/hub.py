@@ -1,13 +1,14 @@
-"""A teacher's files: a local folder in Hub format, or a pinned download from the Hub."""
+"""A model's files: a local folder in Hub format, or a pinned download from the Hub."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
-from disdepth_cli.errors import TeacherError
+from disdepth_cli.errors import DisdepthError, TeacherError
 from disdepth_cli.teachers.preprocessing import read_json
 
 PATTERNS = ["*.json", "*.safetensors", "README.md"]
@@ -36,7 +37,7 @@ def resolve_teacher(name: str, revision: str | None = None, offline: bool = Fals
         path = Path(name)
         identity, commit = path.resolve().name, None
     else:
-        path = _download(name, revision, offline)
+        path = fetch_snapshot(name, PATTERNS, revision, offline)
         # The Hub's cache names each snapshot by its commit.
         identity, commit = name, path.name if path.parent.name == "snapshots" else revision
     if not (path / "config.json").is_file():
@@ -101,7 +102,23 @@ def fingerprint(files: list[Path]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _download(name: str, revision: str | None, offline: bool) -> Path:
+def is_hub_id(name: str) -> bool:
+    """Whether `name` has the form OWNER/NAME of a repository on the Hub; a path may have it too."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, re.ASCII) is not None
+
+
+def fetch_snapshot(
+    name: str,
+    patterns: Sequence[str],
+    revision: str | None = None,
+    offline: bool = False,
+    raises: type[DisdepthError] = TeacherError,
+) -> Path:
+    """The folder, in the Hub's cache, of the files of a repository that match `patterns`.
+
+    Raises:
+        raises: not found, not allowed, not reachable, or not cached; one line that says what to do.
+    """
     import huggingface_hub
     from huggingface_hub import constants
 
@@ -109,18 +126,20 @@ def _download(name: str, revision: str | None, offline: bool) -> Path:
     try:
         return Path(
             huggingface_hub.snapshot_download(
-                name, revision=revision, allow_patterns=PATTERNS, local_files_only=offline
+                name, revision=revision, allow_patterns=list(patterns), local_files_only=offline
             )
         )
     # The network libraries below huggingface_hub raise errors of their own, and they change between its versions.
     except Exception as error:
-        _refuse(name, revision, offline, error)
+        raise raises(f"{name}: {_reason(name, revision, offline, error)}") from error
 
 
-def _refuse(name: str, revision: str | None, offline: bool, error: Exception) -> NoReturn:
-    """Word a failed download as one line: what, where, what to do."""
+def _reason(name: str, revision: str | None, offline: bool, error: Exception) -> str:
+    """Why a download failed, and what to do."""
     from huggingface_hub import errors
 
+    if isinstance(error, errors.LocalEntryNotFoundError) and isinstance(error.__cause__, errors.HfHubHTTPError):
+        error = error.__cause__  # the Hub did answer, and what it said is the reason
     if isinstance(error, errors.HFValidationError):
         reason = "is neither a folder nor a Hub id (OWNER/NAME)"
     elif isinstance(error, errors.GatedRepoError):
@@ -129,7 +148,7 @@ def _refuse(name: str, revision: str | None, offline: bool, error: Exception) ->
         reason = "is not on the Hub, or private; check the id, or log in with `hf auth login`"
     elif isinstance(error, errors.RevisionNotFoundError):
         reason = f"has no revision {revision!r}; give a commit, tag or branch of that repository to --revision"
-    elif isinstance(error, errors.HfHubHTTPError) and _status(error) in (401, 403):
+    elif isinstance(error, errors.HfHubHTTPError) and http_status(error) in (401, 403):
         reason = "may not be read with your account; accept its licence on the Hub and log in with `hf auth login`"
     elif offline:
         at = f" at revision {revision}" if revision else ""
@@ -138,10 +157,11 @@ def _refuse(name: str, revision: str | None, offline: bool, error: Exception) ->
         reason = "cannot be fetched, the Hub is not reachable; use --offline with a cached copy, or give a local folder"
     else:
         reason = f"cannot be fetched ({first_line(error)}); try again, or give a local folder"
-    raise TeacherError(f"{name}: {reason}") from error
+    return reason
 
 
-def _status(error: Exception) -> int | None:
+def http_status(error: Exception) -> int | None:
+    """The status of the response that an error of the Hub's client carries."""
     return getattr(getattr(error, "response", None), "status_code", None)
 
 

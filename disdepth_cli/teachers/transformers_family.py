@@ -113,6 +113,8 @@ def _architecture(repo: ResolvedRepo) -> Architecture:
         return ARCHITECTURES[model_type]
     if isinstance(model_type, str) and model_type in REFUSED:
         raise TeacherError(f"{repo.id}: {model_type} {REFUSED[model_type]}; supported are {supported}")
+    if config.get("library_name") == "disdepth":
+        raise TeacherError(f"{repo.id}: is a student of disdepth, not a teacher; give the teacher it learned from")
     if "auto_map" in config:
         raise TeacherError(
             f"{repo.id}: needs code from its repository, which is never run; supported are the models {supported}"

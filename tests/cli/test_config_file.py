@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from disdepth_cli.config import DistillConfig, build_config
+from disdepth_cli.config import DistillConfig
+from disdepth_cli.configure import build_config
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ VERBS = {
     "distill": config.DistillConfig,
     "evaluate": config.EvaluateConfig,
     "predict": config.PredictConfig,
+    "push": config.PushConfig,
 }
 PROBE = """
 import sys

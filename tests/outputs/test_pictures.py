@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.outputs.pictures import colourise, panel, side_by_side, write_image
+from disdepth_cli.outputs.pictures import colourise, panel, scale_bar, side_by_side, write_image
 
 DEPTH = np.linspace(1, 9, 48 * 64, dtype=np.float32).reshape(48, 64)
 
@@ -98,3 +98,11 @@ def test_written_images_open(tmp_path, suffix):
 def test_unknown_picture_suffix_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"\.png, \.jpg, \.jpeg"):
         write_image(tmp_path / "a.tiff", colourise(DEPTH))
+
+
+def test_a_scale_bar_shows_the_whole_colour_map_above_its_labels():
+    bar = scale_bar(300, ["0.5 m", "5 m"], "gray")
+    assert bar.shape[1:] == (300, 3) and bar.dtype == np.uint8
+    assert bar[0, 0, 0] == 0 and bar[0, -1, 0] == 255 and (np.diff(bar[0, :, 0].astype(int)) >= 0).all()
+    below = bar[-10:]  # labels at both ends, black on white, and nothing between
+    assert below[:, :60].min() < 100 and below[:, -60:].min() < 100 and (below[:, 100:200] == 255).all()

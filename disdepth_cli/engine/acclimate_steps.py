@@ -24,8 +24,10 @@ class GhostStep(nn.Module):
         teacher_weight: float,
         anchor_weight: float = 0.0,
         own_weight: float = 0.0,
+        log_shares: bool = False,
     ) -> None:
         super().__init__()
+        self.log_shares = log_shares
         self.acclimation = acclimation
         self._looks = (acclimated,)  # in a tuple: a frozen teacher is not a part of this module, so never saved
         if acclimated.teacher.learns:
@@ -50,30 +52,36 @@ class GhostStep(nn.Module):
             if metric:
                 faithful = imitation(ghost.depth, own, "metric_depth")
             else:
-                faithful = self._faithful_to_disparity(ghost.depth, own, batch)
+                faithful = self._faithful_to_relative(ghost.depth, own, batch)
             parts["teacher"] = self.teacher_weight * faithful
         if self.own_weight and seen.depth is not None:
             parts["own"] = self.own_weight * self._own_loss(seen.depth, batch)
-        return LossTerms.of(parts, {"labelled_images": batch.labelled.float().mean()})
+        shares = {"labelled_images": batch.labelled.float().mean()} if self.log_shares else None
+        return LossTerms.of(parts, shares)
 
     def _own_loss(self, depth: Tensor, batch: DepthBatch) -> Tensor:
         """The depth loss of the teacher's original decoder: training shall not cost it its own accuracy."""
-        if self._looks[0].teacher.contract.kind == "metric_depth":
+        kind = self._looks[0].teacher.contract.kind
+        if kind == "metric_depth":
             return silog(depth, batch.depth, batch.valid)
-        inverse = torch.where(batch.valid, 1.0 / batch.depth.clamp(min=1e-6), 0.0)
-        return scale_shift_invariant(depth, inverse, batch.valid)
+        truth = batch.depth
+        if kind == "disparity":
+            truth = torch.where(batch.valid, 1.0 / batch.depth.clamp(min=1e-6), 0.0)
+        return scale_shift_invariant(depth, truth, batch.valid)
 
-    def _faithful_to_disparity(self, ghost: Tensor, disparity: Tensor, batch: DepthBatch) -> Tensor:
-        """Distance in metres from the disparity as ground truth aligns it; without ground truth, of the shapes alone.
+    def _faithful_to_relative(self, ghost: Tensor, relative: Tensor, batch: DepthBatch) -> Tensor:
+        """Distance in metres from the teacher as ground truth aligns it; without ground truth, of the shapes alone.
 
         Each image counts by one of the two, and by its share of the batch.
         """
-        head = self.acclimation.ghost.head
-        metres, sensible = aligned_depth(disparity, batch.depth, batch.valid, head.min_depth, head.max_depth)
+        head, disparity = self.acclimation.ghost.head, self._looks[0].teacher.contract.kind == "disparity"
+        metres, sensible = aligned_depth(
+            relative, batch.depth, batch.valid, head.min_depth, head.max_depth, disparity=disparity
+        )
         aligned = (sensible & batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
         shape_only = (~batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
-        inverse = 1.0 / ghost.clamp(min=head.min_depth)
-        shape = scale_shift_invariant(inverse, disparity, shape_only)
+        mine = 1.0 / ghost.clamp(min=head.min_depth) if disparity else ghost
+        shape = scale_shift_invariant(mine, relative, shape_only)
         return log_l1(ghost, metres, aligned) * aligned.float().mean() + shape * shape_only.float().mean()
 
 

@@ -147,7 +147,9 @@ class _Distillation:
 
     def _train(self) -> FitResult:
         config, accelerator = self.config, self.accelerator
-        step = DistillStep(self.student, self.acclimated, config).to(accelerator.device)
+        step = DistillStep(self.student, self.acclimated, config, log_shares=self.data.source.counts()[1] > 0).to(
+            accelerator.device
+        )
         random_start = not config.pretrained and config.student_weights is None
         backbone_lr = config.backbone_lr or (config.lr if random_start else PRETRAINED_SHARE * config.lr)
         groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)

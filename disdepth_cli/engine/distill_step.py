@@ -29,9 +29,12 @@ class DistillStep(nn.Module):
         student: DepthStudent,
         acclimated: AcclimatedTeacher | Sequence[AcclimatedTeacher] | None,
         config: DistillConfig,
+        log_shares: bool = True,
     ) -> None:
+        """log_shares: False where every image has ground truth, and its share tells nothing."""
         super().__init__()
         self.student = student
+        self.log_shares = log_shares
         self.config = config
         if acclimated is None or isinstance(acclimated, AcclimatedTeacher):
             acclimated = [] if acclimated is None else [acclimated]
@@ -69,7 +72,7 @@ class DistillStep(nn.Module):
             for acclimated, one, share in zip(self._frozen, seen, shares, strict=True):
                 for name, loss in self._feature_parts(acclimated, output, one, target, share).items():
                     parts[name] = parts[name] + loss if name in parts else loss
-        return LossTerms.of(parts, target.shares)
+        return LossTerms.of(parts, target.shares if self.log_shares else None)
 
     def _word(self, seen: Sequence[AcclimatedOutput]) -> Tensor:
         """The teachers' stand-in for ground truth: the mean of what each one says."""

@@ -50,24 +50,28 @@ def absolute_difference(
 
 @torch.no_grad()
 def aligned_depth(
-    disparity: Tensor, depth: Tensor, valid: Tensor, min_depth: float, max_depth: float
+    relative: Tensor, depth: Tensor, valid: Tensor, min_depth: float, max_depth: float, disparity: bool = True
 ) -> tuple[Tensor, Tensor]:
     """A relative disparity as depth [m], fitted to 1 / depth per image by least squares of scale and shift.
 
-    disparity, depth (B, 1, H, W), depth [m]; valid (B, 1, H, W) bool. Returns depth (B, 1, H, W) [m] in
-    [min_depth, max_depth], and (B,) bool: whether the fit makes sense (enough pixels, and nearer is larger).
+    relative, depth (B, 1, H, W), depth [m]; valid (B, 1, H, W) bool; disparity: False for a relative depth, which is
+    fitted to depth itself. Returns depth (B, 1, H, W) [m] in [min_depth, max_depth], and (B,) bool: whether the fit
+    makes sense (enough pixels, and a positive scale).
     """
     shares = valid.float()
     count = shares.sum(dim=(1, 2, 3), keepdim=True).clamp(min=1.0)
-    source = disparity.float()
-    wanted = torch.where(valid, 1.0 / depth.float().clamp(min=1e-6), 0.0)
+    source = relative.float()
+    wanted = torch.where(valid, 1.0 / depth.float().clamp(min=1e-6) if disparity else depth.float(), 0.0)
     source_mean = (source * shares).sum(dim=(1, 2, 3), keepdim=True) / count
     wanted_mean = (wanted * shares).sum(dim=(1, 2, 3), keepdim=True) / count
     centred = (source - source_mean) * shares
     variance = centred.square().sum(dim=(1, 2, 3), keepdim=True)
     scale = (centred * (wanted - wanted_mean)).sum(dim=(1, 2, 3), keepdim=True) / variance.clamp(min=1e-12)
     fitted = scale * (source - source_mean) + wanted_mean
-    metres = 1.0 / fitted.clamp(min=1.0 / max_depth, max=1.0 / max(min_depth, 1e-6))
+    if disparity:
+        metres = 1.0 / fitted.clamp(min=1.0 / max_depth, max=1.0 / max(min_depth, 1e-6))
+    else:
+        metres = fitted.clamp(min=min_depth, max=max_depth)
     sensible = (valid.flatten(1).sum(dim=1) >= FEWEST_PIXELS) & (scale.flatten() > 0)
     return metres, sensible
 

@@ -21,7 +21,7 @@ Curves = dict[str, dict[str, Curve]]
 """Split ("train", "val") to name to curve."""
 
 KEYS = ("step", "epoch", "split")
-NOT_LOSSES = ("lr", "_norm", "_per_second", "seconds", "memory")
+NOT_LOSSES = ("lr", "_norm", "_per_second", "seconds", "memory", "_images", "_pixels")
 """Ends of the names of training values that are no loss: each gets an axis of its own."""
 
 COLUMNS = 3

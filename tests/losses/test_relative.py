@@ -96,6 +96,14 @@ def test_disparity_becomes_metres_by_least_squares(maps):
     assert np.allclose(fitted[0, 0].numpy(), 1 / (scale * noisy[0, 0].numpy() + shift), rtol=1e-3)
 
 
+def test_relative_depth_is_fitted_in_depth(maps):
+    _, valid = maps
+    depth = torch.rand(3, 1, 24, 32) * 6 + 1
+    metres, sensible = aligned_depth(0.1 * depth - 4, depth, valid, 0.1, 10.0, disparity=False)
+    assert sensible.all() and torch.allclose(metres, depth, rtol=1e-4)
+    assert not aligned_depth(-depth, depth, valid, 0.1, 10.0, disparity=False)[1].any()
+
+
 def test_a_fit_that_makes_no_sense_says_so(maps):
     _, valid = maps
     depth = torch.rand(3, 1, 24, 32) * 6 + 1

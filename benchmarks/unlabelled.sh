@@ -8,7 +8,7 @@
 set -euo pipefail
 labelled="$1" mixed="$2" teacher="$3" weights="$4" out="$5" seed="${6:-0}"
 student=(--student efficientnet-lite0 --input-size 240x320 --seed "$seed" --offline)
-long=860 short=258
+long=860 short=172
 mkdir -p "$out"
 run() { # NAME COMMAND...: into OUT/NAME, unless it is finished
   [ -f "$out/$1/report.json" ] || disdepth "${@:2}" "${student[@]}" -o "$out/$1"
@@ -30,7 +30,7 @@ torch.manual_seed(0)
 save_file(timm.create_model("vit_tiny_patch16_224").state_dict(), sys.argv[1])
 EOF
 random=(--teacher timm:vit_tiny_patch16_224 --teacher-weights "$out/random.safetensors")
-run random-teacher acclimate "${random[@]}" --train-teacher full --teacher-lr 3e-4 --data "$labelled" --epochs 3
+run random-teacher acclimate "${random[@]}" --train-teacher full --teacher-lr 3e-4 --data "$labelled" --epochs 2
 run random-student distill --teacher "$out/random-teacher" --data "$labelled" --student-weights "$weights" --max-steps $short
 run student-$short distill --teacher "$out/teacher" --data "$labelled" --student-weights "$weights" --max-steps $short
 run control-$short distill --no-distill --data "$labelled" --student-weights "$weights" --max-steps $short

@@ -213,6 +213,7 @@ class _Acclimation:
             config.teacher_loss,
             anchor_weight=config.anchor_weight,
             own_weight=config.own_loss,
+            log_shares=self.data.source.counts()[1] > 0,
         )
         self.acclimation.attention.requires_grad_(False)
         groups = decay_groups(self.acclimation, config.lr, config.weight_decay)

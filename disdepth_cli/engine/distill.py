@@ -147,9 +147,8 @@ class _Distillation:
 
     def _train(self) -> FitResult:
         config, accelerator = self.config, self.accelerator
-        step = DistillStep(self.student, self.acclimated, config, log_shares=self.data.source.counts()[1] > 0).to(
-            accelerator.device
-        )
+        mixed = self.data.source.counts()[1] > 0
+        step = DistillStep(self.student, self.acclimated, config, log_shares=mixed).to(accelerator.device)
         random_start = not config.pretrained and config.student_weights is None
         backbone_lr = config.backbone_lr or (config.lr if random_start else PRETRAINED_SHARE * config.lr)
         groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)

@@ -169,6 +169,18 @@ def test_what_the_config_leaves_open_can_be_stated_there(tiny: Callable[[str], P
     assert (contract.kind, contract.unit, contract.max_depth) == ("metric_depth", "m", 1e6)
 
 
+def test_colour_and_place_are_no_depth() -> None:
+    """The best guess from colour and place alone orders the room as depth does, and yet knows nothing of depth."""
+    photo, depth = (F.interpolate(map_, SIZE, mode="area")[0] for map_ in read_room())
+    rows, columns = torch.meshgrid(*(torch.linspace(-1, 1, side) for side in SIZE), indexing="ij")
+    known = torch.stack([*photo, rows, columns, rows**2, columns**2, torch.ones(SIZE)]).flatten(1).T
+    guess = (known @ torch.linalg.lstsq(known, depth.reshape(-1, 1)).solution).view(1, 1, *SIZE)
+    result = seen_by(lambda depth: guess)
+    assert result.correlation is not None and result.correlation > 0.8
+    assert result.partial is not None and result.partial < 0.6
+    assert result.direction == 0
+
+
 def test_random_networks_show_no_direction(tiny: Callable[[str], Path]) -> None:
     """Their rank correlation alone is beyond its limit now and then; what is left beyond colour and place is not."""
     teacher = load_teacher(str(tiny("dpt-swinv2")))

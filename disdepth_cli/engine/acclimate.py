@@ -75,6 +75,9 @@ def acclimate(
     for observer in observers:
         for line in teacher.contract.lines():
             observer.on_note(line)
+        probe = teacher.contract.probe
+        if probe is not None and (doubt := probe.doubt(teacher.contract.kind)) is not None:
+            observer.on_warning(f"{teacher.contract.id}: {doubt}")
     data = supervised_data(prepare_data(config, observers), config, teacher, observers)
     run = RunFolder.open(config, "acclimate", teacher.contract.id)
     return _Acclimation(config, data, teacher, run, observers).report()

@@ -22,6 +22,8 @@ WELL_KNOWN = (
     "Intel/zoedepth-nyu",
     "facebook/dpt-dinov2-small-nyu",
     "vinvino02/glpn-nyu",
+    "apple/DepthPro-hf",
+    "google/tipsv2-b14-dpt",
 )
 """Teachers that a mistyped name is compared with."""
 

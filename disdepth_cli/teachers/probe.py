@@ -124,7 +124,9 @@ def probe(
         return ProbeResult(spec)
     if _is_constant(network, pixels, output):
         figure = f"{float(output.min()):.4g}"
-        raise TeacherError(f"{name}: gives {figure} everywhere in any test image; its weights are damaged, fetch anew")
+        raise TeacherError(
+            f"{name}: gives {figure} everywhere in any test image; its weights are damaged or do not fit its config"
+        )
     numbers = network.finish(output.float(), (output.shape[-2], output.shape[-1]))
     correlation, partial = _rank_correlations(numbers, photo, depth)
     return ProbeResult(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
@@ -47,7 +47,11 @@ TeacherName = Annotated[str, AfterValidator(lambda name: str(Path(name).absolute
 NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
 """An empty name takes back one that a file or a run remembers."""
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
-TeacherNames = Annotated[list[TeacherName], BeforeValidator(_as_list)]
-"""One or several; a single one may be written without a list."""
+TeacherNames = Annotated[
+    list[TeacherName],
+    BeforeValidator(_as_list),
+    PlainSerializer(lambda names: names[0] if len(names) == 1 else names),
+]
+"""One or several; a single one is read and written without a list too."""
 Tuning = Annotated[str, AfterValidator(_tuning)]
 """frozen, full or last-N."""

@@ -104,16 +104,20 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
         for observer in observers:
             observer.on_warning(message)
     for observer in observers:
-        observer.on_note(
-            f"data: {_train_counts(source)}, {len(source.val)} val images; depth [m] = stored / "
-            f"{source.depth_scale:g}, up to {source.max_depth:g} m"
-        )
+        observer.on_note(f"data: {_train_counts(source)}, {len(source.val)} val images" + _meaning(source))
     height, width = config.input_size
     min_depth = config.min_depth if config.min_depth is not None else max(source.min_depth, 1e-3)
     max_depth = config.max_depth if config.max_depth is not None else source.max_depth
     if min_depth >= max_depth:
         raise ConfigError(f"--min-depth {min_depth:g}: must be below --max-depth {max_depth:g}")
     return TrainingData(source, protocol_of(source), WorkingSize(height, width), min_depth, max_depth)
+
+
+def _meaning(source: DataSource) -> str:
+    """What stored depth means, where there is any."""
+    if not source.labelled("train") and not source.labelled("val"):
+        return ""
+    return f"; depth [m] = stored / {source.depth_scale:g}, up to {source.max_depth:g} m"
 
 
 def _train_counts(source: DataSource) -> str:

@@ -120,14 +120,18 @@ def test_a_raw_teacher_is_acclimated_first_into_a_run_of_its_own(cli, tiny_teach
     assert load_student(here / "run").architecture.working_size.height == 64
 
 
-def test_images_without_depth_need_a_metric_teacher(
-    refused, unlabelled, tiny_relative_teacher, student, short, tmp_path
+def test_images_without_depth_have_no_control_no_score_and_with_a_relative_teacher_no_metres(
+    cli, refused, unlabelled, tiny_relative_teacher, student, short, tmp_path
 ):
     run = tmp_path / "run"
     control = ("distill", "--no-distill", "--data", unlabelled, *short, "-o", run)
     refused(1, (unlabelled, "no depth", "give labelled images"), *control)
     relative = ("--teacher", tiny_relative_teacher, "--data", unlabelled, "-o", run)
-    refused(1, (unlabelled, "disparity, not metres", "labelled images"), "acclimate", *relative, *short[:-1])
+    refused(2, ("--max-depth", "has no metres"), "acclimate", *relative, *short[:-1], "--max-depth", "10")
+    outcome = cli("acclimate", *relative, *short[:-1], "--attention-steps", "1")
+    assert outcome.code == 0, outcome
+    assert "scored against the teacher's disparity" in outcome.out and "disparity_error" in outcome.out
+    assert "rmse" not in outcome.out and " m " not in outcome.out
     refused(1, (unlabelled, "no depth to be scored against"), "evaluate", student, "--data", unlabelled)
 
 

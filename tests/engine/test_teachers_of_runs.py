@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from disdepth_cli import acclimate, distill, evaluate, load_student
-from disdepth_cli.errors import ConfigError, DataError
+from disdepth_cli.errors import ConfigError
 
 TINY = {"student": "mobilenetv2", "input_size": "64x96", "batch_size": 4, "workers": 0, "max_steps": 2, "offline": True}
 
@@ -51,8 +51,8 @@ def test_another_working_size_is_refused(acclimated, rooms, tmp_path):
 def test_a_relative_teacher_never_stands_for_metres(rooms, tiny_relative_teacher, tmp_path):
     images = tmp_path / "images"
     shutil.copytree(rooms.parent / "rgb", images)
-    with pytest.raises(DataError, match="disparity, not metres"):
-        acclimate(**options(images, tmp_path / "a", teacher=str(tiny_relative_teacher)))
+    alone = acclimate(**options(images, tmp_path / "a", teacher=str(tiny_relative_teacher), attention_steps=1))
+    assert alone["output_kind"] == "disparity" and set(alone["ghost_metrics"]) == {"disparity_error"}
     report = acclimate(**options(rooms, tmp_path / "b", teacher=str(tiny_relative_teacher), attention_steps=1))
     assert report["teacher_protocol"]["align"] == "scale-shift"
     assert report["teacher_protocol"]["space"] == "disparity"

@@ -236,6 +236,6 @@ def test_acclimation_lowers_its_loss(teacher: DepthTeacher, student: DepthStuden
         terms.total.backward()
         optimizer.step()
         losses.append(float(terms.total.detach()))
-    assert set(terms.parts) == {"depth", *(["teacher"] if teacher.contract.kind == "metric_depth" else [])}
+    assert set(terms.parts) == {"depth", "teacher"}  # a relative teacher's depth counts as ground truth aligns it
     assert losses[-1] < 0.95 * losses[0]
     assert all(parameter.grad is None for parameter in teacher.parameters())

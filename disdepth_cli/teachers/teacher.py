@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from disdepth_cli.errors import TeacherError
+from disdepth_cli.teachers.licences import licence_note
 from disdepth_cli.types import DepthOutput, FeatureMaps, FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 
 Family = Literal["transformers", "timm"]
 Kind = Literal["metric_depth", "disparity", "relative_depth", "none"]
 Taps = Literal["encoder", "neck"]
+Weights = Literal["local", "missing", "random"]
 Channels = tuple[float, float, float]
 
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
@@ -34,6 +36,10 @@ class TeacherContract:
     working_size: the input at which the teacher's own accuracy is measured.
     taps: names of the features, one per entry of `spec`; finest first, or by depth where the strides are equal.
     fixed_size: (height, width) [pixels] every view is resized to, for encoders that take one size only; None else.
+    weights: "local" (loaded and probed), "missing" (on the Hub only: this contract comes from the config, nothing of
+        the weights was probed) or "random" (for tests).
+    weight_bytes: size of the weight files [bytes]. download: what a run would fetch first, in words.
+    flops: of one image at the working size, a multiply-add counts two; None where it was not asked.
     """
 
     id: str
@@ -53,6 +59,10 @@ class TeacherContract:
     revision: str | None
     fingerprint: str
     fixed_size: tuple[int, int] | None = None
+    weights: Weights = "local"
+    weight_bytes: int = 0
+    download: str = "nothing"
+    flops: int | None = None
 
     def lines(self) -> list[str]:
         """The contract for people, one `key: value` a line."""
@@ -64,20 +74,54 @@ class TeacherContract:
             "kind": self.kind,
             "unit": self.unit,
             "max_depth": "none" if self.max_depth is None else f"{self.max_depth:g}",
+            "output": self._output(),
             "size_multiple": str(self.size_multiple),
             "fixed_size": "none" if self.fixed_size is None else f"{self.fixed_size[0]}x{self.fixed_size[1]}",
             "working_size": f"{size.height}x{size.width} ({size.scale_rule})",
+            "input_size": self._input_size(),
             "mean": " ".join(f"{value:g}" for value in self.mean),
             "std": " ".join(f"{value:g}" for value in self.std),
             "taps": " ".join(self.taps),
             "channels": " ".join(map(str, self.spec.channels)),
             "strides": " ".join(map(str, self.spec.reductions)),
             "parameters": str(self.parameters),
+            "gflops": "not counted" if self.flops is None else f"{self.flops / 1e9:.2f} at {size.height}x{size.width}",
             "licence": self.licence or "not stated",
+            "licence_note": licence_note(self.licence) or "open",
             "revision": self.revision or "none",
             "fingerprint": self.fingerprint,
+            "weights": self._weights(),
+            "size_on_disk": f"{self.weight_bytes / 1e6:.1f} MB" if self.weights == "local" else "0.0 MB",
+            "download": self.download,
         }
         return [f"{key}: {value}" for key, value in values.items()]
+
+    def _output(self) -> str:
+        """Kind, unit and range of the numbers, in words."""
+        if self.kind == "metric_depth":
+            return "depth in metres" + (f", up to {self.max_depth:g} m" if self.max_depth is not None else "")
+        if self.kind == "disparity":
+            return "inverse depth, larger is nearer, of unknown scale and shift"
+        if self.kind == "relative_depth":
+            return "depth, larger is farther, of unknown scale and shift"
+        return "features only; depth is what acclimation learns from labelled images"
+
+    def _input_size(self) -> str:
+        """The rule for input sizes, in words."""
+        size = self.working_size
+        if self.fixed_size is not None:
+            return f"{self.fixed_size[0]}x{self.fixed_size[1]} only; every image is stretched to it"
+        how = {
+            "cover": "aspect kept, covering",
+            "short-side": "aspect kept, the shorter side fits",
+            "stretch": "aspect ignored",
+        }[size.scale_rule]
+        return f"multiples of {self.size_multiple}; evaluated at {size.height}x{size.width}, {how}"
+
+    def _weights(self) -> str:
+        if self.weights == "missing":
+            return f"not downloaded, {self.weight_bytes / 1e6:.1f} MB; described from its config, not yet probed"
+        return "random" if self.weights == "random" else "on this machine, probed"
 
 
 class TeacherNetwork(nn.Module):
@@ -155,6 +199,17 @@ def probe(network: TeacherNetwork, size: tuple[int, int], name: str) -> FeatureS
     for seen in [*features, *([] if depth is None else [depth])]:
         if not bool(torch.isfinite(seen).all()):
             raise TeacherError(f"{name}: gives non-finite values for a test image; its weights are damaged, fetch anew")
+    return FeatureSpec(
+        channels=tuple(feature.shape[1] for feature in features),
+        reductions=tuple(max(round(size[0] / feature.shape[2]), 1) for feature in features),
+    )
+
+
+def outline(network: TeacherNetwork, size: tuple[int, int]) -> FeatureSpec:
+    """Channels and strides of a network without its weights, which may be on the meta device: shapes only."""
+    own = next(network.parameters())
+    with torch.no_grad():
+        _, features = network(torch.zeros(1, 3, *size, device=own.device))
     return FeatureSpec(
         channels=tuple(feature.shape[1] for feature in features),
         reductions=tuple(max(round(size[0] / feature.shape[2]), 1) for feature in features),

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers.architectures import ARCHITECTURES, REFUSED, Architecture, is_unused, native_size
-from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, first_line, weight_files
+from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, first_line, total_bytes, weight_files
 from disdepth_cli.teachers.preprocessing import read_json, read_preprocessing
-from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, probe
+from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, outline, probe
 from disdepth_cli.types import FeatureMaps
 
 
@@ -32,22 +32,26 @@ class TransformersNetwork(TeacherNetwork):
         return seen.depth.unsqueeze(1), seen.encoder if self.taps == "encoder" else seen.neck
 
 
-def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder") -> DepthTeacher:
+def load_transformers_teacher(
+    repo: ResolvedRepo, taps: Taps = "encoder", with_weights: bool = True
+) -> DepthTeacher:
     """The depth model of a folder in Hub format, in float32 whatever it is stored in.
 
-    taps: "encoder" gives the encoder's features at its declared outputs; "neck" the decoder's fused maps.
+    taps: "encoder" gives the encoder's features at its declared outputs; "neck" the decoder's fused maps. with_weights: False
+    builds it from its config alone, on torch's default device, and does not probe it: for a description.
 
     Raises:
         TeacherError: an unsupported model, or files that are missing, damaged or do not fit each other.
     """
     architecture = _architecture(repo)
-    files = weight_files(repo)
-    model = _load_model(repo)
+    files = weight_files(repo) if with_weights else []
+    model = _load_model(repo) if with_weights else _empty_model(repo)
     config: Any = model.config
     multiple = architecture.multiple(config)
     network = TransformersNetwork(model, architecture, taps)
     try:
-        spec = probe(network, (4 * multiple, 6 * multiple), repo.id)
+        size = (4 * multiple, 6 * multiple)
+        spec = probe(network, size, repo.id) if with_weights else outline(network, size)
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise TeacherError(
             f"{repo.id}: fails on a test image, its config.json does not fit ({first_line(error)})"
@@ -70,7 +74,8 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder") -> Dep
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         licence=repo.licence,
         revision=repo.revision,
-        fingerprint=fingerprint(files),
+        fingerprint=fingerprint(files) if with_weights else "none",
+        weight_bytes=total_bytes(files),
     )
     return DepthTeacher(network, contract)
 
@@ -120,6 +125,20 @@ def _load_model(repo: ResolvedRepo) -> nn.Module:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise TeacherError(f"{repo.id}: its weights lack {', '.join(missing[:3])}{more}; fetch the whole model")
     return model.eval()
+
+
+def _empty_model(repo: ResolvedRepo) -> nn.Module:
+    """The model of the repository's config, without its weights."""
+    import transformers
+
+    with _quiet():
+        try:
+            config = transformers.AutoConfig.from_pretrained(repo.path, trust_remote_code=False, local_files_only=True)
+            model: nn.Module = transformers.AutoModelForDepthEstimation.from_config(config)
+        # As above.
+        except Exception as error:
+            raise TeacherError(f"{repo.id}: transformers cannot build it ({first_line(error)})") from error
+    return model.float().eval()
 
 
 @contextmanager

@@ -51,6 +51,8 @@ def run_verb(
     config = build_config(kind, options, file)
     if getattr(config, "offline", False):
         os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below
+    if own["quiet"] or own["as_json"]:
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
     try:
         result = engine_verb()(config, observers=[watcher])

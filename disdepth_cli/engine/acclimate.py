@@ -17,7 +17,7 @@ from torch import nn
 from disdepth_cli.checkpoint import CheckpointMetadata, describe, load_acclimation, save_checkpoint
 from disdepth_cli.config import AcclimateConfig, build_config
 from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep
-from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, teacher_record
+from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, teacher_record, warn_of_licence
 from disdepth_cli.engine.fit import Fit
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
@@ -42,6 +42,7 @@ from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import build_student
 from disdepth_cli.teachers import load_teacher
+from disdepth_cli.teachers.describe import describe_teacher, with_flops
 from disdepth_cli.teachers.teacher import DepthTeacher
 
 ATTENTION_LR = 1e-2
@@ -60,14 +61,26 @@ def acclimate(
         DisdepthError: of any kind; its message is one line for the user.
     """
     config = config or build_config(AcclimateConfig, options)
-    teacher = load_teacher(
-        config.teacher, revision=config.revision, weights=config.teacher_weights, offline=config.offline
-    )
-    if config.dry_run:
-        return {"teacher": dict(line.split(": ", 1) for line in teacher.contract.lines())}
-    for observer in observers:
-        for line in teacher.contract.lines():
+
+    def note(line: str) -> None:
+        for observer in observers:
             observer.on_note(line)
+
+    if config.dry_run:
+        described = describe_teacher(
+            config.teacher, revision=config.revision, weights=config.teacher_weights, offline=config.offline
+        )
+        return {"teacher": dict(line.split(": ", 1) for line in described.lines())}
+    teacher = load_teacher(
+        config.teacher,
+        revision=config.revision,
+        weights=config.teacher_weights,
+        offline=config.offline,
+        announce=note,
+    )
+    for line in with_flops(teacher).lines():
+        note(line)
+    warn_of_licence(teacher.contract.id, teacher.contract.licence, observers)
     data = prepare_data(config, observers)
     if teacher.contract.kind != "metric_depth":
         require_labels(data, f"the teacher gives {teacher.contract.kind}, not metres; give labelled images")

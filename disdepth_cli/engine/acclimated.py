@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor, nn
 from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, load_acclimation
 from disdepth_cli.config import Precision
 from disdepth_cli.engine.hardware import autocast
+from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.run import read_config
 from disdepth_cli.errors import CheckpointError, ConfigError
 from disdepth_cli.models.acclimation import AcclimatedOutput, Acclimation
 from disdepth_cli.teachers import load_teacher
+from disdepth_cli.teachers.licences import classify_licence, licence_note
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.types import DepthOutput
 
@@ -62,6 +65,13 @@ def teacher_record(teacher: DepthTeacher) -> TeacherRecord:
         channels=contract.spec.channels,
         reductions=contract.spec.reductions,
     )
+
+
+def warn_of_licence(teacher: str, licence: str | None, observers: Sequence[Observer]) -> None:
+    """Warn where a teacher may not be used commercially: its student may not either."""
+    if classify_licence(licence) == "non-commercial":
+        for observer in observers:
+            observer.on_warning(f"{teacher}: its licence is {licence}, {licence_note(licence)}")
 
 
 def is_acclimated_run(path: Path | str) -> bool:

@@ -24,6 +24,7 @@ from disdepth_cli.engine.acclimated import (
     is_finished,
     load_acclimated,
     teacher_record,
+    warn_of_licence,
 )
 from disdepth_cli.engine.cost import model_cost
 from disdepth_cli.engine.distill_step import DistillStep
@@ -140,6 +141,8 @@ class _Distillation:
         else:
             run = self._acclimate_first(config.teacher)
         acclimated, metadata = load_acclimated(run, self.teacher_precision, config.offline)
+        if metadata.teacher and run == Path(config.teacher):  # an acclimation made just now has warned itself
+            warn_of_licence(metadata.teacher.id, metadata.teacher.licence, self.observers)
         if not self.data.source.labelled("train") and config.max_depth is None:
             self.data = self.data.in_range(metadata.min_depth, metadata.max_depth)  # labels are the teacher's
         self._check_fits(run, metadata)

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers.preprocessing import read_json
 
 SMALL = ["*.json", "README.md"]
-PATTERNS = [*SMALL, "*.safetensors"]
+PATTERNS = ["*.json", "*.safetensors", "README.md"]
 Announce = Callable[[str], None]
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
@@ -156,12 +156,27 @@ def _download(name: str, revision: str | None, offline: bool, patterns: list[str
     try:
         return Path(
             huggingface_hub.snapshot_download(
-                name, revision=revision, allow_patterns=patterns, local_files_only=offline
+                name,
+                revision=revision,
+                allow_patterns=patterns,
+                local_files_only=offline,
+                **({} if patterns is PATTERNS else {"tqdm_class": _no_bar()}),
             )
         )
     # The network libraries below huggingface_hub raise errors of their own, and they change between its versions.
     except Exception as error:
         _refuse(name, revision, offline, error)
+
+
+def _no_bar() -> type:
+    """A progress bar that is not shown: for files of a few kilobytes."""
+    from huggingface_hub.utils import tqdm
+
+    class NoBar(tqdm):  # type: ignore[type-arg]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "disable": True})
+
+    return NoBar
 
 
 def _refuse(name: str, revision: str | None, offline: bool, error: Exception) -> NoReturn:

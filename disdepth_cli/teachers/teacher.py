@@ -205,17 +205,6 @@ def probe(network: TeacherNetwork, size: tuple[int, int], name: str) -> FeatureS
     )
 
 
-def outline(network: TeacherNetwork, size: tuple[int, int]) -> FeatureSpec:
-    """Channels and strides of a network without its weights, which may be on the meta device: shapes only."""
-    own = next(network.parameters())
-    with torch.no_grad():
-        _, features = network(torch.zeros(1, 3, *size, device=own.device))
-    return FeatureSpec(
-        channels=tuple(feature.shape[1] for feature in features),
-        reductions=tuple(max(round(size[0] / feature.shape[2]), 1) for feature in features),
-    )
-
-
 def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """Bicubic, as the teachers' own image processors do; without aliasing where it shrinks. Stays in [0, 1]."""
     if (image.shape[-2], image.shape[-1]) == size:

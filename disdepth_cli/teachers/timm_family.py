@@ -25,6 +25,7 @@ from disdepth_cli.teachers.hub import (
     total_bytes,
     weight_files,
 )
+from disdepth_cli.teachers.shapes import measure_sizes
 from disdepth_cli.teachers.teacher import (
     DepthTeacher,
     TeacherContract,
@@ -33,7 +34,7 @@ from disdepth_cli.teachers.teacher import (
     nearest_multiple,
     probe,
 )
-from disdepth_cli.types import FeatureMaps, FeatureSpec
+from disdepth_cli.types import FeatureMaps
 from disdepth_cli.working_size import WorkingSize
 
 LEVELS = 4
@@ -120,13 +121,13 @@ def _contract(
     network, strides = _network(name, model)
     height, width = settings["input_size"][-2:]
     with _quiet():
-        spec, fixed = _measure(network, strides, (height, width), f"timm:{name}")
-    multiple = 1 if fixed else max(strides)
+        spec, step = measure_sizes(network, strides, (height, width), f"timm:{name}")
+    multiple = step or 1
     whole = WorkingSize(
         nearest_multiple(height, multiple),
         nearest_multiple(width, multiple),
         multiple=multiple,
-        scale_rule="stretch" if fixed else "cover",
+        scale_rule="cover" if step else "stretch",
         pad=False,
     )
     return TeacherContract(
@@ -146,52 +147,10 @@ def _contract(
         licence=repo.licence if repo and repo.licence else settings.get("license"),
         revision=repo.revision if repo else None,
         fingerprint=mark,
-        fixed_size=(height, width) if fixed else None,
+        fixed_size=None if step else (height, width),
         weights=weights,
         weight_bytes=size,
     )
-
-
-def _measure(
-    network: TimmNetwork, strides: list[int], native: tuple[int, int], name: str
-) -> tuple[FeatureSpec, bool]:
-    """Channels and strides of the features, and whether the encoder takes its native size only.
-
-    timm's own flag, `fixed_input_size`, also covers encoders that only refuse other sizes unless told otherwise; so
-    two other sizes are tried. Their token counts are no encoder's own, so none passes by chance.
-
-    Raises:
-        TeacherError: it gives no features at its native size either.
-    """
-    step = max(strides)
-    try:
-        specs = [_look(network, (rows * step, columns * step), strides) for rows, columns in ((5, 3), (4, 6))]
-        if specs[0] == specs[1]:
-            return specs[0], False
-    # Every encoder has its own way to refuse a size.
-    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, NotImplementedError):
-        pass
-    try:
-        return _look(network, native, strides), True
-    except (RuntimeError, ValueError, TypeError, AssertionError, IndexError, NotImplementedError) as error:
-        raise TeacherError(
-            f"{name}: gives no features for an image of its own size, {native[0]}x{native[1]} ({first_line(error)}); "
-            "take another encoder"
-        ) from error
-
-
-def _look(network: TimmNetwork, size: tuple[int, int], strides: list[int]) -> FeatureSpec:
-    """Measured channels, and strides: the declared ones where the grid is theirs to a cell (paddings differ)."""
-    own = next(network.parameters())
-    with torch.no_grad():
-        _, features = network.eval()(torch.zeros(1, 3, *size, device=own.device))
-    measured = []
-    for feature, stride in zip(features, strides, strict=True):
-        if feature.ndim != 4:
-            raise ValueError(f"a feature of shape {tuple(feature.shape)} is no map")
-        agrees = all(abs(side - whole / stride) <= 1 for side, whole in zip(feature.shape[2:], size, strict=True))
-        measured.append(stride if agrees else max(round(size[0] / feature.shape[2]), 1))
-    return FeatureSpec(channels=tuple(feature.shape[1] for feature in features), reductions=tuple(measured))
 
 
 def _settings(model: nn.Module) -> dict[str, Any]:

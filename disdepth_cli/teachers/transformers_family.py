@@ -14,7 +14,8 @@ from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers.architectures import ARCHITECTURES, REFUSED, Architecture, is_unused, native_size
 from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, first_line, total_bytes, weight_files
 from disdepth_cli.teachers.preprocessing import read_json, read_preprocessing
-from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, outline, probe
+from disdepth_cli.teachers.shapes import outline
+from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, probe
 from disdepth_cli.types import FeatureMaps
 
 
@@ -32,13 +33,11 @@ class TransformersNetwork(TeacherNetwork):
         return seen.depth.unsqueeze(1), seen.encoder if self.taps == "encoder" else seen.neck
 
 
-def load_transformers_teacher(
-    repo: ResolvedRepo, taps: Taps = "encoder", with_weights: bool = True
-) -> DepthTeacher:
+def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder", with_weights: bool = True) -> DepthTeacher:
     """The depth model of a folder in Hub format, in float32 whatever it is stored in.
 
-    taps: "encoder" gives the encoder's features at its declared outputs; "neck" the decoder's fused maps. with_weights: False
-    builds it from its config alone, on torch's default device, and does not probe it: for a description.
+    taps: "encoder" gives the encoder's features at its declared outputs; "neck" the decoder's fused maps.
+    with_weights: False builds it from its config alone, on torch's default device, unprobed: for a description.
 
     Raises:
         TeacherError: an unsupported model, or files that are missing, damaged or do not fit each other.

@@ -160,7 +160,7 @@ def _download(name: str, revision: str | None, offline: bool, patterns: list[str
                 revision=revision,
                 allow_patterns=patterns,
                 local_files_only=offline,
-                **({} if patterns is PATTERNS else {"tqdm_class": _no_bar()}),
+                tqdm_class=None if patterns is PATTERNS else _no_bar(),
             )
         )
     # The network libraries below huggingface_hub raise errors of their own, and they change between its versions.
@@ -172,7 +172,7 @@ def _no_bar() -> type:
     """A progress bar that is not shown: for files of a few kilobytes."""
     from huggingface_hub.utils import tqdm
 
-    class NoBar(tqdm):  # type: ignore[type-arg]
+    class NoBar(tqdm):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **{**options, "disable": True})
 

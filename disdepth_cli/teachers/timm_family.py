@@ -110,7 +110,10 @@ def outline_timm_teacher(name: str, repo: ResolvedRepo) -> DepthTeacher:
 
 def hub_id(name: str) -> str | None:
     """The Hub repository of an encoder's weights; None for unknown names and encoders without any."""
-    settings = timm.get_pretrained_cfg(name, allow_unregistered=True) if timm.is_model(name) else None
+    try:
+        settings = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    except RuntimeError:  # an unknown pretrained tag
+        return None
     return str(settings.hf_hub_id) if settings is not None and settings.hf_hub_id else None
 
 

@@ -170,9 +170,11 @@ def stub() -> ModuleType:
 LOAD = """
 import sys
 from disdepth_cli.teachers import load_teacher
-said = []
+said, said_again = [], []
 contract = load_teacher(sys.argv[1], announce=said.append).contract
+load_teacher(sys.argv[1], announce=said_again.append)
 print(said)
+print(said_again)
 print(contract.fingerprint, contract.revision)
 """
 
@@ -194,7 +196,8 @@ def test_a_dry_run_fetches_no_weights(hub, teacher: str, tmp_path: Path, run_dis
     offline = run_disdepth("acclimate", "--teacher", teacher, "--dry-run", "--offline", env=env)
     assert offline.returncode == 1 and "is not in the local cache; run once without --offline" in offline.stderr
 
-    said, loaded = run_python(LOAD, teacher, env=env).stdout.splitlines()
+    said, said_again, loaded = run_python(LOAD, teacher, env=env).stdout.splitlines()
+    assert said_again == "[]"  # nothing is announced, and nothing sent, where everything is cached
     assert "fetching" in said and f"model.safetensors ({megabytes})" in said
     assert loaded.endswith(hub.commit) and hub.weight_bytes_sent == (folder / "model.safetensors").stat().st_size
 
@@ -207,21 +210,21 @@ def test_a_dry_run_fetches_no_weights(hub, teacher: str, tmp_path: Path, run_dis
     assert {key: seen[key] for key in seen.keys() - changed} == {key: again[key] for key in again.keys() - changed}
 
 
-def test_a_download_goes_on_where_it_stopped_being_there(hub, tmp_path: Path, run_python) -> None:
-    """Nothing is announced, and nothing sent, where everything is cached."""
-    env = hub.env(tmp_path / "cache")
-    run_python(LOAD, "owner/depth", env=env)
-    sent = hub.weight_bytes_sent
-    assert run_python(LOAD, "owner/depth", env=env).stdout.startswith("[]")
-    assert hub.weight_bytes_sent == sent > 0
+REFUSED = """
+from disdepth_cli.errors import TeacherError
+from disdepth_cli.teachers.describe import describe_teacher
+for name, revision in (("owner/nothing", None), ("owner/depth", "v9")):
+    try:
+        describe_teacher(name, revision=revision)
+    except TeacherError as error:
+        print(error)
+"""
 
 
-def test_unknown_repositories_and_revisions(hub, tmp_path: Path, run_disdepth) -> None:
-    env = hub.env(tmp_path / "cache")
-    unknown = run_disdepth("acclimate", "--teacher", "owner/nothing", "--dry-run", env=env)
-    assert unknown.returncode == 1 and "owner/nothing: is not on the Hub, or private" in unknown.stderr
-    revision = run_disdepth("acclimate", "--teacher", "owner/depth", "--revision", "v9", "--dry-run", env=env)
-    assert revision.returncode == 1 and "owner/depth: has no revision 'v9'" in revision.stderr
+def test_unknown_repositories_and_revisions(hub, tmp_path: Path, run_python) -> None:
+    unknown, revision = run_python(REFUSED, env=hub.env(tmp_path / "cache")).stdout.splitlines()
+    assert unknown.startswith("owner/nothing: is not on the Hub, or private")
+    assert revision.startswith("owner/depth: has no revision 'v9'")
 
 
 def test_a_snapshot_without_weights_is_told_from_a_model_without_safetensors(
@@ -233,6 +236,12 @@ def test_a_snapshot_without_weights_is_told_from_a_model_without_safetensors(
     repo = replace(resolve_teacher(str(folder)), revision="abc")
     with pytest.raises(TeacherError, match=r"abc: has no model\.safetensors in the local cache; run once without"):
         weight_files(repo)
+
+
+@pytest.mark.parametrize("name", ["timm:test_vit.nonsense", "timm:nonsense", "./nowhere", "a/b/c", "dpt-large", ""])
+def test_names_that_are_no_teacher(name: str) -> None:
+    with pytest.raises(TeacherError, match=r"nonsense: |no such folder|did you mean Intel/dpt-large|\(empty\)"):
+        describe_teacher(name)
 
 
 def test_an_unsupported_model_is_refused_before_its_weights_are_fetched(

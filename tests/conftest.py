@@ -108,3 +108,14 @@ def run_disdepth():
 def tiny_run() -> tuple[str, ...]:
     """Options of a run that takes seconds."""
     return TINY_RUN
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """`python(script, *args, env=...)` -> CompletedProcess of a Python program; it must succeed."""
+
+    def python(script: str, *args: object, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", script, *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=True)
+
+    return python

@@ -29,6 +29,7 @@ from disdepth_cli.engine.acclimation_scores import AcclimationScores
 from disdepth_cli.engine.disparity import VIEWS, measure_disparity_range
 from disdepth_cli.engine.fit import Fit
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, teacher_precision
+from disdepth_cli.engine.introduction import described, open_teacher
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.preparation import (
     TrainingData,
@@ -46,7 +47,6 @@ from disdepth_cli.engine.task import FitResult, Schedule, Task
 from disdepth_cli.errors import ConfigError, TrainingError
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import build_student
-from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.teachers.tuning import load_trained, trained_weights, unfreeze
 
@@ -67,17 +67,10 @@ def acclimate(
         DisdepthError: of any kind; its message is one line for the user.
     """
     config = config or build_config(AcclimateConfig, options)
-    teacher = load_teacher(
-        config.teacher, revision=config.revision, weights=config.teacher_weights, offline=config.offline
-    )
+
     if config.dry_run:
-        return {"teacher": dict(line.split(": ", 1) for line in teacher.contract.lines())}
-    for observer in observers:
-        for line in teacher.contract.lines():
-            observer.on_note(line)
-        probe = teacher.contract.probe
-        if probe is not None and (doubt := probe.doubt(teacher.contract.kind)) is not None:
-            observer.on_warning(f"{teacher.contract.id}: {doubt}")
+        return {"teacher": described(config, config.offline)}
+    teacher = open_teacher(config, observers, config.offline)
     data = supervised_data(prepare_data(config, observers), config, teacher, observers)
     run = RunFolder.open(config, "acclimate", teacher.contract.id)
     return _Acclimation(config, data, teacher, run, observers).report()

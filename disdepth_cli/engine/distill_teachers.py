@@ -19,6 +19,7 @@ from disdepth_cli.engine.acclimated import (
     is_finished,
     load_acclimated,
 )
+from disdepth_cli.engine.introduction import warn_of_licence
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.preparation import TrainingData, student_architecture
 from disdepth_cli.engine.run import RunFolder, latest_acclimation, read_config
@@ -71,6 +72,8 @@ def find_teachers(
         ghost = runs[0] if runs else None
         runs.append(_acclimated_run(config, name, run, ghost, len(config.teacher or []), observers))
         acclimated, record = load_acclimated(runs[-1], precision, config.offline)
+        if record.teacher and runs[-1] == Path(name):  # an acclimation made just now has warned itself
+            warn_of_licence(record.teacher.id, record.teacher.licence, observers)
         if not found:
             data = _as_the_teacher_has_it(config, data, record)
         check_same_student(runs[-1], record, student_architecture(config, data))

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from disdepth_cli.teachers.licences import classify_licence
+
 UNKNOWN, OTHER = "unknown", "other"
 
 PERMISSIVE = {
@@ -25,8 +27,6 @@ ON_THE_HUB = PERMISSIVE | {
 }  # fmt: skip
 """Identifiers that a model card may give as `license`; any other is `other` with a `license_name`."""
 
-FORBIDS_COMMERCE = re.compile(r"(^|[^a-z])nc([^a-z]|$)|non-?commercial|research|amlr")
-
 
 @dataclass(frozen=True)
 class Source:
@@ -45,11 +45,6 @@ class Licence:
     name: str | None
     reason: str
     warnings: tuple[str, ...]
-
-
-def is_non_commercial(licence: str) -> bool:
-    """Whether a licence's name says that commercial use is not allowed."""
-    return FORBIDS_COMMERCE.search(licence.lower()) is not None
 
 
 def choose_licence(sources: Sequence[Source], given: str | None = None) -> Licence:
@@ -78,7 +73,7 @@ def _warning(source: Source) -> str | None:
             f"The {source.what} {source.name} states no licence. Nobody has allowed anything then; ask its authors "
             "before this student is used for more than private study."
         )
-    if is_non_commercial(source.licence):
+    if classify_licence(source.licence) == "non-commercial":
         return (
             f"The {source.what} {source.name} is under {source.licence}, which does not allow commercial use. This "
             "student learned from it: take it as not for commercial use either."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -36,13 +37,14 @@ def load_teacher(
     offline: bool = False,
     pretrained: bool = True,
     taps: Taps = "encoder",
+    announce: Callable[[str], None] | None = None,
 ) -> DepthTeacher:
     """A frozen teacher on the CPU in float32, ready to be moved.
 
     name: an existing folder in Hub format, `timm:NAME`, or a Hub id; in this order.
     revision: commit, tag or branch on the Hub. weights: a safetensors file, for `timm:NAME` only. offline: never ask
     the network. pretrained: False gives `timm:NAME` random weights, for tests. taps: "encoder" or "neck" (the fused
-    maps of a depth model's decoder).
+    maps of a depth model's decoder). announce: is told in one line what will be downloaded, before it is.
 
     Raises:
         TeacherError: it cannot be found, fetched, loaded or used; one line that says what to do.
@@ -54,7 +56,7 @@ def load_teacher(
             raise TeacherError(f"{name}: is an encoder and has no neck; its taps are those of the encoder")
         encoder = name.removeprefix("timm:")
         return load_timm_teacher(
-            encoder, revision=revision, weights=weights, offline=offline, pretrained=pretrained
+            encoder, revision=revision, weights=weights, offline=offline, pretrained=pretrained, announce=announce
         ).freeze()
     if weights is not None:
         raise TeacherError(f"--teacher-weights: only for --teacher timm:NAME; {name} brings its own weights")
@@ -63,7 +65,7 @@ def load_teacher(
     from disdepth_cli.teachers.hub import resolve_teacher
     from disdepth_cli.teachers.transformers_family import load_transformers_teacher
 
-    return load_transformers_teacher(resolve_teacher(name, revision, offline), taps).freeze()
+    return load_transformers_teacher(resolve_teacher(name, revision, offline, announce), taps).freeze()
 
 
 def teacher_hint(name: str) -> str:

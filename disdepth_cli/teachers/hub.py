@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from disdepth_cli.errors import DisdepthError, TeacherError
 from disdepth_cli.teachers.preprocessing import read_json
 
+SMALL = ["*.json", "README.md"]
 PATTERNS = ["*.json", "*.safetensors", "README.md"]
+Announce = Callable[[str], None]
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 
@@ -25,8 +28,12 @@ class ResolvedRepo:
     licence: str | None
 
 
-def resolve_teacher(name: str, revision: str | None = None, offline: bool = False) -> ResolvedRepo:
+def resolve_teacher(
+    name: str, revision: str | None = None, offline: bool = False, announce: Announce | None = None
+) -> ResolvedRepo:
     """The folder of a teacher: `name` itself where it is a folder, else the Hub repository of that id.
+
+    announce: is told in one line what will be fetched, before it is; not called where nothing is.
 
     Raises:
         TeacherError: not found, not allowed, not reachable, not cached, or not in Hub format.
@@ -37,9 +44,25 @@ def resolve_teacher(name: str, revision: str | None = None, offline: bool = Fals
         path = Path(name)
         identity, commit = path.resolve().name, None
     else:
+        if announce is not None:
+            _announce(name, revision, offline, announce)
         path = fetch_snapshot(name, PATTERNS, revision, offline)
         # The Hub's cache names each snapshot by its commit.
         identity, commit = name, path.name if path.parent.name == "snapshots" else revision
+    return _as_repo(path, name, identity, commit)
+
+
+def resolve_small_files(name: str, commit: str) -> ResolvedRepo:
+    """The Hub repository `name` without its weights. Named by its commit, so that no branch in the cache comes to
+    point at a snapshot without weights.
+
+    Raises:
+        TeacherError: as `resolve_teacher`.
+    """
+    return _as_repo(fetch_snapshot(name, SMALL, commit), name, name, commit)
+
+
+def _as_repo(path: Path, name: str, identity: str, commit: str | None) -> ResolvedRepo:
     if not (path / "config.json").is_file():
         raise TeacherError(
             f"{name}: has no config.json, so it is not a model in Hub format (as save_pretrained writes)"
@@ -64,6 +87,11 @@ def weight_files(repo: ResolvedRepo) -> list[Path]:
     if not names:
         pickled = sorted(file.name for pattern in PICKLES for file in repo.path.glob(pattern))
         found = f"only {', '.join(pickled)}, and pickled files are never loaded; " if pickled else ""
+        if repo.revision is not None:
+            raise TeacherError(
+                f"{repo.id}: has no model.safetensors in the local cache; run once without --offline, and if it is not "
+                "on the Hub either, take another revision or model"
+            )
         raise TeacherError(f"{repo.id}: has no model.safetensors; {found}save it with safe_serialization=True")
     for name in names:
         if Path(name).name != name:
@@ -72,6 +100,11 @@ def weight_files(repo: ResolvedRepo) -> list[Path]:
             )
         check_safetensors(repo.path / name, repo.id)
     return [repo.path / name for name in names]
+
+
+def total_bytes(files: list[Path]) -> int:
+    """Size of the files on disk [bytes]."""
+    return sum(file.stat().st_size for file in files)
 
 
 def check_safetensors(path: Path, owner: str) -> None:
@@ -107,6 +140,21 @@ def is_hub_id(name: str) -> bool:
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name, re.ASCII) is not None
 
 
+def is_offline(offline: bool) -> bool:
+    """Whether the network must not be asked, by option or by HF_HUB_OFFLINE."""
+    from huggingface_hub import constants
+
+    return offline or bool(constants.HF_HUB_OFFLINE)
+
+
+def _announce(name: str, revision: str | None, offline: bool, announce: Announce) -> None:
+    from disdepth_cli.teachers.download import describe_files, plan_download
+
+    plan = plan_download(name, revision, offline)
+    if plan is not None and plan.missing:
+        announce(f"fetching {name} at {plan.commit[:12]}: {describe_files(plan.missing)}")
+
+
 def fetch_snapshot(
     name: str,
     patterns: Sequence[str],
@@ -120,18 +168,32 @@ def fetch_snapshot(
         raises: not found, not allowed, not reachable, or not cached; one line that says what to do.
     """
     import huggingface_hub
-    from huggingface_hub import constants
 
-    offline = offline or bool(constants.HF_HUB_OFFLINE)
+    offline = is_offline(offline)
     try:
         return Path(
             huggingface_hub.snapshot_download(
-                name, revision=revision, allow_patterns=list(patterns), local_files_only=offline
+                name,
+                revision=revision,
+                allow_patterns=list(patterns),
+                local_files_only=offline,
+                tqdm_class=_no_bar() if patterns is SMALL else None,
             )
         )
     # The network libraries below huggingface_hub raise errors of their own, and they change between its versions.
     except Exception as error:
         raise raises(f"{name}: {_reason(name, revision, offline, error)}") from error
+
+
+def _no_bar() -> type:
+    """A progress bar that is not shown: for files of a few kilobytes."""
+    from huggingface_hub.utils import tqdm
+
+    class NoBar(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "disable": True})
+
+    return NoBar
 
 
 def _reason(name: str, revision: str | None, offline: bool, error: Exception) -> str:

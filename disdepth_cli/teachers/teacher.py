@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from disdepth_cli.teachers.licences import licence_note
 from disdepth_cli.types import DepthOutput, FeatureMaps, FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Family = Literal["transformers", "timm"]
 Kind = Literal["metric_depth", "disparity", "relative_depth", "none"]
 Taps = Literal["encoder", "neck"]
+Weights = Literal["local", "missing", "random"]
 Channels = tuple[float, float, float]
 
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
@@ -37,6 +39,10 @@ class TeacherContract:
     taps: names of the features, one per entry of `spec`; finest first, or by depth where the strides are equal.
     fixed_size: (height, width) [pixels] every view is resized to, for encoders that take one size only; None else.
     probe: what was measured on the probe image, None for an encoder.
+    weights: "local" (loaded and probed), "missing" (on the Hub only: this contract comes from the config, nothing of
+        the weights was probed) or "random" (for tests).
+    weight_bytes: size of the weight files [bytes]. download: what a run would fetch first, in words.
+    flops: of one image at the working size, a multiply-add counts two; None where it was not asked.
     """
 
     id: str
@@ -57,6 +63,10 @@ class TeacherContract:
     fingerprint: str
     fixed_size: tuple[int, int] | None = None
     probe: ProbeResult | None = None
+    weights: Weights = "local"
+    weight_bytes: int = 0
+    download: str = "nothing"
+    flops: int | None = None
 
     def lines(self) -> list[str]:
         """The contract for people, one `key: value` a line."""
@@ -68,9 +78,11 @@ class TeacherContract:
             "kind": self.kind,
             "unit": self.unit,
             "max_depth": "none" if self.max_depth is None else f"{self.max_depth:g}",
+            "output": self._output(),
             "size_multiple": str(self.size_multiple),
             "fixed_size": "none" if self.fixed_size is None else f"{self.fixed_size[0]}x{self.fixed_size[1]}",
             "working_size": f"{size.height}x{size.width} ({size.scale_rule})",
+            "input_size": self._input_size(),
             "mean": " ".join(f"{value:g}" for value in self.mean),
             "std": " ".join(f"{value:g}" for value in self.std),
             "taps": " ".join(self.taps),
@@ -78,11 +90,43 @@ class TeacherContract:
             "strides": " ".join(map(str, self.spec.reductions)),
             "probe": "none" if self.probe is None else self.probe.line(self.kind),
             "parameters": str(self.parameters),
+            "gflops": "not counted" if self.flops is None else f"{self.flops / 1e9:.2f} at {size.height}x{size.width}",
             "licence": self.licence or "not stated",
+            "licence_note": licence_note(self.licence) or "open",
             "revision": self.revision or "none",
             "fingerprint": self.fingerprint,
+            "weights": self._weights(),
+            "size_on_disk": f"{self.weight_bytes / 1e6:.1f} MB" if self.weights == "local" else "0.0 MB",
+            "download": self.download,
         }
         return [f"{key}: {value}" for key, value in values.items()]
+
+    def _output(self) -> str:
+        """Kind, unit and range of the numbers, in words."""
+        if self.kind == "metric_depth":
+            return "depth in metres" + (f", up to {self.max_depth:g} m" if self.max_depth is not None else "")
+        if self.kind == "disparity":
+            return "inverse depth, larger is nearer, of unknown scale and shift"
+        if self.kind == "relative_depth":
+            return "depth, larger is farther, of unknown scale and shift"
+        return "features only; depth is what acclimation learns from labelled images"
+
+    def _input_size(self) -> str:
+        """The rule for input sizes, in words."""
+        size = self.working_size
+        if self.fixed_size is not None:
+            return f"{self.fixed_size[0]}x{self.fixed_size[1]} only; every image is stretched to it"
+        how = {
+            "cover": "aspect kept, covering",
+            "short-side": "aspect kept, the shorter side fits",
+            "stretch": "aspect ignored",
+        }[size.scale_rule]
+        return f"multiples of {self.size_multiple}; evaluated at {size.height}x{size.width}, {how}"
+
+    def _weights(self) -> str:
+        if self.weights == "missing":
+            return f"not downloaded, {self.weight_bytes / 1e6:.1f} MB; described from its config, not yet probed"
+        return "random" if self.weights == "random" else "on this machine, probed"
 
 
 class TeacherNetwork(nn.Module):

@@ -16,15 +16,18 @@ from torch import Tensor, nn
 
 from disdepth_cli.errors import TeacherError, near_names
 from disdepth_cli.teachers.hub import (
+    Announce,
     ResolvedRepo,
     check_safetensors,
     fingerprint,
     first_line,
     resolve_teacher,
+    total_bytes,
     weight_files,
 )
 from disdepth_cli.teachers.probe import probe
-from disdepth_cli.teachers.teacher import DepthTeacher, TeacherContract, TeacherNetwork
+from disdepth_cli.teachers.shapes import measure_sizes
+from disdepth_cli.teachers.teacher import DepthTeacher, TeacherContract, TeacherNetwork, Weights, nearest_multiple
 from disdepth_cli.types import FeatureMaps
 from disdepth_cli.working_size import WorkingSize
 
@@ -62,46 +65,69 @@ def load_timm_teacher(
     weights: Path | None = None,
     offline: bool = False,
     pretrained: bool = True,
+    announce: Announce | None = None,
 ) -> DepthTeacher:
     """The timm encoder `name` (without `timm:`), with `weights`, or those of its Hub repository.
 
     weights: a safetensors file of that very model, used instead of the Hub. `pretrained=False` without weights gives
-    random ones: for tests only.
+    random ones: for tests only. announce: is told what will be downloaded, before it is.
 
     Raises:
         TeacherError: unknown name, no features to give, weights that are missing, unreachable or do not fit.
     """
     with _quiet(), torch.random.fork_rng(devices=[]):
-        model, any_size = _create(name)
-    repo, mark = None, "random"
+        model = _create(name)
+    repo, files = None, []
     if weights is not None:
         if not weights.is_file():
             raise TeacherError(f"--teacher-weights {weights}: no such file")
         check_safetensors(weights, f"--teacher-weights {weights.parent}")
-        mark = fingerprint([weights])
-        _load_weights(model, [weights], f"--teacher-weights {weights}", name)
+        files = [weights]
+        _load_weights(model, files, f"--teacher-weights {weights}", name)
     elif pretrained:
-        repo, files = _hub_files(model, name, revision, offline)
-        mark = fingerprint(files)
+        repo, files = _hub_files(name, revision, offline, announce)
         _load_weights(model, files, repo.id, name)
-    return _as_teacher(name, model, any_size, repo, mark)
+    mark = fingerprint(files) if files else "random"
+    contract = _contract(name, model, repo, mark, "local" if files else "random", total_bytes(files))
+    network = _network(name, model)[0]
+    with _quiet():  # once more, for numbers that are not finite
+        probe(network, contract.fixed_size or (4 * contract.size_multiple, 6 * contract.size_multiple), contract.id)
+    return DepthTeacher(network, contract)
 
 
-def _as_teacher(name: str, model: nn.Module, any_size: bool, repo: ResolvedRepo | None, mark: str) -> DepthTeacher:
+def outline_timm_teacher(name: str, repo: ResolvedRepo) -> DepthTeacher:
+    """The encoder without weights, on torch's default device (meta, say): good for its description only."""
+    with _quiet():
+        model = _create(name)
+        return DepthTeacher(_network(name, model)[0], _contract(name, model, repo, "none", "missing", 0))
+
+
+def hub_id(name: str) -> str | None:
+    """The Hub repository of an encoder's weights; None for unknown names and encoders without any."""
+    try:
+        settings = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    except RuntimeError:  # an unknown pretrained tag
+        return None
+    return str(settings.hf_hub_id) if settings is not None and settings.hf_hub_id else None
+
+
+def _contract(
+    name: str, model: nn.Module, repo: ResolvedRepo | None, mark: str, weights: Weights, size: int
+) -> TeacherContract:
     settings = _settings(model)
     network, strides = _network(name, model)
     height, width = settings["input_size"][-2:]
-    fixed = not any_size and bool(settings.get("fixed_input_size"))
-    multiple = 1 if fixed else max(strides)
-    size = (height, width) if fixed else (4 * multiple, 6 * multiple)
-    try:
-        with _quiet():
-            spec = probe(network, size, f"timm:{name}").spec
-    except (RuntimeError, ValueError, TypeError, AssertionError, NotImplementedError) as error:
-        raise TeacherError(
-            f"timm:{name}: gives no features for a test image ({first_line(error)}); take another encoder"
-        ) from error
-    contract = TeacherContract(
+    with _quiet():
+        spec, step = measure_sizes(network, strides, (height, width), f"timm:{name}")
+    multiple = step or 1
+    whole = WorkingSize(
+        nearest_multiple(height, multiple),
+        nearest_multiple(width, multiple),
+        multiple=multiple,
+        scale_rule="cover" if step else "stretch",
+        pad=False,
+    )
+    return TeacherContract(
         id=f"timm:{name}",
         family="timm",
         model_type=type(model).__name__,
@@ -111,18 +137,17 @@ def _as_teacher(name: str, model: nn.Module, any_size: bool, repo: ResolvedRepo 
         size_multiple=multiple,
         mean=tuple(settings["mean"]),
         std=tuple(settings["std"]),
-        working_size=WorkingSize(
-            height, width, multiple=multiple, scale_rule="stretch" if fixed else "cover", pad=False
-        ),
+        working_size=whole,
         taps=tuple(f"{'block' if network.norm else 'stage'}{index + 1}" for index in network.indices),
         spec=spec,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         licence=repo.licence if repo and repo.licence else settings.get("license"),
         revision=repo.revision if repo else None,
         fingerprint=mark,
-        fixed_size=(height, width) if fixed else None,
+        fixed_size=None if step else (height, width),
+        weights=weights,
+        weight_bytes=size,
     )
-    return DepthTeacher(network, contract)
 
 
 def _settings(model: nn.Module) -> dict[str, Any]:
@@ -131,19 +156,19 @@ def _settings(model: nn.Module) -> dict[str, Any]:
     return dict(settings)
 
 
-def _create(name: str) -> tuple[nn.Module, bool]:
-    """The encoder with random weights and without classifier; and whether it takes any input size by option."""
+def _create(name: str) -> nn.Module:
+    """The encoder with random weights and without classifier, told to take any input size where it has the option."""
     if not timm.is_model(name):
         raise TeacherError(f"timm:{name}: timm has no such model{near_names(name, timm.list_models())}")
     for option in ANY_SIZE:
         try:
-            return timm.create_model(name, pretrained=False, num_classes=0, **option).eval(), True
+            return timm.create_model(name, pretrained=False, num_classes=0, **option).eval()
         except TypeError:
             continue
         except RuntimeError:  # an unknown pretrained tag; worded below
             break
     try:
-        return timm.create_model(name, pretrained=False, num_classes=0).eval(), False
+        return timm.create_model(name, pretrained=False, num_classes=0).eval()
     except (RuntimeError, TypeError) as error:
         raise TeacherError(f"timm:{name}: timm cannot build it ({first_line(error)})") from error
 
@@ -162,12 +187,14 @@ def _network(name: str, model: nn.Module) -> tuple[TimmNetwork, list[int]]:
     return TimmNetwork(model, indices, norm=False), [strides[index] for index in indices]
 
 
-def _hub_files(model: nn.Module, name: str, revision: str | None, offline: bool) -> tuple[ResolvedRepo, list[Path]]:
-    repo_id = _settings(model).get("hf_hub_id")
+def _hub_files(
+    name: str, revision: str | None, offline: bool, announce: Announce | None
+) -> tuple[ResolvedRepo, list[Path]]:
+    repo_id = hub_id(name)
     if not repo_id:
         raise TeacherError(f"timm:{name}: has no weights on the Hub; give them with --teacher-weights FILE.safetensors")
     try:
-        repo = resolve_teacher(str(repo_id), revision, offline)
+        repo = resolve_teacher(repo_id, revision, offline, announce)
         return repo, weight_files(repo)
     except TeacherError as error:
         raise TeacherError(f"timm:{name}: {error}; or give --teacher-weights FILE.safetensors") from error

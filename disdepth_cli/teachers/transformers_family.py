@@ -19,10 +19,11 @@ from disdepth_cli.teachers.architectures import (
     native_size,
     stated_kind,
 )
-from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, first_line, weight_files
+from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, first_line, total_bytes, weight_files
 from disdepth_cli.teachers.preprocessing import Preprocessing, read_json, read_preprocessing
-from disdepth_cli.teachers.probe import ProbeResult, probe, probe_size, settle_kind
-from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract, TeacherNetwork, resize_output
+from disdepth_cli.teachers.probe import STATE_IT, ProbeResult, probe, probe_size, settle_kind
+from disdepth_cli.teachers.shapes import outline
+from disdepth_cli.teachers.teacher import DepthTeacher, Kind, Taps, TeacherContract, TeacherNetwork, resize_output
 from disdepth_cli.types import FeatureMaps
 
 
@@ -43,25 +44,30 @@ class TransformersNetwork(TeacherNetwork):
         return self.architecture.finish(resize_output(output, size, self.architecture.resample))
 
 
-def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder") -> DepthTeacher:
+def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder", with_weights: bool = True) -> DepthTeacher:
     """The depth model of a folder in Hub format, in float32 whatever it is stored in.
 
     taps: "encoder" gives the encoder's features at its declared outputs; "neck" the decoder's fused maps.
+    with_weights: False builds it from its config alone, on torch's default device, unprobed: for a description.
 
     Raises:
         TeacherError: an unsupported model, files that are missing, damaged or do not fit each other, or numbers that
             are not what the config declares.
     """
     architecture = _architecture(repo)
-    files = weight_files(repo)
-    model = _load_model(repo)
+    files = weight_files(repo) if with_weights else []
+    model = _load_model(repo) if with_weights else _empty_model(repo)
     config: Any = model.config
     multiple, side = architecture.multiple(config), architecture.side(config)
     input_ = read_preprocessing(repo.path, architecture.mean, architecture.std, native_size(config), multiple, side)
     network = TransformersNetwork(model, architecture, taps)
-    seen = _look(network, probe_size(input_.working_size, multiple, side), repo, config, input_)
-    max_depth = architecture.max_depth(config)
-    kind = settle_kind(repo.id, stated_kind(config) or architecture.kind(config), max_depth, seen)
+    size = probe_size(input_.working_size, multiple, side)
+    max_depth, declared = architecture.max_depth(config), stated_kind(config) or architecture.kind(config)
+    if with_weights:
+        seen = _look(network, size, repo, config, input_)
+        kind = settle_kind(repo.id, declared, max_depth, seen)
+    else:
+        seen, kind = ProbeResult(outline(network, size)), _declared(repo.id, declared)
     contract = TeacherContract(
         id=repo.id,
         family="transformers",
@@ -78,11 +84,21 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder") -> Dep
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         licence=repo.licence,
         revision=repo.revision,
-        fingerprint=fingerprint(files),
+        fingerprint=fingerprint(files) if with_weights else "none",
         fixed_size=None if side is None else (side, side),
-        probe=seen,
+        probe=seen if with_weights else None,
+        weight_bytes=total_bytes(files),
     )
     return DepthTeacher(network, contract)
+
+
+def _declared(name: str, kind: Kind | None) -> Kind:
+    if kind is None:
+        raise TeacherError(
+            f"{name}: its config.json leaves open what its numbers are, and its weights are not here to be looked at; "
+            + STATE_IT
+        )
+    return kind
 
 
 def _look(
@@ -147,6 +163,20 @@ def _load_model(repo: ResolvedRepo) -> nn.Module:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise TeacherError(f"{repo.id}: its weights lack {', '.join(missing[:3])}{more}; fetch the whole model")
     return model.eval()
+
+
+def _empty_model(repo: ResolvedRepo) -> nn.Module:
+    """The model of the repository's config, without its weights."""
+    import transformers
+
+    with _quiet():
+        try:
+            config = transformers.AutoConfig.from_pretrained(repo.path, trust_remote_code=False, local_files_only=True)
+            model: nn.Module = transformers.AutoModelForDepthEstimation.from_config(config)
+        # As above.
+        except Exception as error:
+            raise TeacherError(f"{repo.id}: transformers cannot build it ({first_line(error)})") from error
+    return model.float().eval()
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from disdepth_cli.outputs.licence import Source, choose_licence, is_non_commercial
+from disdepth_cli.outputs.licence import Source, choose_licence
+from disdepth_cli.teachers.licences import classify_licence
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from disdepth_cli.outputs.licence import Source, choose_licence, is_non_commerci
     ],
 )
 def test_non_commercial_by_name(licence, expected):
-    assert is_non_commercial(licence) is expected
+    assert (classify_licence(licence) == "non-commercial") is expected
 
 
 @pytest.mark.parametrize(

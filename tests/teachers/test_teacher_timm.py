@@ -17,7 +17,7 @@ from disdepth_cli.teachers import load_teacher
 VIT = "timm:vit_tiny_patch16_224"
 SWIN = "timm:swin_tiny_patch4_window7_224"
 CNN = "timm:resnet18"
-FIXED = "timm:xcit_nano_12_p16_224"
+FIXED = "timm:convit_tiny"
 
 
 @pytest.fixture(scope="module")

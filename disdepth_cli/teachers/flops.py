@@ -9,6 +9,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from disdepth_cli.teachers.shapes import TENSORS_OF_ITS_OWN
 from disdepth_cli.teachers.teacher import TeacherNetwork
 
 
@@ -31,7 +32,7 @@ def forward_flops(network: TeacherNetwork, size: tuple[int, int]) -> int:
 
 def _count(network: TeacherNetwork, weights: dict[str, torch.Tensor], pixels: torch.Tensor) -> int:
     # The counter knows no formula for the CPU's fused attention; the plain one is made of products it counts.
-    with torch.no_grad(), warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+    with torch.no_grad(), TENSORS_OF_ITS_OWN, warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
         warnings.simplefilter("ignore")
         with FlopCounterMode(display=False) as counter:
             functional_call(network, weights, (pixels,))

@@ -9,6 +9,10 @@ from disdepth_cli.teachers.hub import first_line
 from disdepth_cli.teachers.teacher import TeacherNetwork
 from disdepth_cli.types import FeatureSpec
 
+TENSORS_OF_ITS_OWN = torch.device("cpu")
+"""Where a forward makes new tensors, also while models are built on the meta device: BEiT keeps its position index in
+a cache for all models of the process, and an index without numbers there would spoil every later one in silence."""
+
 UNFIT = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, NotImplementedError)
 """How encoders refuse an image: each has its own way."""
 
@@ -16,7 +20,7 @@ UNFIT = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, NotImp
 def outline(network: TeacherNetwork, size: tuple[int, int]) -> FeatureSpec:
     """Channels and strides of a network without its weights, which may be on the meta device: shapes only."""
     own = next(network.parameters())
-    with torch.no_grad():
+    with torch.no_grad(), TENSORS_OF_ITS_OWN:
         _, features = network(torch.zeros(1, 3, *size, device=own.device))
     return FeatureSpec(
         channels=tuple(feature.shape[1] for feature in features),
@@ -61,7 +65,7 @@ def _look(network: TeacherNetwork, size: tuple[int, int], strides: list[int], ex
         ValueError: the features are no maps of the image, or not of the declared strides although exact.
     """
     own = next(network.parameters())
-    with torch.no_grad():
+    with torch.no_grad(), TENSORS_OF_ITS_OWN:
         _, features = network.eval()(torch.zeros(1, 3, *size, device=own.device))
     measured = []
     for feature, stride in zip(features, strides, strict=True):

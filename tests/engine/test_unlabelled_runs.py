@@ -156,7 +156,10 @@ def test_a_relative_student_does_not_drift_in_500_steps(photos, relative_run, ti
     with torch.no_grad():
         ours, theirs = student(images).depth, acclimated.look(images).depth
     assert abs(ours.median() - theirs.median()) < 0.1
-    assert 0.5 < ours.std() / theirs.std() < 2
+    assert ours.std() < 2 * theirs.std()  # less it may be: much of what a random teacher says is noise
+    with open(tmp_path / "run" / "metrics.csv", newline="") as handle:
+        anchor = [float(row["anchor"]) for row in csv.DictReader(handle) if row["split"] == "train"]
+    assert np.mean(anchor[-5:]) < anchor[0]  # the distance in scale falls, and does not come back
 
 
 def _view(file):

@@ -111,8 +111,7 @@ class AttentionStep(nn.Module):
         depth = acclimation.decode(masked, size).depth
         assert depth is not None
         kind = acclimated.output_kind
-        own = kind == "disparity" or acclimated.teacher.contract.kind == "metric_depth"
-        value, valid = pseudo_labelled(batch, seen.depth if own else None)
+        value, valid = pseudo_labelled(batch, seen.depth if acclimated.is_of_students_kind else None)
         overlap = torch.stack([dice_diversity(mask) for mask in masks]).mean()
         parts = target_parts(depth, Target(value, valid, None, {}), kind, anchor_weight=0.0)
         return LossTerms.of({**parts, "diversity": self.diversity * overlap})

@@ -66,11 +66,15 @@ class AcclimatedTeacher(nn.Module):
                 depth = ((depth - low) / (high - low)).clamp(0.0, 1.0)
             return DepthOutput(depth=depth, features=[feature.float() for feature in seen.features])
 
+    @property
+    def is_of_students_kind(self) -> bool:
+        """Whether the teacher's own depth is what the student's is: metres, or disparity."""
+        return self.teacher.contract.kind == self.output_kind
+
     def word(self, seen: AcclimatedOutput) -> Tensor:
         """What stands in for ground truth, (B, 1, H, W) in the student's kind: the teacher's own depth where it is of
         that kind, else the ghost decoder's."""
-        own = self.output_kind == "disparity" or self.teacher.contract.kind == "metric_depth"
-        word = seen.teacher_depth if own else seen.depth
+        word = seen.teacher_depth if self.is_of_students_kind else seen.depth
         assert word is not None
         return word
 

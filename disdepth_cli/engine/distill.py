@@ -185,8 +185,7 @@ class _Distillation:
         if not self.acclimated or self.data.source.labelled("val"):
             return None
         first = self.acclimated[0]
-        own = first.teacher.contract.kind == first.output_kind
-        return TeacherTruth(self._teacher_predictor(first) if own else self._predictor(first))
+        return TeacherTruth(self._teacher_predictor(first) if first.is_of_students_kind else self._predictor(first))
 
     def _validate(self, student: nn.Module) -> dict[str, float]:
         scores = score(

@@ -10,11 +10,15 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from disdepth_cli.data.coding import DepthCoding
+from disdepth_cli.data.place import Place, fetch, suffix_of
 from disdepth_cli.errors import DataError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -27,58 +31,67 @@ _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _EXR_DEPTH_NAMES = ("z", "depth", "y", "v")
 
 
-def read_image(path: Path | str) -> np.ndarray:
+def read_image(place: Place | str) -> np.ndarray:
     """An image as (H, W, 3) uint8 RGB: EXIF orientation applied, grey repeated, alpha dropped, 16 bit to 8.
 
     Raises:
         DataError: the file is missing, empty, truncated or not an image.
     """
-    path = Path(path)
-    data = _read_bytes(path)
+    place = Path(place) if isinstance(place, str) else place
     try:
-        return np.ascontiguousarray(_decode_image(data))
+        stored = fetch(place)
+        image = stored if isinstance(stored, np.ndarray) else _decode_image(stored.data)
+    except DataError:
+        raise
     except Exception as error:  # decoders raise anything on corrupt bytes: SyntaxError, struct.error, ...
-        raise DataError(f"{path}: is not a readable image ({_one_line(error)}); replace or remove it") from None
+        raise DataError(f"{place}: is not a readable image ({_one_line(error)}); replace or remove it") from None
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise DataError(f"{place}: an image is 8-bit (height, width, 3), but this is {image.dtype} of {image.shape}")
+    return np.ascontiguousarray(image)
 
 
-def read_depth(path: Path | str, scale: float) -> np.ndarray:
-    """A depth map as (h, w) float32 [m], 0 = invalid: stored value / scale; not finite or <= 0 becomes 0.
+def read_depth(place: Place | str, coding: DepthCoding | float) -> np.ndarray:
+    """A depth map as (h, w) float32 [m], 0 = invalid. coding: what stored numbers mean, or its scale alone.
+
+    Raises:
+        DataError: the file is missing, corrupt, of another kind, or not one channel of numbers.
+    """
+    coding = coding if isinstance(coding, DepthCoding) else DepthCoding(scale=coding)
+    return coding.metres(read_stored(place))
+
+
+def read_stored(place: Place | str) -> np.ndarray:
+    """The numbers of a depth file as they are stored, (h, w).
 
     Reads 8 and 16-bit PNG, TIFF, .npy, .npz (`depth`, or the first array) and .exr (its one channel, or Z).
 
     Raises:
         DataError: the file is missing, corrupt, of another kind, or not one channel of numbers.
     """
-    path = Path(path)
-    decode = _DEPTH_DECODERS.get(path.suffix.lower())
-    if decode is None:
-        known = ", ".join(sorted(DEPTH_SUFFIXES))
-        raise DataError(f"{path}: is not a depth file; depth is read from {known}")
+    place = Path(place) if isinstance(place, str) else place
+    if isinstance(place, Path):
+        _depth_decoder(place, suffix_of(place))
     try:
-        stored = decode(path)
+        found = fetch(place)
+        stored = found if isinstance(found, np.ndarray) else _depth_decoder(place, found.suffix)(found.data)
     except DataError:
         raise
     except Exception as error:  # as in read_image
-        raise DataError(f"{path}: is not a readable depth map ({_one_line(error)}); replace or remove it") from None
+        raise DataError(f"{place}: is not a readable depth map ({_one_line(error)}); replace or remove it") from None
     if stored.ndim != 2 or stored.size == 0 or stored.dtype.kind not in "uif":
         raise DataError(
-            f"{path}: depth must be one channel of numbers (height, width), "
+            f"{place}: depth must be one channel of numbers (height, width), "
             f"but this is {stored.dtype} of shape {stored.shape}"
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        metres = stored.astype(np.float32) / np.float32(scale)
-        metres[~(np.isfinite(metres) & (metres > 0))] = 0
-    return metres
+    return stored
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not data:
-        raise DataError(f"{path}: is empty; replace or remove it")
-    return data
+def _depth_decoder(place: Place, suffix: str) -> Callable[[bytes], np.ndarray]:
+    decode = _DEPTH_DECODERS.get(suffix)
+    if decode is None:
+        known = ", ".join(sorted(DEPTH_SUFFIXES))
+        raise DataError(f"{place}: is not a depth file; depth is read from {known}")
+    return decode
 
 
 def _decode_image(data: bytes) -> np.ndarray:
@@ -145,17 +158,16 @@ def _whole_jpeg(data: bytes) -> bytes:
     return data
 
 
-def _decode_raster(path: Path) -> np.ndarray:
+def _decode_raster(data: bytes) -> np.ndarray:
     """Stored values of a PNG or TIFF, no conversion."""
-    data = _whole_png(_read_bytes(path))
-    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    stored = cv2.imdecode(np.frombuffer(_whole_png(data), np.uint8), cv2.IMREAD_UNCHANGED)
     if stored is None:
         raise ValueError("it cannot be decoded")
     return stored
 
 
-def _decode_numpy(path: Path) -> np.ndarray:
-    loaded = np.load(io.BytesIO(_read_bytes(path)), allow_pickle=False)
+def _decode_numpy(data: bytes) -> np.ndarray:
+    loaded = np.load(io.BytesIO(data), allow_pickle=False)
     if isinstance(loaded, np.ndarray):
         return loaded
     with loaded:
@@ -164,10 +176,17 @@ def _decode_numpy(path: Path) -> np.ndarray:
         return loaded["depth" if "depth" in loaded.files else loaded.files[0]]
 
 
-def _decode_exr(path: Path) -> np.ndarray:
+def _decode_exr(data: bytes) -> np.ndarray:
     import OpenEXR  # OpenCV's wheels are built without it; few data sets need it
 
-    with OpenEXR.File(str(path), separate_channels=True) as file:
+    with NamedTemporaryFile(suffix=".exr") as copy:  # the library reads files only
+        copy.write(data)
+        copy.flush()
+        return _exr_depth(OpenEXR.File(copy.name, separate_channels=True))
+
+
+def _exr_depth(opened: Any) -> np.ndarray:
+    with opened as file:
         channels = {name.lower(): channel.pixels for name, channel in file.channels().items()}
         if len(channels) == 1:
             return np.array(next(iter(channels.values())))
@@ -181,7 +200,7 @@ def _one_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-_DEPTH_DECODERS: dict[str, Callable[[Path], np.ndarray]] = {
+_DEPTH_DECODERS: dict[str, Callable[[bytes], np.ndarray]] = {
     ".png": _decode_raster,
     ".tif": _decode_raster,
     ".tiff": _decode_raster,

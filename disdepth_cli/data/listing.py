@@ -8,18 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from disdepth_cli.data.io import DEPTH_SUFFIXES, IMAGE_SUFFIXES
+from disdepth_cli.data.place import Place
 from disdepth_cli.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
 class DataItem:
-    """One image file and its depth file; None: an image without ground truth.
+    """One image and its depth, each a file or an entry of one; None: an image without ground truth.
 
     foreign: it comes from elsewhere than the labelled images, so the protocol's border crop is not for it.
     """
 
-    image: Path
-    depth: Path | None
+    image: Place
+    depth: Place | None
     foreign: bool = False
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import cv2
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from disdepth_cli.data.order import Order
 from disdepth_cli.data.sample import load_pair, read_pair
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.data.transforms import TrainView
@@ -23,7 +25,6 @@ from disdepth_cli.errors import DataError
 from disdepth_cli.types import DepthBatch, DepthSample
 from disdepth_cli.working_size import Placement, WorkingSize, fit
 
-_ORDER_STREAM = 1  # keeps the random stream of the order apart from those of the views
 _PREFETCH = 4
 
 
@@ -75,44 +76,27 @@ class TrainDataset(Dataset[DepthSample | LoadFailure]):
 class TrainBatches(Sampler[list[tuple[int, int]]]):
     """The (epoch, index) of batches start_batch to total_batches of a whole run; order from (seed, epoch) alone.
 
-    Every epoch is one permutation, cut into batches_per_epoch batches a rank; what is left over is dropped (it
-    differs from epoch to epoch). Fewer items than one step takes: the permutation repeats. Starting later gives
-    exactly the tail, so a resumed run goes on as if it had not stopped. Ranks get disjoint parts of each step.
+    A run is one stream: epoch after epoch, each a permutation, cut into batches without regard to where an epoch ends.
+    So every image is seen once an epoch. Starting later gives exactly the tail, so a resumed run goes on as if it had
+    not stopped. Ranks get disjoint parts of each step.
     """
 
     def __init__(
-        self,
-        length: int,
-        batch_size: int,
-        seed: int,
-        start_batch: int,
-        total_batches: int,
-        rank: int = 0,
-        world: int = 1,
+        self, order: Order, batch_size: int, start_batch: int, total_batches: int, rank: int = 0, world: int = 1
     ) -> None:
-        if length < 1:
-            raise DataError("there are no images to train on")
-        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.order, self.batch_size = order, batch_size
         self.start_batch, self.total_batches = start_batch, total_batches
         self.rank, self.world = rank, world
-        self.batches_per_epoch = batches_per_epoch(length, batch_size, world)
 
     def __len__(self) -> int:
         return max(self.total_batches - self.start_batch, 0)
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        order, order_epoch = np.empty(0, np.int64), -1
-        for batch in range(self.start_batch, self.total_batches):
-            epoch, step = divmod(batch, self.batches_per_epoch)
-            if epoch != order_epoch:
-                order, order_epoch = self._order(epoch), epoch
-            start = (step * self.world + self.rank) * self.batch_size
-            yield [(epoch, int(index)) for index in order[start : start + self.batch_size]]
-
-    def _order(self, epoch: int) -> np.ndarray:
-        entropy = np.random.SeedSequence([self.seed, epoch], spawn_key=(_ORDER_STREAM,))
-        order = np.random.Generator(np.random.Philox(entropy)).permutation(self.length)
-        return np.resize(order, max(self.length, self.batch_size * self.world))
+        step = self.batch_size * self.world
+        views = self.order.stream(self.start_batch * step)
+        mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+        for _ in range(len(self)):
+            yield list(islice(views, step))[mine]
 
 
 def batches_per_epoch(length: int, batch_size: int, world: int = 1) -> int:
@@ -150,7 +134,7 @@ class EvalDataset(Dataset[EvalItem]):
         item = self.items[index]
         key = self.source.key(item)
         try:
-            image, depth = read_pair(item, self.source.depth_scale)
+            image, depth = read_pair(item, self.source.coding)
         except DataError as error:
             nowhere = Placement((0, 0), (0, 0), (0, 0))
             return EvalItem(torch.zeros(1, 3, 0, 0), nowhere, None, key, str(error))

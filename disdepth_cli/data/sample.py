@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from disdepth_cli.data.coding import DepthCoding
 from disdepth_cli.data.io import read_depth, read_image
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.errors import DataError
@@ -17,13 +18,13 @@ def load_pair(item: DataItem, source: DataSource) -> tuple[np.ndarray, np.ndarra
     Raises:
         DataError: a file cannot be read, or the two have different aspect ratios.
     """
-    image, depth = read_pair(item, source.depth_scale)
+    image, depth = read_pair(item, source.coding)
     if depth is not None:
         depth[~((depth > source.min_depth) & (depth < source.max_depth))] = 0
     return image, depth
 
 
-def read_pair(item: DataItem, depth_scale: float) -> tuple[np.ndarray, np.ndarray | None]:
+def read_pair(item: DataItem, coding: DepthCoding | float) -> tuple[np.ndarray, np.ndarray | None]:
     """Image (H, W, 3) uint8 RGB and depth (h, w) float32 [m], 0 = invalid, at its own size; None: no ground truth.
 
     Raises:
@@ -32,7 +33,7 @@ def read_pair(item: DataItem, depth_scale: float) -> tuple[np.ndarray, np.ndarra
     image = read_image(item.image)
     if item.depth is None:
         return image, None
-    depth = read_depth(item.depth, depth_scale)
+    depth = read_depth(item.depth, coding)
     (height, width), (rows, columns) = image.shape[:2], depth.shape
     if abs(columns * height / (rows * width) - 1) > _ASPECT_TOLERANCE:
         raise DataError(

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from disdepth_cli.data.io import read_depth
+from disdepth_cli.data.coding import DepthCoding
 from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder, scan_images
 from disdepth_cli.errors import DataError, near_names
 
-__all__ = ["DataItem", "DataSource", "Skipped", "Split", "load_source", "scale_warning"]
+__all__ = ["DataItem", "DataSource", "Skipped", "Split", "load_source"]
 
 Split = Literal["train", "val"]
 
-_SCALE_PROBES = 8
-_PLAUSIBLE_MEDIAN = (0.1, 200.0)
 _VAL_EVERY = 10
 
 
@@ -49,21 +47,28 @@ class DataFile(BaseModel):
 class DataSource:
     """Files of a data set and the meaning of their depth.
 
-    metres = stored / depth_scale; depth counts where min_depth < depth < max_depth [m]. `skipped` are rows and
-    files without ground truth that were left out. An item of `train` without depth learns from the teacher alone.
+    coding: how stored depth becomes metres; depth counts where min_depth < depth < max_depth [m]. `skipped` are rows
+    and files without ground truth that were left out. An item of `train` without depth learns from the teacher alone.
+    `train_blocks`: how many consecutive items of `train` lie in one file; empty where each has files of its own.
     """
 
     name: str
     root: Path
-    train: tuple[DataItem, ...]
-    val: tuple[DataItem, ...]
-    depth_scale: float = 1000.0
+    train: Sequence[DataItem]
+    val: Sequence[DataItem]
+    coding: DepthCoding = field(default_factory=DepthCoding)
     min_depth: float = 1e-3
     max_depth: float = 10.0
     protocol: str | None = None
     skipped: tuple[Skipped, ...] = ()
+    train_blocks: tuple[int, ...] = ()
 
-    def items(self, split: Split) -> tuple[DataItem, ...]:
+    @property
+    def depth_scale(self) -> float:
+        """metres = stored / depth_scale."""
+        return self.coding.scale
+
+    def items(self, split: Split) -> Sequence[DataItem]:
         """The items of a split.
 
         Raises:
@@ -91,10 +96,8 @@ class DataSource:
 
     def key(self, item: DataItem) -> str:
         """What an item is called in reports and caches: its path relative to the root, or all of it."""
-        try:
-            return item.image.relative_to(self.root).as_posix()
-        except ValueError:
-            return item.image.as_posix()
+        place = str(item.image)
+        return place.removeprefix(f"{self.root}{os.sep}")
 
 
 def load_source(data: Path | str) -> DataSource:
@@ -113,34 +116,6 @@ def load_source(data: Path | str) -> DataSource:
         return _from_file(data)
     wanted = "give a data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images"
     raise DataError(f"{data}: {'is not a data set' if data.exists() else 'does not exist'}; {wanted}")
-
-
-def scale_warning(items: Sequence[DataItem], scale: float) -> str | None:
-    """One line when the depth looks wrong: its median over a few files lies outside 0.1 to 200 m, or none is valid.
-
-    Reads at most 8 depth files, spread over the items. Unreadable ones are left to whoever needs them.
-    """
-    paths = [item.depth for item in items if item.depth is not None]
-    probes = paths[:: -(-len(paths) // _SCALE_PROBES)] if paths else []
-    valid = []
-    for path in probes:
-        try:
-            depth = read_depth(path, scale)
-        except DataError:
-            continue
-        valid.append(depth[depth > 0])
-    if not valid:
-        return None
-    metres = np.concatenate(valid)
-    if metres.size == 0:
-        return f"no valid depth in {len(valid)} files looked at (such as {probes[0]}); all are 0 or not finite"
-    median, (low, high) = float(np.median(metres)), _PLAUSIBLE_MEDIAN
-    if low <= median <= high:
-        return None
-    return (
-        f"median depth is {median:.4g} m at depth_scale {scale:g}, which looks wrong (such as {probes[0]}); "
-        "set depth_scale in data.yaml: stored value / depth_scale = metres (NYU 1000, KITTI 256)"
-    )
 
 
 def _from_file(file: Path) -> DataSource:
@@ -200,7 +175,7 @@ def _source(
         root=root,
         train=tuple(train),
         val=tuple(val),
-        depth_scale=described.depth_scale,
+        coding=DepthCoding(described.depth_scale),
         min_depth=described.min_depth,
         max_depth=described.max_depth,
         protocol=described.protocol,

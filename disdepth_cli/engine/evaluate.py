@@ -11,7 +11,8 @@ from typing import Any
 from disdepth_cli.atomic import write_atomic
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.configure import build_config
-from disdepth_cli.data.sources import DataItem, DataSource, load_source, scale_warning
+from disdepth_cli.data.scale import scale_warning
+from disdepth_cli.data.sources import DataItem, DataSource, load_source
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_model
 from disdepth_cli.engine.scoring import Scores, protocol_of, score
@@ -72,7 +73,7 @@ def evaluate(
 
 def _oddities(source: DataSource, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
     """What makes the result doubtful, a line each."""
-    odd = [warning] if (warning := scale_warning(items, source.depth_scale)) else []
+    odd = [warning] if (warning := scale_warning(items, source.coding)) else []
     if protocol.images and len(items) != protocol.images:
         odd.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
     return odd

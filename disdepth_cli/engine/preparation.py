@@ -12,7 +12,9 @@ from torch import nn
 
 from disdepth_cli.config import LoopConfig, StudentConfig
 from disdepth_cli.data.loader import TrainBatches, TrainDataset, batches_per_epoch, train_loader
-from disdepth_cli.data.sources import DataSource, load_source, scale_warning
+from disdepth_cli.data.order import Order
+from disdepth_cli.data.scale import scale_warning
+from disdepth_cli.data.sources import DataSource, load_source
 from disdepth_cli.data.transforms import TrainView, default_crop
 from disdepth_cli.engine.fit import LOG_EVERY
 from disdepth_cli.engine.observers import CsvLog, Observer, TensorBoard
@@ -72,15 +74,16 @@ class TrainingData:
         border = self.protocol.training_box
         crop = config.augment.crop_size or default_crop(self.working_size, border, self._reference())
         view = TrainView(config.augment, crop, self.working_size, border, seed, self.min_depth, self.max_depth)
-        items = self.source.items("train")
-        if labelled_only:
-            items = tuple(item for item in items if item.depth is not None)
+        items, blocks = self.source.items("train"), self.source.train_blocks
+        if labelled_only and self.source.counts()[1]:
+            items, blocks = tuple(item for item in items if item.depth is not None), ()
         dataset = TrainDataset(items, self.source, view)
+        order = Order(blocks or (len(items),), seed)
 
         def start(first: int, total: int) -> Iterator[DepthBatch]:
-            order = TrainBatches(len(items), config.batch_size, seed, first, total, rank, world)
+            batches = TrainBatches(order, config.batch_size, first, total, rank, world)
             pin = torch.cuda.is_available() and config.device != "cpu"
-            return iter(train_loader(dataset, order, config.workers, pin_memory=pin))
+            return iter(train_loader(dataset, batches, config.workers, pin_memory=pin))
 
         return start
 
@@ -132,7 +135,7 @@ def _oddities(source: DataSource, train: Sequence[Any]) -> Iterator[str]:
     if source.skipped:
         first = source.skipped[0]
         yield f"{len(source.skipped)} entries left out, the first: {first.where}: {first.reason}"
-    warning = scale_warning([item for item in train if item.depth], source.depth_scale)
+    warning = scale_warning(train, source.coding)
     if warning:
         yield warning
 

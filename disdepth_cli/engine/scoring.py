@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,7 +59,7 @@ class TeacherTruth:
         return self.known[item.key]
 
 
-def val_items(source: DataSource) -> tuple[DataItem, ...]:
+def val_items(source: DataSource) -> Sequence[DataItem]:
     """What a run is validated on: the val images with ground truth, or all of them where none has any.
 
     Raises:

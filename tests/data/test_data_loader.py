@@ -14,13 +14,12 @@ from disdepth_cli.data.loader import (
     LoadFailure,
     TrainBatches,
     TrainDataset,
-    batches_per_epoch,
     eval_loader,
     train_loader,
 )
+from disdepth_cli.data.order import Order
 from disdepth_cli.data.sources import DataSource, load_source
 from disdepth_cli.data.transforms import TrainView
-from disdepth_cli.errors import DataError
 from disdepth_cli.types import DepthBatch, DepthSample
 from disdepth_cli.working_size import WorkingSize, fit
 
@@ -38,7 +37,7 @@ def dataset_of(source: DataSource) -> TrainDataset:
 
 def load(source: DataSource, workers: int, start: int = 0, total: int = 6) -> list[DepthBatch]:
     dataset = dataset_of(source)
-    return list(train_loader(dataset, TrainBatches(len(dataset), 3, 5, start, total), workers))
+    return list(train_loader(dataset, TrainBatches(Order([len(dataset)], 5), 3, start, total), workers))
 
 
 def test_same_batches_with_any_number_of_workers_and_after_resume(make_pairs) -> None:
@@ -100,51 +99,6 @@ def test_dataset_items(make_pairs) -> None:
     assert not unlabelled.valid.any()
 
 
-def test_order_is_a_new_permutation_every_epoch() -> None:
-    batches = list(TrainBatches(20, 4, 1, 0, 15))
-    epochs = [[place for batch in batches[n : n + 5] for place in batch] for n in (0, 5, 10)]
-    for number, epoch in enumerate(epochs):
-        assert {place[0] for place in epoch} == {number}
-        assert sorted(place[1] for place in epoch) == list(range(20))
-    orders = [[place[1] for place in epoch] for epoch in epochs]
-    assert orders[0] != orders[1] != orders[2]
-    assert orders[0] != list(range(20))
-    assert list(TrainBatches(20, 4, 1, 0, 15)) == batches
-    assert list(TrainBatches(20, 4, 2, 0, 15)) != batches
-
-
-@pytest.mark.parametrize("start", [0, 1, 4, 5, 11, 15, 16])
-def test_resume_gives_the_tail(start: int) -> None:
-    whole = list(TrainBatches(23, 4, 3, 0, 15))
-    tail = TrainBatches(23, 4, 3, start, 15)
-    assert list(tail) == whole[start:]
-    assert len(tail) == len(whole[start:])
-
-
-def test_left_over_items_differ_from_epoch_to_epoch() -> None:
-    batches = TrainBatches(7, 3, 0, 0, 40)
-    assert batches.batches_per_epoch == batches_per_epoch(7, 3) == 2
-    assert {index for batch in batches for _, index in batch} == set(range(7))
-
-
-def test_ranks_are_disjoint() -> None:
-    ranks = [list(TrainBatches(25, 4, 9, 0, 6, rank, 3)) for rank in range(3)]
-    assert batches_per_epoch(25, 4, 3) == 2
-    for epoch in range(3):
-        seen = [place for rank in ranks for batch in rank[2 * epoch : 2 * epoch + 2] for place in batch]
-        assert len(seen) == len(set(seen)) == 24
-        assert {place[0] for place in seen} == {epoch}
-
-
-def test_fewer_items_than_a_step_takes() -> None:
-    ranks = [list(TrainBatches(3, 4, 9, 0, 2, rank, 2)) for rank in range(2)]
-    assert [[len(batch) for batch in rank] for rank in ranks] == [[4, 4], [4, 4]]
-    assert {index for rank in ranks for _, index in rank[0]} == {0, 1, 2}
-    assert [batch[0][0] for batch in ranks[0]] == [0, 1]
-    with pytest.raises(DataError, match="no images"):
-        TrainBatches(0, 4, 0, 0, 1)
-
-
 def test_eval_items(make_pairs) -> None:
     root = make_pairs(4, size=(50, 70), stored=20000)
     np.save(root / "depth/0001.npy", np.full((100, 140), 5000.0))
@@ -181,7 +135,7 @@ def test_workers_leave_ctrl_c_to_the_parent(make_pairs) -> None:
 
     source = load_source(make_pairs(10))
     dataset = dataset_of(source)
-    batches = iter(train_loader(dataset, TrainBatches(len(dataset), 3, 5, 0, 30), 1))
+    batches = iter(train_loader(dataset, TrainBatches(Order([len(dataset)], 5), 3, 0, 30), 1))
     next(batches)
     for worker in batches._workers:  # type: ignore[attr-defined]
         os.kill(worker.pid, signal.SIGINT)

@@ -1,0 +1,71 @@
+"""Where an image or a depth map lies: in a file of its own, or as one entry of a file that holds many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from disdepth_cli.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One entry of a file that holds many. It prints as `FILE:ENTRY`.
+
+    kind: a key of `READERS`, how the file is read. file: its path or URL. entry: what the reader needs to find the
+    entry, such as a member's name or `depths/17`.
+    """
+
+    kind: str
+    file: str
+    entry: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.entry}"
+
+
+Place = Path | Member
+
+
+class Encoded(NamedTuple):
+    """The bytes of an image or depth file, and the suffix that says how they are read (lower case, with its dot)."""
+
+    data: bytes
+    suffix: str
+
+
+READERS: dict[str, Callable[[Member], Encoded | np.ndarray]] = {}
+"""By `Member.kind`: gives encoded bytes, or the array that is stored; raises `DataError`, and what decoders raise."""
+
+
+def suffix_of(place: Place) -> str:
+    """The suffix of a file or entry, lower case, with its dot; empty where there is none."""
+    name = place.entry if isinstance(place, Member) else str(place)
+    return PurePosixPath(name).suffix.lower()
+
+
+def fetch(place: Place) -> Encoded | np.ndarray:
+    """What lies there: encoded bytes, or the array of a file that stores arrays.
+
+    Raises:
+        DataError: it is missing, empty or cannot be read.
+    """
+    if isinstance(place, Member):
+        reader = READERS.get(place.kind)
+        if reader is None:
+            raise DataError(f"{place}: there is no reader of {place.kind!r}")
+        stored = reader(place)
+        if isinstance(stored, Encoded) and not stored.data:
+            raise DataError(f"{place}: is empty; replace or remove it")
+        return stored
+    try:
+        data = place.read_bytes()
+    except OSError as error:
+        raise DataError(f"{place}: cannot be read ({error.strerror or error})") from None
+    if not data:
+        raise DataError(f"{place}: is empty; replace or remove it")
+    return Encoded(data, suffix_of(place))

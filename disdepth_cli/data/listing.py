@@ -35,10 +35,22 @@ class Skipped:
 
 @dataclass
 class Listing:
-    """What a list or folder holds, in order."""
+    """What a list or folder holds, in order.
+
+    missing: rows that point nowhere; skipped: what has no ground truth. slashed: rows whose leading slash was dropped.
+    """
 
     items: list[DataItem] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    missing: list[Skipped] = field(default_factory=list)
+    slashed: int = 0
+
+    def add(self, other: Listing) -> None:
+        """Append another listing."""
+        self.items += other.items
+        self.skipped += other.skipped
+        self.missing += other.missing
+        self.slashed += other.slashed
 
 
 def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> Listing:
@@ -47,13 +59,13 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
     images_only: only the first entry of a line is read, and no depth is looked for.
 
     The NYU list has leading slashes that do not mean absolute: they are dropped first, and an entry is only
-    taken as absolute when nothing lies there. A depth of `None` (KITTI) is skipped; `#` starts a comment line.
+    taken as absolute when nothing lies there. A depth of `None` (KITTI) is skipped; `#` starts a comment line. What
+    points nowhere is `missing`, for the caller to refuse.
 
     Raises:
-        DataError: the list cannot be read or is empty, or entries point nowhere.
+        DataError: the list cannot be read or is empty.
     """
     listing, folders = Listing(), _Folders()
-    missing: list[tuple[int, str]] = []
     for number, line in enumerate(_read_lines(file), start=1):
         fields = line.split()
         if not fields or fields[0].startswith("#"):
@@ -64,17 +76,12 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
             continue
         found = [folders.find(root, entry) for entry in fields[:2]]
         if None in found:
-            missing.append((number, fields[found.index(None)]))
+            entry = fields[found.index(None)]
+            listing.missing.append(Skipped(split, f"{file}:{number}", f"{root / entry.lstrip('/')} does not exist"))
         elif found[0] is not None:
             listing.items.append(DataItem(found[0], found[1] if len(found) > 1 else None))
-    if missing:
-        number, entry = missing[0]
-        more = f" ({len(missing) - 1} more lines point nowhere)" if len(missing) > 1 else ""
-        raise DataError(
-            f"{file}:{number}: {root / entry.lstrip('/')} does not exist{more}; "
-            "entries are relative to `path` in data.yaml"
-        )
-    if not listing.items and not listing.skipped:
+            listing.slashed += fields[0].startswith("/") and str(found[0]) != fields[0]
+    if not listing.items and not listing.skipped and not listing.missing:
         raise DataError(f"{file}: lists no images; write one `image depth` pair a line")
     return listing
 

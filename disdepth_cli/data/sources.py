@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +49,7 @@ class DataSource:
 
     coding: how stored depth becomes metres; depth counts where min_depth < depth < max_depth [m]. `skipped` are rows
     and files without ground truth that were left out. An item of `train` without depth learns from the teacher alone.
+    missing: list entries that point nowhere; slashed: how many had a leading slash that was dropped.
     `train_blocks`: how many consecutive items of `train` lie in one file; empty where each has files of its own.
     """
 
@@ -61,6 +62,8 @@ class DataSource:
     max_depth: float = 10.0
     protocol: str | None = None
     skipped: tuple[Skipped, ...] = ()
+    missing: tuple[Skipped, ...] = ()
+    slashed: int = 0
     train_blocks: tuple[int, ...] = ()
 
     @property
@@ -100,15 +103,24 @@ class DataSource:
         return place.removeprefix(f"{self.root}{os.sep}")
 
 
-def load_source(data: Path | str) -> DataSource:
+def load_source(data: Path | str, strict: bool = True) -> DataSource:
     """A data set from a `data.yaml`, a folder that holds one, `rgb/` + `depth/`, or a folder of images.
 
-    A folder without a split: every 10th file by name, at least one, is val.
+    A folder without a split: every 10th file by name, at least one, is val. strict: list entries that point nowhere
+    are an error; else they are the source's `missing`.
 
     Raises:
         DataError: a path is missing, data.yaml is wrong, nothing is found, or list entries point nowhere.
     """
-    data = Path(data).expanduser()
+    source = _load(Path(data).expanduser())
+    if strict and source.missing:
+        first, more = source.missing[0], len(source.missing) - 1
+        further = f" ({more} more lines point nowhere)" if more else ""
+        raise DataError(f"{first.where}: {first.reason}{further}; entries are relative to `path` in data.yaml")
+    return source
+
+
+def _load(data: Path) -> DataSource:
     if data.is_dir():
         file = data / "data.yaml"
         return _from_file(file) if file.is_file() else _from_folder(data, DataFile())
@@ -124,15 +136,15 @@ def _from_file(file: Path) -> DataSource:
     if not root.is_dir():
         raise DataError(f"{file}: path: {root} is not a folder; `path` is relative to data.yaml")
     # Whatever lies beside these images, they are used without it.
-    unpaired = _collect(file, root, None, described.unlabeled).items
-    further = [DataItem(item.image, None, foreign=True) for item in unpaired]
+    unpaired = _collect(file, root, None, described.unlabeled)
+    further = replace(unpaired, items=[DataItem(item.image, None, foreign=True) for item in unpaired.items])
     if described.train is None and described.val is None:
-        return _split(root.name, root, described, further) if further else _from_folder(root, described)
+        return _split(root.name, root, described, further) if further.items else _from_folder(root, described)
     train = _collect(file, root, "train", described.train)
     val = _collect(file, root, "val", described.val)
-    _check_held_out(file, further, val.items)
-    name = file.resolve().parent.name
-    return _source(name, root, described, train.items + further, val.items, train.skipped + val.skipped)
+    _check_held_out(file, further.items, val.items)
+    train.add(further)
+    return _source(file.resolve().parent.name, root, described, train, val)
 
 
 def _check_held_out(file: Path, further: Sequence[DataItem], val: Sequence[DataItem]) -> None:
@@ -148,38 +160,31 @@ def _check_held_out(file: Path, further: Sequence[DataItem], val: Sequence[DataI
 
 
 def _from_folder(folder: Path, described: DataFile) -> DataSource:
-    listing = scan_folder(folder)
-    return _split(folder.resolve().name, folder, described, listing.items, listing.skipped)
+    return _split(folder.resolve().name, folder, described, scan_folder(folder))
 
 
-def _split(
-    name: str, root: Path, described: DataFile, items: Sequence[DataItem], skipped: Sequence[Skipped] = ()
-) -> DataSource:
+def _split(name: str, root: Path, described: DataFile, listing: Listing) -> DataSource:
     """Items without a split: every 10th, at least one, is val."""
+    items = listing.items
     val = items[_VAL_EVERY - 1 :: _VAL_EVERY] or items[-1:]
     held_out = set(val)
     train = [item for item in items if item not in held_out]
-    return _source(name, root, described, train, val, skipped)
+    return _source(name, root, described, replace(listing, items=train), Listing(val))
 
 
-def _source(
-    name: str,
-    root: Path,
-    described: DataFile,
-    train: Sequence[DataItem],
-    val: Sequence[DataItem],
-    skipped: Sequence[Skipped],
-) -> DataSource:
+def _source(name: str, root: Path, described: DataFile, train: Listing, val: Listing) -> DataSource:
     return DataSource(
         name=name,
         root=root,
-        train=tuple(train),
-        val=tuple(val),
+        train=tuple(train.items),
+        val=tuple(val.items),
         coding=DepthCoding(described.depth_scale),
         min_depth=described.min_depth,
         max_depth=described.max_depth,
         protocol=described.protocol,
-        skipped=tuple(skipped),
+        skipped=(*train.skipped, *val.skipped),
+        missing=(*train.missing, *val.missing),
+        slashed=train.slashed + val.slashed,
     )
 
 
@@ -191,9 +196,7 @@ def _collect(file: Path, root: Path, split: Split | None, entries: str | list[st
         if not place.exists():
             key = split or "unlabeled"
             raise DataError(f"{file}: {key}: {place} does not exist; it is relative to `path`, here {root}")
-        part = _unpaired(place, root) if split is None else _paired(place, root, split)
-        listing.items += part.items
-        listing.skipped += part.skipped
+        listing.add(_unpaired(place, root) if split is None else _paired(place, root, split))
     return listing
 
 

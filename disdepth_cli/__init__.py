@@ -2,7 +2,7 @@
 
 The public Python API does what the commands do::
 
-    from disdepth_cli import acclimate, distill, evaluate, predict, push, load_student, DepthStudent
+    from disdepth_cli import acclimate, check, distill, evaluate, predict, push, load_student, DepthStudent
 
 `DepthStudent.from_pretrained("owner/name")` and `load_student("owner/name")` are the same. The
 names are loaded on first use, so importing the package (and `disdepth --help`) stays free of torch.
@@ -19,11 +19,22 @@ _API = {
     "evaluate": "disdepth_cli.engine.evaluate",
     "predict": "disdepth_cli.engine.predict",
     "push": "disdepth_cli.engine.push",
+    "check": "disdepth_cli.engine.check",
     "load_student": "disdepth_cli.checkpoint",
     "DepthStudent": "disdepth_cli.checkpoint",
 }
 _NAMED_OTHERWISE = {"DepthStudent": "PretrainedStudent"}
-__all__ = ["DepthStudent", "__version__", "acclimate", "distill", "evaluate", "load_student", "predict", "push"]
+__all__ = [
+    "DepthStudent",
+    "__version__",
+    "acclimate",
+    "check",
+    "distill",
+    "evaluate",
+    "load_student",
+    "predict",
+    "push",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -238,6 +238,18 @@ class PredictConfig(BaseConfig):
     offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
 
 
+class CheckConfig(BaseConfig):
+    """disdepth check."""
+
+    data: Path = Field(description="data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images")
+    sample: int | None = Field(
+        None, ge=1, description="look at so many images of each split only, spread evenly; lists are read in full"
+    )
+    workers: int = Field(2, ge=1, description="threads that read images")
+    output: Path = Field(Path("checks"), description="folder for the picture of the depth histogram")
+    picture: bool = Field(True, description="write that picture")
+
+
 class PushConfig(HubConfig):
     """disdepth push."""
 

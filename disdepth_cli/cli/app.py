@@ -10,6 +10,7 @@ import typer
 
 import disdepth_cli
 from disdepth_cli.cli.acclimate import acclimate
+from disdepth_cli.cli.check import check
 from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
 from disdepth_cli.cli.predict import predict
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (acclimate, distill, evaluate, predict, push):
+for command in (acclimate, distill, evaluate, predict, check, push):
     app.command()(command)
 
 
@@ -39,7 +40,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Teacher -> acclimate -> distill -> student.safetensors -> evaluate, predict."""
+    """Check data -> acclimate a teacher -> distill -> student.safetensors -> evaluate, predict, push."""
 
 
 def main() -> None:

@@ -38,8 +38,8 @@ def run_verb(
     kind: Any,
     options: dict[str, Any],
     show: Callable[[dict[str, Any]], None],
-) -> None:
-    """Build the config, call the engine, print its result.
+) -> dict[str, Any]:
+    """Build the config, call the engine, print its result and return it.
 
     options: config fields by name, with the console's own `config` (a YAML file), `quiet` and `as_json` among them.
     A resumed run takes its options from its folder, so `--resume -o RUN` is enough.
@@ -67,6 +67,7 @@ def run_verb(
         sys.stdout.write(json.dumps(result) + "\n")
     else:
         show(result)
+    return result
 
 
 class TerminalObserver:

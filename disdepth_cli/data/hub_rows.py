@@ -12,9 +12,9 @@ from typing import Any, overload
 import numpy as np
 
 from disdepth_cli.data.description import DataFile
-from disdepth_cli.data.io import DECODERS
+from disdepth_cli.data.io import read_stored
 from disdepth_cli.data.listing import DataItem
-from disdepth_cli.data.place import READERS, Encoded, Member
+from disdepth_cli.data.place import READERS, Encoded, Member, Place
 from disdepth_cli.errors import DataError, near_names
 
 _SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk writes: several splits, or one
@@ -52,8 +52,8 @@ class HubRows(Sequence[DataItem]):
 class HubSplits:
     """Both splits, and the scale of depth where data.yaml gives none: metres = stored / scale."""
 
-    train: Sequence[DataItem]
-    val: Sequence[DataItem]
+    train: HubRows
+    val: HubRows
     scale: float
 
 
@@ -74,28 +74,33 @@ def open_rows(place: str, described: DataFile) -> HubSplits:
         DataError: it cannot be opened, or a split or column is missing or not clear.
     """
     held = _opened(place, os.getpid())
-    train = _split_named(place, held, described.train)
-    val = _split_named(place, held, described.val)
-    if train is None and described.train is None:
+    train, val = _split_names(place, held, described)
+    image, depth = _columns(place, held[train or val].features, described.columns or {})
+
+    def rows(split: str | None, chosen: Sequence[int] | None = None) -> HubRows:
+        name = split or ""
+        return HubRows(place, name, range(len(held[name]) if name else 0) if chosen is None else chosen, image, depth)
+
+    if val is None and train is not None:
+        train_rows, val_rows = (rows(train, chosen) for chosen in _every_tenth(len(held[train])))
+    else:
+        train_rows, val_rows = rows(train), rows(val)
+    first = next((part[0].depth for part in (train_rows, val_rows) if len(part)), None)
+    return HubSplits(train_rows, val_rows, 1.0 if first is not None and _in_metres(first) else 1000.0)
+
+
+def _split_names(place: str, held: Any, described: DataFile) -> tuple[str | None, str | None]:
+    for name in (described.train, described.val):
+        if name is not None and (not isinstance(name, str) or name not in held):
+            raise DataError(f"{place}: has no split {name!r}; it has {', '.join(held)}")
+    train, val = described.train, described.val
+    if train is None:
         train = "train" if "train" in held else next((name for name in held if len(held) == 1 and name != val), None)
-    if val is None and described.val is None:
+    if val is None:
         val = next((name for name in _VAL_SPLITS if name in held and name != train), None)
     if train is None and val is None:
         raise DataError(f"{place}: has the splits {', '.join(held)}; say which as `train:` and `val:` in a data.yaml")
-    first = held[train or val]
-    image, depth = _columns(place, first.features, described.columns or {})
-    train_rows, val_rows = _rows(held, train), _rows(held, val)
-    if val is None:
-        val, train_rows, val_rows = train, *_every_tenth(len(train_rows))
-    return HubSplits(
-        HubRows(place, train, train_rows, image, depth) if train else (),
-        HubRows(place, val, val_rows, image, depth) if val else (),
-        1.0 if depth and _in_metres(first, depth) else 1000.0,
-    )
-
-
-def _rows(held: Any, split: str | None) -> Sequence[int]:
-    return range(len(held[split])) if split else range(0)
+    return train, val  # type: ignore[return-value]  # lists are refused above
 
 
 def _every_tenth(count: int) -> tuple[Sequence[int], Sequence[int]]:
@@ -103,12 +108,6 @@ def _every_tenth(count: int) -> tuple[Sequence[int], Sequence[int]]:
     val = range(count)[_VAL_EVERY - 1 :: _VAL_EVERY] or range(count)[-1:]
     held_out = set(val)
     return [row for row in range(count) if row not in held_out], val
-
-
-def _split_named(place: str, held: Any, name: str | list[str] | None) -> str | None:
-    if name is None or (isinstance(name, str) and name in held):
-        return name
-    raise DataError(f"{place}: has no split {name!r}; it has {', '.join(held)}")
 
 
 def _columns(place: str, features: Any, named: dict[str, str]) -> tuple[str, str | None]:
@@ -143,14 +142,12 @@ def _is_picture(kind: Any) -> bool:
     return type(kind).__name__ == "Image"
 
 
-def _in_metres(rows: Any, depth: str) -> bool:
+def _in_metres(first: Place) -> bool:
     """Whether depth is stored as floating-point numbers, which are taken for metres: those of the first row."""
-    if not len(rows):
-        return False
-    stored = _stored(rows, depth, 0)
-    if isinstance(stored, np.ndarray):
-        return stored.dtype.kind == "f"
-    return stored.suffix in DECODERS and DECODERS[stored.suffix](stored.data).dtype.kind == "f"
+    try:
+        return read_stored(first).dtype.kind == "f"
+    except DataError:
+        return False  # whoever needs the row says what is wrong with it
 
 
 def read_row(member: Member) -> Encoded | np.ndarray:
@@ -161,21 +158,25 @@ def read_row(member: Member) -> Encoded | np.ndarray:
     """
     split, rest = member.entry.split("/", 1)
     column, row = rest.rsplit("/", 1)
-    return _stored(_opened(member.file, os.getpid())[split], column, int(row))
-
-
-def _stored(rows: Any, column: str, row: int) -> Encoded | np.ndarray:
-    one = rows.select_columns([column])
-    if not _is_picture(rows.features[column]):
-        return np.asarray(one.with_format("numpy")[row][column])
-    from datasets import Image
-
-    held = one.cast_column(column, Image(decode=False))[row][column]
+    held = _column(member.file, split, column, os.getpid())[int(row)][column]
     if held is None:
-        raise DataError(f"row {row} has no {column}")
+        raise DataError(f"{member}: there is nothing in this row")
+    if isinstance(held, np.ndarray):
+        return held
     data = held["bytes"] if held["bytes"] is not None else Path(held["path"]).read_bytes()
     known = next((suffix for magic, suffix in _MAGIC.items() if data.startswith(magic)), None)
     return Encoded(data, known or PurePosixPath(held["path"] or "").suffix.lower())
+
+
+@lru_cache(maxsize=16)
+def _column(place: str, split: str, column: str, process: int) -> Any:
+    """One column alone, so that no other is read: images as their bytes, anything else as arrays."""
+    rows = _opened(place, process)[split].select_columns([column])
+    if not _is_picture(rows.features[column]):
+        return rows.with_format("numpy")
+    from datasets import Image
+
+    return rows.cast_column(column, Image(decode=False))
 
 
 @lru_cache(maxsize=4)
@@ -183,9 +184,12 @@ def _opened(place: str, process: int) -> Any:
     """Split -> rows; opened once in every process."""
     try:
         import datasets
+
+        if int(datasets.__version__.split(".")[0]) < 4:  # those run code that comes with a data set
+            raise ImportError
     except ImportError:
         raise DataError(
-            "format hub: needs the `datasets` package; install it: pip install 'disdepth[hub-data]'"
+            "format hub: needs the `datasets` package, version 4 or later: pip install 'disdepth[hub-data]'"
         ) from None
     try:
         if any((Path(place) / name).is_file() for name in _SAVED):

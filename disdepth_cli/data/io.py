@@ -101,7 +101,7 @@ def read_stored(place: Place | str, kinds: str = "uif") -> np.ndarray:
 
 
 def _depth_decoder(place: Place, suffix: str) -> Callable[[bytes], np.ndarray]:
-    decode = DECODERS.get(suffix)
+    decode = _DEPTH_DECODERS.get(suffix)
     if decode is None:
         known = ", ".join(sorted(DEPTH_SUFFIXES))
         raise DataError(f"{place}: is not a depth file; depth is read from {known}")
@@ -214,7 +214,7 @@ def _one_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
-DECODERS: dict[str, Callable[[bytes], np.ndarray]] = {
+_DEPTH_DECODERS: dict[str, Callable[[bytes], np.ndarray]] = {
     ".png": _decode_raster,
     ".tif": _decode_raster,
     ".tiff": _decode_raster,
@@ -222,4 +222,3 @@ DECODERS: dict[str, Callable[[bytes], np.ndarray]] = {
     ".npz": _decode_numpy,
     ".exr": _decode_exr,
 }
-"""Suffix -> bytes of a depth file to what is stored."""

@@ -57,11 +57,24 @@ def read_depth(place: Place | str, coding: DepthCoding | float) -> np.ndarray:
         DataError: the file is missing, corrupt, of another kind, or not one channel of numbers.
     """
     coding = coding if isinstance(coding, DepthCoding) else DepthCoding(scale=coding)
-    return coding.metres(read_stored(place))
+    stored = read_stored(place)
+    try:
+        return coding.metres(stored)
+    except DataError as error:
+        raise DataError(f"{place}: {error}; is `format` right?") from None
 
 
-def read_stored(place: Place | str) -> np.ndarray:
-    """The numbers of a depth file as they are stored, (h, w).
+def read_mask(place: Place | str) -> np.ndarray:
+    """A mask as (h, w) bool: True where what is stored, of a kind that depth is read from, is above 0.
+
+    Raises:
+        DataError: as `read_stored`.
+    """
+    return read_stored(place, "buif") > 0
+
+
+def read_stored(place: Place | str, kinds: str = "uif") -> np.ndarray:
+    """The numbers of a depth file as they are stored, (h, w); a last axis of 1 is dropped.
 
     Reads 8 and 16-bit PNG, TIFF, .npy, .npz (`depth`, or the first array) and .exr (its one channel, or Z).
 
@@ -78,7 +91,8 @@ def read_stored(place: Place | str) -> np.ndarray:
         raise
     except Exception as error:  # as in read_image
         raise DataError(f"{place}: is not a readable depth map ({_one_line(error)}); replace or remove it") from None
-    if stored.ndim != 2 or stored.size == 0 or stored.dtype.kind not in "uif":
+    stored = stored[..., 0] if stored.ndim == 3 and stored.shape[2] == 1 else stored
+    if stored.ndim != 2 or stored.size == 0 or stored.dtype.kind not in kinds:
         raise DataError(
             f"{place}: depth must be one channel of numbers (height, width), "
             f"but this is {stored.dtype} of shape {stored.shape}"

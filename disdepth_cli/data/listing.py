@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from disdepth_cli.data.io import DEPTH_SUFFIXES, IMAGE_SUFFIXES
+from disdepth_cli.data.patterns import Folders
 from disdepth_cli.data.place import Place
 from disdepth_cli.errors import DataError
 
@@ -17,11 +18,13 @@ class DataItem:
     """One image and its depth, each a file or an entry of one; None: an image without ground truth.
 
     foreign: it comes from elsewhere than the labelled images, so the protocol's border crop is not for it.
+    masks: maps of the depth's size; depth counts where all of them are above 0.
     """
 
     image: Place
     depth: Place | None
     foreign: bool = False
+    masks: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +68,13 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
     Raises:
         DataError: the list cannot be read or is empty.
     """
-    listing, folders = Listing(), _Folders()
-    for number, line in enumerate(_read_lines(file), start=1):
-        fields = line.split()
-        if not fields or fields[0].startswith("#"):
-            continue
+    listing, folders = Listing(), Folders()
+    for number, fields in rows(file):
         fields = fields[:1] if images_only else fields
-        if len(fields) > 1 and fields[1].lower() == "none":
+        if without_depth(fields):
             listing.skipped.append(Skipped(split, f"{file}:{number}", f"{fields[0]} has no ground truth (None)"))
             continue
-        found = [folders.find(root, entry) for entry in fields[:2]]
+        found = [_find(folders, root, entry) for entry in fields[:2]]
         if None in found:
             entry = fields[found.index(None)]
             listing.missing.append(Skipped(split, f"{file}:{number}", f"{root / entry.lstrip('/')} does not exist"))
@@ -84,6 +84,23 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
     if not listing.items and not listing.skipped and not listing.missing:
         raise DataError(f"{file}: lists no images; write one `image depth` pair a line")
     return listing
+
+
+def rows(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line number, its words) of a list, without empty lines and those that start with `#`.
+
+    Raises:
+        DataError: it cannot be read, or is not text.
+    """
+    for number, line in enumerate(_read_lines(file), start=1):
+        fields = line.split()
+        if fields and not fields[0].startswith("#"):
+            yield number, fields
+
+
+def without_depth(fields: list[str]) -> bool:
+    """Whether a row says that there is no ground truth, as 45 of KITTI's test list do."""
+    return len(fields) > 1 and fields[1].lower() == "none"
 
 
 def scan_folder(folder: Path, split: str = "") -> Listing:
@@ -183,25 +200,9 @@ def _read_lines(file: Path) -> list[str]:
         raise DataError(f"{file}: is not a text file; a list has one `image depth` pair a line") from None
 
 
-class _Folders:
-    """Which files exist, one scan a folder: lists have tens of thousands of entries in few folders."""
-
-    def __init__(self) -> None:
-        self._names: dict[str, frozenset[str]] = {}
-
-    def find(self, root: Path, entry: str) -> Path | None:
-        """The file an entry means, or None."""
-        inside = root / entry.lstrip("/")
-        if self._exists(inside):
-            return inside
-        return Path(entry) if entry.startswith("/") and self._exists(Path(entry)) else None
-
-    def _exists(self, path: Path) -> bool:
-        folder = str(path.parent)
-        if folder not in self._names:
-            try:
-                with os.scandir(folder) as entries:
-                    self._names[folder] = frozenset(entry.name for entry in entries if entry.is_file())
-            except OSError:
-                self._names[folder] = frozenset()
-        return path.name in self._names[folder]
+def _find(folders: Folders, root: Path, entry: str) -> Path | None:
+    """The file an entry of a list means, or None."""
+    inside = root / entry.lstrip("/")
+    if folders.is_file(inside):
+        return inside
+    return Path(entry) if entry.startswith("/") and folders.is_file(Path(entry)) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from disdepth_cli.data.coding import DepthCoding
-from disdepth_cli.data.io import read_depth, read_image
+from disdepth_cli.data.io import read_depth, read_image, read_mask
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.errors import DataError
 
@@ -27,6 +27,8 @@ def load_pair(item: DataItem, source: DataSource) -> tuple[np.ndarray, np.ndarra
 def read_pair(item: DataItem, coding: DepthCoding | float) -> tuple[np.ndarray, np.ndarray | None]:
     """Image (H, W, 3) uint8 RGB and depth (h, w) float32 [m], 0 = invalid, at its own size; None: no ground truth.
 
+    Depth that the item's masks leave out is 0 too.
+
     Raises:
         DataError: a file cannot be read, or the two have different aspect ratios.
     """
@@ -40,4 +42,11 @@ def read_pair(item: DataItem, coding: DepthCoding | float) -> tuple[np.ndarray, 
             f"{item.image} is {height}x{width} but its depth {item.depth} is {rows}x{columns} (height x width): "
             "the aspect ratios differ; the depth must show the same view"
         )
+    for place in item.masks:
+        mask = read_mask(place)
+        if mask.shape != depth.shape:
+            raise DataError(
+                f"{place}: the mask is {mask.shape[0]}x{mask.shape[1]} but its depth {item.depth} is {rows}x{columns}"
+            )
+        depth[~mask] = 0
     return image, depth

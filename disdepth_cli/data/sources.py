@@ -6,41 +6,21 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
+from disdepth_cli.data import hub_rows
 from disdepth_cli.data.coding import DepthCoding
+from disdepth_cli.data.description import DataFile, read_description
+from disdepth_cli.data.formats import HUB, get_format, recognise
+from disdepth_cli.data.layouts import Splits
 from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder, scan_images
-from disdepth_cli.errors import DataError, near_names
+from disdepth_cli.errors import DataError
 
 __all__ = ["DataItem", "DataSource", "Skipped", "Split", "load_source"]
 
 Split = Literal["train", "val"]
 
 _VAL_EVERY = 10
-
-
-class DataFile(BaseModel):
-    """The keys of data.yaml."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    path: str = "."
-    train: str | list[str] | None = None
-    val: str | list[str] | None = None
-    unlabeled: str | list[str] | None = None
-    depth_scale: float = Field(default=1000.0, gt=0)
-    min_depth: float = Field(default=1e-3, ge=0)
-    max_depth: float = Field(default=10.0, gt=0)
-    protocol: str | None = None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> DataFile:
-        if self.min_depth >= self.max_depth:
-            raise ValueError(f"min_depth {self.min_depth:g} must be below max_depth {self.max_depth:g}")
-        return self
 
 
 @dataclass(frozen=True)
@@ -51,6 +31,7 @@ class DataSource:
     and files without ground truth that were left out. An item of `train` without depth learns from the teacher alone.
     missing: list entries that point nowhere; slashed: how many had a leading slash that was dropped.
     `train_blocks`: how many consecutive items of `train` lie in one file; empty where each has files of its own.
+    `format`: the published layout that it was read as, None for lists and plain folders; `recognised`: by its looks.
     """
 
     name: str
@@ -65,6 +46,8 @@ class DataSource:
     missing: tuple[Skipped, ...] = ()
     slashed: int = 0
     train_blocks: tuple[int, ...] = ()
+    format: str | None = None
+    recognised: bool = False
 
     @property
     def depth_scale(self) -> float:
@@ -104,7 +87,8 @@ class DataSource:
 
 
 def load_source(data: Path | str, strict: bool = True) -> DataSource:
-    """A data set from a `data.yaml`, a folder that holds one, `rgb/` + `depth/`, or a folder of images.
+    """A data set from a `data.yaml`, a folder that holds one, a published data set's folder, `rgb/` + `depth/`, or a
+    folder of images.
 
     A folder without a split: every 10th file by name, at least one, is val. strict: list entries that point nowhere
     are an error; else they are the source's `missing`.
@@ -123,28 +107,71 @@ def load_source(data: Path | str, strict: bool = True) -> DataSource:
 def _load(data: Path) -> DataSource:
     if data.is_dir():
         file = data / "data.yaml"
-        return _from_file(file) if file.is_file() else _from_folder(data, DataFile())
+        return _from_file(file) if file.is_file() else _from_bare(data)
     if data.is_file() and data.suffix.lower() in (".yaml", ".yml"):
         return _from_file(data)
     wanted = "give a data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images"
     raise DataError(f"{data}: {'is not a data set' if data.exists() else 'does not exist'}; {wanted}")
 
 
+def _from_bare(folder: Path) -> DataSource:
+    """A folder without a data.yaml: what it looks like decides."""
+    if (known := recognise(folder)) is not None:
+        described = DataFile.model_validate(known.defaults)
+        root, splits = known.collect(folder)
+        return replace(_source(folder.resolve().name, root, described, splits), recognised=True)
+    if hub_rows.looks_like(folder):
+        return replace(_from_hub(folder, DataFile(format=HUB, path=str(folder.resolve()))), recognised=True)
+    return _from_folder(folder, DataFile())
+
+
 def _from_file(file: Path) -> DataSource:
-    described = _read_description(file)
+    described = read_description(file)
+    if described.format == HUB:
+        return _from_hub(file, described)
+    if described.columns is not None:
+        raise DataError(f"{file}: columns: goes with `format: {HUB}`")
     root = (file.parent / Path(described.path).expanduser()).resolve()
     if not root.is_dir():
         raise DataError(f"{file}: path: {root} is not a folder; `path` is relative to data.yaml")
     # Whatever lies beside these images, they are used without it.
     unpaired = _collect(file, root, None, described.unlabeled)
     further = replace(unpaired, items=[DataItem(item.image, None, foreign=True) for item in unpaired.items])
-    if described.train is None and described.val is None:
+    if described.format is None and described.train is None and described.val is None:
         return _split(root.name, root, described, further) if further.items else _from_folder(root, described)
-    train = _collect(file, root, "train", described.train)
-    val = _collect(file, root, "val", described.val)
-    _check_held_out(file, further.items, val.items)
-    train.add(further)
-    return _source(file.resolve().parent.name, root, described, train, val)
+    splits = Splits.of(_collect(file, root, "train", described.train), _collect(file, root, "val", described.val))
+    if described.format is not None and (described.train is None or described.val is None):
+        root, found = get_format(described.format).collect(root)
+        splits = _fill_in(splits, found, described)
+    _check_held_out(file, further.items, splits.val)
+    splits.train = [*splits.train, *further.items]
+    splits.missing = splits.missing + further.missing
+    return _source(file.resolve().parent.name, root, described, splits)
+
+
+def _fill_in(given: Splits, found: Splits, described: DataFile) -> Splits:
+    """A format's splits where data.yaml names none of its own, without the images that it names for the other."""
+    named = {item.image for item in (*given.train, *given.val)}
+    train = given.train if described.train is not None else [item for item in found.train if item.image not in named]
+    val = given.val if described.val is not None else [item for item in found.val if item.image not in named]
+    slashed = given.slashed + found.slashed
+    return Splits(train, val, given.skipped + found.skipped, given.missing + found.missing, slashed)
+
+
+def _from_hub(where: Path, described: DataFile) -> DataSource:
+    """where: the data.yaml, or the folder itself, as errors name it."""
+    if described.unlabeled is not None:
+        raise DataError(f"{where}: unlabeled: does not go with `format: {HUB}`; use a `train` split without depth")
+    place = described.path
+    folder = (where if where.is_dir() else where.parent) / Path(place).expanduser()
+    try:
+        rows = hub_rows.open_rows(str(folder.resolve()) if folder.is_dir() else place, described)
+    except DataError as error:
+        raise DataError(f"{where}: {error}") from None
+    if "depth_scale" not in described.model_fields_set:
+        described = described.model_copy(update={"depth_scale": rows.scale})
+    root = folder.resolve() if folder.is_dir() else Path(place)
+    return _source(root.name, root, described, Splits(rows.train, rows.val))
 
 
 def _check_held_out(file: Path, further: Sequence[DataItem], val: Sequence[DataItem]) -> None:
@@ -169,22 +196,25 @@ def _split(name: str, root: Path, described: DataFile, listing: Listing) -> Data
     val = items[_VAL_EVERY - 1 :: _VAL_EVERY] or items[-1:]
     held_out = set(val)
     train = [item for item in items if item not in held_out]
-    return _source(name, root, described, replace(listing, items=train), Listing(val))
+    return _source(name, root, described, Splits.of(replace(listing, items=train), Listing(val)))
 
 
-def _source(name: str, root: Path, described: DataFile, train: Listing, val: Listing) -> DataSource:
+def _source(name: str, root: Path, described: DataFile, splits: Splits) -> DataSource:
+    known = described.format
+    coding = DepthCoding() if known in (None, HUB) else get_format(known).coding
     return DataSource(
         name=name,
         root=root,
-        train=tuple(train.items),
-        val=tuple(val.items),
-        coding=DepthCoding(described.depth_scale),
+        train=tuple(splits.train) if isinstance(splits.train, list) else splits.train,
+        val=tuple(splits.val) if isinstance(splits.val, list) else splits.val,
+        coding=replace(coding, scale=described.depth_scale),
         min_depth=described.min_depth,
         max_depth=described.max_depth,
         protocol=described.protocol,
-        skipped=(*train.skipped, *val.skipped),
-        missing=(*train.missing, *val.missing),
-        slashed=train.slashed + val.slashed,
+        skipped=tuple(splits.skipped),
+        missing=tuple(splits.missing),
+        slashed=splits.slashed,
+        format=known,
     )
 
 
@@ -207,27 +237,3 @@ def _paired(place: Path, root: Path, split: Split) -> Listing:
 def _unpaired(place: Path, root: Path) -> Listing:
     """The images of a folder or list, whatever depth they have: none is needed, and rows without any count too."""
     return scan_images(place) if place.is_dir() else read_list(place, root, "", images_only=True)
-
-
-def _read_description(file: Path) -> DataFile:
-    try:
-        values: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: is not valid YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise DataError(f"{file}: must be a mapping with keys such as {', '.join(DataFile.model_fields)}")
-    for key in values:
-        if key not in DataFile.model_fields:
-            raise DataError(
-                f"{file}: unknown key {str(key)!r}{near_names(str(key), DataFile.model_fields)}"
-                f" (known: {', '.join(DataFile.model_fields)})"
-            )
-    try:
-        return DataFile.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = f"{first['loc'][0]}: " if first["loc"] else ""
-        got = f" (got {first['input']!r})" if first["loc"] else ""
-        raise DataError(f"{file}: {key}{first['msg'].removeprefix('Value error, ')}{got}") from None

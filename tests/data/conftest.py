@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 
@@ -28,3 +29,31 @@ def make_pairs(tmp_path: Path) -> MakePairs:
         return root
 
     return make
+
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """`write(name, array)` writes an image (8-bit colours), 16-bit depth, .npy or .hdf5 below `tmp_path / "tree"`.
+
+    Without an array: an 8x12 image. A string is a text file.
+    """
+
+    def save(name: str, held: np.ndarray | str | None = None) -> Path:
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = np.full((8, 12, 3), 90, np.uint8) if held is None else held
+        if isinstance(held, str):
+            path.write_text(held)
+        elif path.suffix == ".npy":
+            np.save(path, held)
+        elif path.suffix == ".hdf5":
+            with h5py.File(path, "w") as file:
+                file["dataset"] = held
+        else:
+            assert cv2.imwrite(str(path), held)
+        return path
+
+    return save

@@ -53,6 +53,8 @@ def _engine() -> Callable[..., dict[str, Any]]:
 
 
 def _show(result: dict[str, Any]) -> None:
+    if result["format"]:
+        stdout.print(f"{result['name']}: read as {result['format']}", markup=False)
     stdout.print(_splits_table(result["splits"]))
     if result["depth"]:
         depth, scale = result["depth"], result["scale"]

@@ -48,6 +48,7 @@ def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = 
     result = {
         "data": str(config.data),
         "name": source.name,
+        "format": source.format,
         "ok": not verdict.errors,
         "protocol": source.protocol,
         "splits": {split: tally.as_dict() | _unfound(source, split) for split, tally in tallies.items()},

@@ -117,10 +117,11 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
 
 
 def _meaning(source: DataSource) -> str:
-    """What stored depth means, where there is any."""
+    """What the data was taken for, and what stored depth means, where there is any."""
+    layout = f"; recognised as {source.format}; a data.yaml there may say otherwise" if source.recognised else ""
     if not source.labelled("train") and not source.labelled("val"):
-        return ""
-    return f"; depth [m] = stored / {source.depth_scale:g}, up to {source.max_depth:g} m"
+        return layout
+    return f"{layout}; depth [m] = stored / {source.depth_scale:g}, up to {source.max_depth:g} m"
 
 
 def _train_counts(source: DataSource) -> str:

@@ -91,7 +91,7 @@ def pair_accuracy(predicted: np.ndarray, truth: np.ndarray) -> float:
     near, far = predicted[first], predicted[second]
     rising = (other > ORDERED * one) & (far > (1 + TIE) * near)
     falling = (one > ORDERED * other) & (near > (1 + TIE) * far)
-    return (np.count_nonzero(rising) + np.count_nonzero(falling)) / ordered
+    return float((np.count_nonzero(rising) + np.count_nonzero(falling)) / ordered)
 
 
 def boundary_f1(predicted: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> float:

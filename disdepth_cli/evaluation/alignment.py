@@ -81,6 +81,5 @@ def _scale_shift(source: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
         return 0.0, wanted_mean
     if variance <= CONSTANT * square:
         return float(source @ wanted) / source.size / square, 0.0
-    covariance = float(centred @ wanted) - wanted_mean * float(centred.sum())  # what is left of a sum of zero
-    scale = covariance / source.size / variance
+    scale = float(centred @ wanted) / source.size / variance
     return scale, wanted_mean - scale * source_mean

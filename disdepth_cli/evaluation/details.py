@@ -139,10 +139,8 @@ def _edges(predicted: Neighbours, truth: Neighbours, pairs: np.ndarray) -> np.nd
     """(3, 2, thresholds): edges of the prediction, of the truth and of both, where depth rises and where it falls."""
     places = np.flatnonzero(pairs & (_steep(*predicted) | _steep(*truth)))  # in most images, few
     found, wanted = _passed(predicted, places), _passed(truth, places)
-    rising, falling = (
-        _rising_and_falling(np.minimum(found, wanted))[0],
-        _rising_and_falling(np.maximum(found, wanted))[1],
-    )
+    rising, _ = _rising_and_falling(np.minimum(found, wanted))
+    _, falling = _rising_and_falling(np.maximum(found, wanted))
     return np.array([_rising_and_falling(found), _rising_and_falling(wanted), (rising, falling)])
 
 

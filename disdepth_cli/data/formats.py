@@ -174,22 +174,30 @@ _VKITTI2 = Format(
     max_depth=80,
     protocol="vkitti2",
 )
+_HYPERSIM_FILES = Paired(
+    image="{scene}/images/scene_{camera}_final_preview/frame.{frame}.tonemap.jpg",
+    depth=("{scene}/images/scene_{camera}_geometry_hdf5/frame.{frame}.depth_meters.hdf5",),
+    split=FrameTable("metadata_images_split_scene_v1.csv"),
+    inside="dataset",
+)
 _HYPERSIM = Format(
     name="hypersim",
     layout="ai_*/images/scene_cam_*_final_preview/frame.*.tonemap.jpg and "
     "scene_cam_*_geometry_hdf5/frame.*.depth_meters.hdf5",
     origin="apple/ml-hypersim: metres from the camera's centre, NaN = none; split in "
-    "metadata_images_split_scene_v1.csv. The focal length that the field takes for all: 886.81 pixels of 1024",
+    "metadata_images_split_scene_v1.csv, there or one folder up (val is its val; hypersim-test: its test). "
+    "The focal length that the field takes for all: 886.81 pixels of 1024",
     signs=(("ai_*_*/images/scene_cam_*_geometry_hdf5",),),
-    files=Paired(
-        image="{scene}/images/scene_{camera}_final_preview/frame.{frame}.tonemap.jpg",
-        depth=("{scene}/images/scene_{camera}_geometry_hdf5/frame.{frame}.depth_meters.hdf5",),
-        split=FrameTable("metadata_images_split_scene_v1.csv"),
-        inside="dataset",
-    ),
+    files=_HYPERSIM_FILES,
     coding=DepthCoding(1, ray_focal=886.81 / 1024),
     max_depth=20,
     protocol="hypersim",
+)
+_HYPERSIM_TEST = replace(
+    _HYPERSIM,
+    name="hypersim-test",
+    files=replace(_HYPERSIM_FILES, split=FrameTable("metadata_images_split_scene_v1.csv", val="test")),
+    part_of="hypersim",
 )
 _SUNRGBD = Format(
     name="sunrgbd",
@@ -251,7 +259,7 @@ _IBIMS = Format(
 FORMATS = {
     known.name: known
     for known in (
-        *(_NYU_BTS, _NYU_MAT, _KITTI, _KITTI_VAL, _DIODE, _DIODE_INDOOR, _DIODE_OUTDOOR, _VKITTI2, _HYPERSIM),
-        *(_SUNRGBD, _TUM, _SCANNET, _IBIMS),
+        *(_NYU_BTS, _NYU_MAT, _KITTI, _KITTI_VAL, _DIODE, _DIODE_INDOOR, _DIODE_OUTDOOR, _VKITTI2),
+        *(_HYPERSIM, _HYPERSIM_TEST, _SUNRGBD, _TUM, _SCANNET, _IBIMS),
     )
 }

@@ -108,6 +108,8 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
             observer.on_warning(message)
     for observer in observers:
         observer.on_note(f"data: {_train_counts(source)}, {len(source.val)} val images" + _meaning(source))
+        if source.recognised:
+            observer.on_note(f"data: recognised as {source.format}; a data.yaml there may say otherwise")
     height, width = config.input_size
     min_depth = config.min_depth if config.min_depth is not None else max(source.min_depth, 1e-3)
     max_depth = config.max_depth if config.max_depth is not None else source.max_depth

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import scipy.io
@@ -150,8 +149,8 @@ def test_a_mask_of_another_size_is_refused(write, tmp_path):
         read_pair(source.val[0], source.coding)
 
 
-def vkitti_frame(write, scene: str, depth: np.ndarray, camera: int = 0, number: int = 0) -> str:
-    where = f"{scene}/clone/frames/{{}}/Camera_{camera}/{{}}_{number:05d}"
+def vkitti_frame(write, scene: str, depth: np.ndarray, number: int = 0) -> str:
+    where = f"{scene}/clone/frames/{{}}/Camera_0/{{}}_{number:05d}"
     write(f"vkitti_2.0.3_depth/{where.format('depth', 'depth')}.png", depth)
     name = f"vkitti_2.0.3_rgb/{where.format('rgb', 'rgb')}.jpg"
     write(name)
@@ -171,9 +170,19 @@ def test_virtual_kitti_counts_in_centimetres_without_the_sky(write, tmp_path):
 
 
 def test_one_scene_alone_gives_its_last_tenth(write, tmp_path):
-    frames = [vkitti_frame(write, "Scene01", depth16(500), number=number) for number in (0, 1, 2, 3, 10, 9)]
+    for number in range(21):
+        write(f"scene0000_00/color/{number}.jpg")
+        write(f"scene0000_00/depth/{number}.png", depth16(500))
     source = load_source(tmp_path / "tree")
-    assert images(source, "val") == [frames[4]] and len(source.train) == 5  # 10 comes after 9
+    assert [item.image.stem for item in source.val] == ["19", "20"] and len(source.train) == 19  # 9 comes before 10
+
+
+def test_every_tenth_of_many_scenes_is_held_out(write, tmp_path):
+    for number in range(21):
+        write(f"scene{number:04d}_00/color/0.jpg")
+        write(f"scene{number:04d}_00/depth/0.png", depth16(500))
+    source = load_source(tmp_path / "tree")
+    assert [source.key(item)[:9] for item in source.val] == ["scene0009", "scene0019"] and len(source.train) == 19
 
 
 def rotated(millimetres: int) -> int:
@@ -286,7 +295,8 @@ def test_nearest_pairs_first_and_each_once():
     assert nearest([0.0, 1.0, 2.0], [0.019, 1.5, 2.02], 0.02) == {0: 0}  # strictly nearer
     assert nearest([0.0, 0.015], [0.010], 0.02) == {1: 0}
     assert nearest([1.0], [], 0.02) == nearest([], [1.0], 0.02) == {}
-    assert nearest([5.0, 1.0], [1.001, 5.001], 0.02) == {0: 1, 1: 0}  # lists need not be sorted
+    assert nearest([0.0], [0.5], 0.5) == {}
+    assert nearest([1.0, 5.0], [5.001, 1.001], 0.02) == {0: 1, 1: 0}  # lists need not be sorted
 
 
 # what data.yaml says, and what goes wrong
@@ -388,7 +398,7 @@ def test_every_description_says_where_it_is_from():
 
 
 def test_names_with_a_leading_dot_are_left_alone(write, tmp_path):
-    vkitti_frame(write, "Scene01", depth16(1000))
-    write("vkitti_2.0.3_rgb/Scene01/clone/frames/rgb/Camera_0/._rgb_00000.jpg", "what macOS leaves behind")
+    stem = diode_scan(write, "val", "indoors", 3.5)
+    write(f"{Path(stem).parent}/._{Path(stem).name}.png", "what macOS leaves behind")
     source = load_source(tmp_path / "tree")
-    assert len(source.val) == 1 and not source.skipped and cv2.imread(str(source.val[0].image)) is not None
+    assert images(source, "val") == [f"{stem}.png"] and not source.skipped

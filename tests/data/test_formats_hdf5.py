@@ -160,6 +160,8 @@ def test_hypersim_reads_distances_and_the_official_split(write, tmp_path):
         f"{table.name}: is test",
     ]
     assert (source.format, source.recognised, source.protocol) == ("hypersim", True, "hypersim")
+    (tmp_path / "data.yaml").write_text("path: tree\nformat: hypersim-test\n")
+    assert [source.key(item) for item in load_source(tmp_path).val] == [known["test"]]
     table.write_text("scene,camera\na,b\n")
     with pytest.raises(DataError, match=r"v1\.csv: is not Hypersim's table of splits \(no column '"):
         load_source(tmp_path / "tree")

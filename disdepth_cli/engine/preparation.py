@@ -119,11 +119,10 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
 
 
 def _meaning(source: DataSource) -> str:
-    """What the data was taken for, and what stored depth means, where there is any."""
-    layout = f"; recognised as {source.format}; a data.yaml there may say otherwise" if source.recognised else ""
+    """What stored depth means, where there is any."""
     if not source.labelled("train") and not source.labelled("val"):
-        return layout
-    return f"{layout}; depth [m] = stored / {source.depth_scale:g}, up to {source.max_depth:g} m"
+        return ""
+    return f"; depth [m] = stored / {source.depth_scale:g}, up to {source.max_depth:g} m"
 
 
 def _train_counts(source: DataSource) -> str:

@@ -25,6 +25,7 @@ BREAKS = ("gloo", "Connection closed by peer", "Connection reset by peer", "NCCL
 """What an error says when the process at the other end is gone."""
 
 _inside = False
+_runs = 0  # so far in this process, the same in all of them
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def together(config: LoopConfig, observers: Sequence[Observer]) -> Iterator[Sequ
     Raises:
         ConfigError: processes were launched in a way that they cannot find each other.
     """
-    global _inside
+    global _inside, _runs
     number, count = launched()
     if _inside or count == 1:
         if not _inside and fell_short():
@@ -47,7 +48,7 @@ def together(config: LoopConfig, observers: Sequence[Observer]) -> Iterator[Sequ
         yield observers
         return
     lock: dist.Store | None = None
-    _inside = True
+    _inside, _runs = True, _runs + 1
     try:
         lock = _join(config, count)
         _tell_batch(config, observers if is_main() else ())
@@ -98,7 +99,7 @@ def _leave_others_alone() -> None:
 
 def _is_first(lock: dist.Store) -> bool:
     try:
-        return lock.add("disdepth/failed", 1) == 1
+        return lock.add(f"disdepth/failed/{_runs}", 1) == 1
     except RuntimeError:  # the store is gone with the process that held it, which has failed
         return False
 

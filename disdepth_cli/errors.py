@@ -52,6 +52,23 @@ class Interrupted(DisdepthError):
     exit_code = 130
 
 
+class ElsewhereError(DisdepthError):
+    """Of several processes another one has failed, and says why; this one ends without a word."""
+
+    def __init__(self, exit_code: int = 1) -> None:
+        super().__init__("another process of this run failed")
+        self.exit_code = exit_code
+
+
+class ProcessError(DisdepthError):
+    """A process other than the main one was the first to fail, and speaks for all."""
+
+    def __init__(self, rank: int, error: Exception) -> None:
+        kind = "" if isinstance(error, DisdepthError) else f"{type(error).__name__}: "
+        super().__init__(f"process {rank}: {kind}{error}")
+        self.exit_code = getattr(error, "exit_code", 1)
+
+
 def near_names(name: str, choices: Iterable[str]) -> str:
     """`"; did you mean a or b?"` for the choices closest to `name`, or an empty string when none is near."""
     close = get_close_matches(name, list(choices), n=3, cutoff=0.5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -15,7 +15,8 @@ from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
 from disdepth_cli.cli.predict import predict
 from disdepth_cli.cli.push import push
-from disdepth_cli.errors import DisdepthError, Interrupted
+from disdepth_cli.engine.launched import launched
+from disdepth_cli.errors import DisdepthError, ElsewhereError, Interrupted, ProcessError
 
 app = typer.Typer(
     name="disdepth",
@@ -44,18 +45,30 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; a `DisdepthError` becomes one line on stderr and its exit code."""
+    """Run the command line; a `DisdepthError` becomes one line on stderr and its exit code.
+
+    Of several processes only the main one says anything, unless another was the first to fail.
+    """
+    debug, stderr = os.environ.get("DISDEPTH_DEBUG") == "1", sys.stderr
+    silent = launched()[0] > 0 and not debug
+    if silent:
+        sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     try:
         app()
     except DisdepthError as error:
-        if os.environ.get("DISDEPTH_DEBUG") == "1":
+        if debug:
             raise
-        label = "interrupted" if isinstance(error, Interrupted) else "error"
-        print(f"{label}: {' '.join(str(error).split())}", file=sys.stderr)
+        if isinstance(error, ProcessError) or (not silent and not isinstance(error, ElsewhereError)):
+            _say_why(error, stderr)
         sys.exit(error.exit_code)
     except Exception as error:  # a bug, or a machine out of memory: still one line
-        if os.environ.get("DISDEPTH_DEBUG") == "1":
+        if debug:
             raise
         reason = " ".join(str(error).split())[:300]
         print(f"error: {type(error).__name__}: {reason} (DISDEPTH_DEBUG=1 shows where)", file=sys.stderr)
         sys.exit(1)
+
+
+def _say_why(error: DisdepthError, stderr: TextIO) -> None:
+    label = "interrupted" if isinstance(error, Interrupted) else "error"
+    print(f"{label}: {' '.join(str(error).split())}", file=stderr)

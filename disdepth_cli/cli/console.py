@@ -22,8 +22,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from disdepth_cli.config import LoopConfig
 from disdepth_cli.configure import build_config
-from disdepth_cli.errors import Interrupted
+from disdepth_cli.engine.launched import launched
+from disdepth_cli.errors import ConfigError, Interrupted
 
 PLAIN_SECONDS = 15.0  # at most one progress line in so many seconds where there is no terminal
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
@@ -44,6 +46,9 @@ def run_verb(
     options: config fields by name, with the console's own `config` (a YAML file), `quiet` and `as_json` among them.
     A resumed run takes its options from its folder, so `--resume -o RUN` is enough.
     """
+    if launched()[1] > 1 and not issubclass(kind, LoopConfig):
+        verb = kind.__name__.removesuffix("Config").lower()
+        raise ConfigError(f"{launched()[1]} processes were launched; {verb} takes one: start it without a launcher")
     own = {name: options.pop(name) for name in ("config", "quiet", "as_json") if name in options}
     file = own.get("config")
     if file is None and options.get("resume") and options.get("output"):

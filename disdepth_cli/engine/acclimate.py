@@ -42,8 +42,10 @@ from disdepth_cli.engine.preparation import (
     run_observers,
     student_architecture,
 )
+from disdepth_cli.engine.processes import from_main
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.task import FitResult, Schedule, Task
+from disdepth_cli.engine.together import together
 from disdepth_cli.errors import ConfigError, TrainingError
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import build_student
@@ -67,13 +69,13 @@ def acclimate(
         DisdepthError: of any kind; its message is one line for the user.
     """
     config = config or build_config(AcclimateConfig, options)
-
     if config.dry_run:
         return {"teacher": described(config, config.offline)}
-    teacher = open_teacher(config, observers, config.offline)
-    data = supervised_data(prepare_data(config, observers), config, teacher, observers)
-    run = RunFolder.open(config, "acclimate", teacher.contract.id)
-    return _Acclimation(config, data, teacher, run, observers).report()
+    with together(config, observers) as observers:
+        teacher = open_teacher(config, observers, config.offline)
+        data = supervised_data(prepare_data(config, observers), config, teacher, observers)
+        run = RunFolder.open(config, "acclimate", teacher.contract.id)
+        return _Acclimation(config, data, teacher, run, observers).report()
 
 
 def supervised_data(
@@ -133,9 +135,14 @@ class _Acclimation:
         self.file = run.path / ACCLIMATED
         self.disparity_range: tuple[float, float] | None = None
         if data.output_kind == "disparity":
-            self.disparity_range = measure_disparity_range(
-                self.teacher, self._batches(0)(0, -(-VIEWS // config.batch_size))
-            )
+            self.disparity_range = from_main(self._disparity_range)
+
+    def _disparity_range(self) -> tuple[float, float]:
+        """Measured on the run's first views, those of all processes together."""
+        batch_size = self.config.batch_size * self.accelerator.num_processes
+        config = self.config.model_copy(update={"batch_size": batch_size})
+        first = self.data.batches(config, 0, 1, config.seed)(0, -(-VIEWS // batch_size))
+        return measure_disparity_range(self.teacher, first)
 
     def report(self) -> dict[str, Any]:
         before = self.scores.of_teacher()
@@ -222,6 +229,7 @@ class _Acclimation:
         schedule = Schedule.plan(config, self.data.batches_per_epoch(config, self.accelerator.num_processes))
         model = acclimated if self.teacher.learns else self.acclimation
         task = Task(step, model, groups, self._batches(0), self._validate, save, better=self.scores.better)
+        task.partly_used = self.teacher.learns  # no loss reaches a mask token, or a decoder whose weight is 0
         return self._fit(task, config, schedule, self.run)
 
     def _best_teacher(self) -> dict[str, float] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from disdepth_cli import across_ranks
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.engine.supervision import Target, imitation, pseudo_labelled, target_parts
 from disdepth_cli.losses.attentive import dice_diversity, union
@@ -56,7 +57,7 @@ class GhostStep(nn.Module):
             parts["teacher"] = self.teacher_weight * faithful
         if self.own_weight and seen.depth is not None:
             parts["own"] = self.own_weight * self._own_loss(seen.depth, batch)
-        shares = {"labelled_images": batch.labelled.float().mean()} if self.log_shares else None
+        shares = {"labelled_images": across_ranks.mean(batch.labelled.float())} if self.log_shares else None
         return LossTerms.of(parts, shares)
 
     def _own_loss(self, depth: Tensor, batch: DepthBatch) -> Tensor:
@@ -82,7 +83,8 @@ class GhostStep(nn.Module):
         shape_only = (~batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
         mine = 1.0 / ghost.clamp(min=head.min_depth) if disparity else ghost
         shape = scale_shift_invariant(mine, relative, shape_only)
-        return log_l1(ghost, metres, aligned) * aligned.float().mean() + shape * shape_only.float().mean()
+        near = log_l1(ghost, metres, aligned) * across_ranks.mean(aligned.float())
+        return near + shape * across_ranks.mean(shape_only.float())
 
 
 class AttentionStep(nn.Module):

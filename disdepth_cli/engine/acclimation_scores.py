@@ -16,7 +16,8 @@ from disdepth_cli.engine.hardware import student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.open_model import teacher_predictor
 from disdepth_cli.engine.preparation import TrainingData
-from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
+from disdepth_cli.engine.scoring import TeacherTruth, val_items
+from disdepth_cli.engine.split_scoring import score_split
 from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.teachers.teacher import DepthTeacher
@@ -87,8 +88,8 @@ class AcclimationScores:
 
     def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
         source = self.data.source
-        scores = score(predictor, source, val_items(source), protocol, workers=self.config.workers, truth=self._truth)
-        return scores.mean.as_dict()
+        items, workers = val_items(source), self.config.workers
+        return score_split(predictor, source, items, protocol, workers=workers, truth=self._truth).mean.as_dict()
 
 
 class Constant(nn.Module):

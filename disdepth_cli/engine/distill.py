@@ -7,7 +7,7 @@ file. `distill=False` trains the control: the same student, data, steps and seed
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +38,13 @@ from disdepth_cli.engine.preparation import (
     run_observers,
     student_architecture,
 )
+from disdepth_cli.engine.processes import from_main, is_main
 from disdepth_cli.engine.push import finished_report, push_finished, target_of
 from disdepth_cli.engine.run import RunFolder
-from disdepth_cli.engine.scoring import TeacherTruth, score, val_items
+from disdepth_cli.engine.scoring import TeacherTruth, val_items
+from disdepth_cli.engine.split_scoring import score_split
 from disdepth_cli.engine.task import FitResult, Schedule, Task
+from disdepth_cli.engine.together import together
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student
 
@@ -63,12 +66,13 @@ def distill(
     config = config or build_config(DistillConfig, options)
     if config.dry_run:
         return plan_distill(resolve_teachers(config, observers), observers)
-    if config.push_to_hub is not None:
-        target_of(config).check(config.offline)  # now, not after hours
-    report = finished_report(config) or _train(config, observers)
-    if config.push_to_hub is not None:
-        report["push"] = push_finished(config, Path(report["run"]), observers)
-    return report
+    with together(config, observers) as observers:
+        if config.push_to_hub is not None:
+            from_main(partial(target_of(config).check, config.offline))  # now, not after hours
+        report = finished_report(config) or _train(config, observers)
+        if config.push_to_hub is not None and is_main():  # nobody waits for an upload
+            report["push"] = push_finished(config, Path(report["run"]), observers)
+        return report
 
 
 def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, Any]:
@@ -124,7 +128,7 @@ class _Distillation:
                 "protocol": self.data.protocol.as_json(),
                 "scored_against": "ground truth" if self._truth is None else f"the acclimated teacher's {self._noun}",
                 **fit_report(result),
-                "cost": self._costs(),
+                "cost": from_main(self._costs),
             },
         )
 
@@ -188,7 +192,7 @@ class _Distillation:
         return TeacherTruth(self._teacher_predictor(first) if first.is_of_students_kind else self._predictor(first))
 
     def _validate(self, student: nn.Module) -> dict[str, float]:
-        scores = score(
+        scores = score_split(
             self._predictor(student),
             self.data.source,
             val_items(self.data.source),

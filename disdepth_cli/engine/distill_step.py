@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from disdepth_cli import across_ranks
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.engine.fusion import blend, on_grid, teacher_shares
@@ -121,7 +122,7 @@ class DistillStep(nn.Module):
         masks: list[Tensor],
         share: Tensor,
     ) -> Tensor:
-        weight = share.mean()
+        weight = across_ranks.mean(share)
         losses = []
         for place, level in enumerate(levels):
             feature = projections[place](mine[level]) if len(projections) else mine[level]

@@ -22,6 +22,7 @@ from disdepth_cli.engine.acclimated import (
 from disdepth_cli.engine.introduction import warn_of_licence
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.preparation import TrainingData, student_architecture
+from disdepth_cli.engine.processes import from_main
 from disdepth_cli.engine.run import RunFolder, latest_acclimation, read_config
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.option_types import Precision
@@ -46,7 +47,7 @@ def resolve_teachers(config: DistillConfig, observers: Sequence[Observer]) -> Di
         raise ConfigError("--revision, --teacher-weights: go with one --teacher; acclimate each of several by itself")
     if not config.distill or config.teacher:
         return config
-    latest = _latest_teacher(config).absolute()
+    latest = from_main(lambda: _latest_teacher(config).absolute())
     for observer in observers:
         observer.on_note(f"teacher: the latest acclimated run, {latest}")
     return config.model_copy(update={"teacher": [str(latest)]})
@@ -108,7 +109,9 @@ def _acclimated_run(
         return Path(teacher)
     place = 1 + (config.teacher or []).index(teacher)
     made = run.path.with_name(f"{run.path.name}-teacher{place if count > 1 else ''}")
-    if is_finished(made):
+    # Asked of the main process: it may have begun to acclimate before another one looks.
+    finished, begun = from_main(lambda: (is_finished(made), (made / "config.yaml").is_file()))
+    if finished:
         if read_config(made).get("teacher") != teacher:
             raise ConfigError(f"{made}: holds another teacher's acclimation; remove it, or name another -o")
         return made
@@ -117,7 +120,7 @@ def _acclimated_run(
     own = {"teacher", "epochs", "output", "resume", "max_steps"}
     shared = {name for name in AcclimateConfig.model_fields if name in DistillConfig.model_fields} - own
     options = {name: getattr(config, name) for name in shared}
-    options |= {"teacher": teacher, "output": made, "resume": (made / "config.yaml").is_file(), "ghost": ghost}
+    options |= {"teacher": teacher, "output": made, "resume": begun, "ghost": ghost}
     if config.max_steps:
         options |= {"max_steps": config.max_steps, "attention_steps": min(config.max_steps, 100)}
     acclimate(build_config(AcclimateConfig, options), observers=observers)

@@ -17,9 +17,11 @@ from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import nn
 
+from disdepth_cli.across_ranks import some, world
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.engine.interrupt import StopSignal
 from disdepth_cli.engine.observers import Observer, Progress
+from disdepth_cli.engine.processes import agreed, all_finite, average_norms, from_main, gather, rank, share_batch
 from disdepth_cli.engine.resume import Parts, pack, unpack
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.task import FitResult, Schedule, Task
@@ -29,6 +31,8 @@ from disdepth_cli.types import DepthBatch, LossTerms
 LOG_EVERY = 10  # steps between rows of metrics.csv
 WARMUP_SHARE = 0.1  # of the one-cycle schedule
 STEP_SEED_STRIDE = 1_000_003
+RANK_SEED_STRIDE = 2_147_483_659  # processes draw apart: the same dropout in all would be one draw for all images
+SIGNAL_REPEATS = 2.0  # seconds in which several processes take a second signal for an echo of the first
 
 
 class Fit:
@@ -46,6 +50,8 @@ class Fit:
         self.task, self.config, self.schedule, self.run = task, config, schedule, run
         self.observers = observers
         self.accelerator = accelerator
+        if accelerator.ddp_handler is not None:
+            accelerator.ddp_handler.find_unused_parameters = task.partly_used
         self.step_module, self.optimizer = accelerator.prepare(
             task.step, torch.optim.AdamW(task.groups, lr=config.lr, weight_decay=config.weight_decay)
         )
@@ -68,6 +74,8 @@ class Fit:
         self.bad_in_a_row = 0
         self.skipped = 0
         self.images, self.seconds, self.since = 0, 0.0, 0.0
+        self.stop = StopSignal(SIGNAL_REPEATS if world() > 1 else 0.0)
+        self.stopping = False
 
     def run_to_the_end(self) -> FitResult:
         """Train from wherever the run is to its last step.
@@ -79,7 +87,7 @@ class Fit:
         """
         self._resume()
         self.since = time.monotonic()
-        with StopSignal() as stop:
+        with self.stop:
             for observer in self.observers:
                 observer.on_start(self.done, self.schedule.total_steps, self.schedule.steps_per_epoch)
             if not self.done:
@@ -89,9 +97,10 @@ class Fit:
                 self._one_step(batches)
                 if self.schedule.validates_after(self.done):
                     self._validate()
-                if stop.requested:
+                    self.stopping = some(torch.tensor(self.stop.requested, device=self.accelerator.device))
+                if self.stopping:
                     self._save_state()
-                    raise Interrupted(f"stopped at step {self.done}; go on with --resume -o {self.run.path}")
+                    raise agreed(Interrupted(f"stopped at step {self.done}; go on with --resume -o {self.run.path}"))
                 if self.done % self.config.save_every == 0 or self.done == self.schedule.total_steps:
                     self._save_state()
         self._tick()
@@ -111,30 +120,36 @@ class Fit:
 
     def _one_step(self, batches: Iterator[DepthBatch]) -> None:
         """One optimiser step over `accumulate` batches; a non-finite loss or gradient leaves the weights alone."""
-        torch.manual_seed(self.config.seed * STEP_SEED_STRIDE + self.done)
+        torch.manual_seed(self.config.seed * STEP_SEED_STRIDE + self.done + rank() * RANK_SEED_STRIDE)
         self.task.step.train()
         parts: dict[str, float] = {}
         keys: list[str] = []
+        images = 0
         finite = True
         for _ in range(self.config.accumulate):
             batch = next(batches)
-            self._note_failures(batch)
-            if not len(batch):
+            shared = share_batch(batch, self.stop.requested, self.accelerator.device)
+            self.stopping = self.stopping or shared.stop
+            self._note_failures(shared.failures)
+            if shared.empty:  # of one process is enough: all of them take a step, or none
                 continue
+            images += shared.images
             keys += batch.keys
             terms: LossTerms = self.step_module(batch.to(self.accelerator.device))
-            finite = finite and bool(torch.isfinite(terms.total))
+            finite = all_finite(terms.total) and finite
             if finite:
                 self.accelerator.backward(terms.total / self.config.accumulate)
             for name, value in {"loss": terms.total, **terms.parts, **terms.shares}.items():
                 parts[name] = parts.get(name, 0.0) + float(value.detach()) / self.config.accumulate
-        if keys:
+        if images:
+            average_norms(self.task.step)
             self._update(finite, keys)
         self.optimizer.zero_grad(set_to_none=True)
         self._next_rate()
         self.done += 1
-        self.images += len(keys) * self.accelerator.num_processes
-        self._report(parts, len(keys))
+        self.stopping = self.stopping or (world() == 1 and self.stop.requested)
+        self.images += images
+        self._report(parts, images)
 
     def _next_rate(self) -> None:
         with warnings.catch_warnings():
@@ -158,24 +173,28 @@ class Fit:
     def _note_nonfinite(self, keys: list[str]) -> None:
         self.bad_in_a_row += 1
         self.skipped += 1
-        names = ", ".join(keys)
+        names = ", ".join(key for some in gather(keys) for key in some)
         self._warn(f"step {self.done + 1}: non-finite loss, step skipped; its files: {names}")
         if self.bad_in_a_row >= self.config.max_nonfinite:
-            raise TrainingError(
-                f"{self.bad_in_a_row} steps in a row had a non-finite loss, the last with {names}; lower --lr (now "
-                f"{self.config.lr:g}), use --precision fp32, or look at those files"
+            raise agreed(
+                TrainingError(
+                    f"{self.bad_in_a_row} steps in a row had a non-finite loss, the last with {names}; lower --lr (now "
+                    f"{self.config.lr:g}), use --precision fp32, or look at those files"
+                )
             )
 
-    def _note_failures(self, batch: DepthBatch) -> None:
-        for key, reason in batch.failures:
+    def _note_failures(self, failures: Sequence[tuple[str, str]]) -> None:
+        for key, reason in failures:
             if key in self.corrupt:
                 continue
             self.corrupt.append(key)
             self._warn(f"skipped: {reason}")
             if len(self.corrupt) > self.config.max_corrupt:
-                raise DataError(
-                    f"{len(self.corrupt)} training files cannot be read, more than --max-corrupt "
-                    f"{self.config.max_corrupt}; the last: {reason}"
+                raise agreed(
+                    DataError(
+                        f"{len(self.corrupt)} training files cannot be read, more than --max-corrupt "
+                        f"{self.config.max_corrupt}; the last: {reason}"
+                    )
                 )
 
     def _warn(self, message: str) -> None:
@@ -202,9 +221,9 @@ class Fit:
         epoch = math.ceil(self.done / self.schedule.steps_per_epoch)
         score = metrics[self.task.better]
         is_best = math.isfinite(score) and (not self.best or score < self.best[self.task.better])
-        if is_best and self.accelerator.is_main_process:
+        if is_best:
             self.best, self.best_step = metrics, self.done
-            self.task.save(model, metrics, self.done)
+            from_main(lambda: self.task.save(model, metrics, self.done))
         for observer in self.observers:
             observer.on_validation(self.done, epoch, metrics, is_best)
 
@@ -220,13 +239,21 @@ class Fit:
 
     def _save_state(self) -> None:
         self._tick()
-        if self.accelerator.is_main_process:
-            self.run.save_state(*pack(self._parts(), self._counters()))
+        from_main(lambda: self.run.save_state(*pack(self._parts(), self._counters())))
 
     def _resume(self) -> None:
-        saved = self.run.load_state()
+        # Asked of the main process: it may have saved its first state before another one looks.
+        saved = self.run.load_state() if from_main(self.run.state_file.is_file) else None
         if saved is None:
             return
+        before = saved[1].get("processes", 1)
+        if before != world():
+            raise agreed(
+                ConfigError(
+                    f"{self.run.path}: was started with {before} process{'es' if before > 1 else ''}, now there are "
+                    f"{world()}; the order of the images would be another: resume with as many"
+                )
+            )
         total = saved[1]["total_steps"]
         if total != self.schedule.total_steps:
             raise ConfigError(
@@ -252,6 +279,7 @@ class Fit:
         return {
             "done": self.done,
             "total_steps": self.schedule.total_steps,
+            "processes": world(),
             "best": self.best,
             "best_step": self.best_step,
             "final": self.final,

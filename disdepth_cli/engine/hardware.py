@@ -9,9 +9,11 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from disdepth_cli.config import LoopConfig
+from disdepth_cli.engine.launched import launched
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.option_types import Precision
 
@@ -69,17 +71,24 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 def make_accelerator(config: LoopConfig) -> Accelerator:
-    """The accelerator of a training run. accelerate keeps global state; a second run in one process starts afresh."""
+    """The accelerator of a training run. accelerate keeps global state; a second run in one process starts afresh.
+
+    Raises:
+        ConfigError: no such device or precision here, or a device that several processes cannot share.
+    """
     device = pick_device(config.device)
+    if launched()[1] > 1 and (device.type == "mps" or device.index is not None):
+        raise ConfigError(f"--device {device}: several processes were launched; name cpu, or cuda without a number")
     precision = student_precision(config.precision, device)
     if AcceleratorState._shared_state and not torch.distributed.is_initialized():
         AcceleratorState._reset_state(reset_partial_state=True)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
-    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no" if precision == "fp32" else precision)
-    if accelerator.num_processes > 1:
-        raise ConfigError(f"{accelerator.num_processes} processes were launched; a run takes one process for now")
-    return accelerator
+    return Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision="no" if precision == "fp32" else precision,
+        kwargs_handlers=[DistributedDataParallelKwargs()],  # each part of a run says in it what it leaves unused
+    )
 
 
 def channels_last(module: Model) -> Model:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
 
 class StopSignal:
-    """Context manager; `requested` turns True at the first SIGINT or SIGTERM. Idle outside the main thread."""
+    """Context manager; `requested` turns True at the first SIGINT or SIGTERM. Idle outside the main thread.
+
+    repeats: seconds in which a further signal is the same request; a launcher passes on what the terminal has sent.
+    """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, repeats: float = 0.0) -> None:
         self.requested = False
+        self.repeats, self._since = repeats, 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignal:
@@ -23,9 +28,10 @@ class StopSignal:
         return self
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        if self.requested and time.monotonic() - self._since >= self.repeats:
             raise KeyboardInterrupt
-        self.requested = True
+        if not self.requested:
+            self.requested, self._since = True, time.monotonic()
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

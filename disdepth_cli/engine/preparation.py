@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
+from disdepth_cli.across_ranks import world
 from disdepth_cli.config import LoopConfig, StudentConfig
 from disdepth_cli.data.loader import TrainBatches, TrainDataset, batches_per_epoch, train_loader
 from disdepth_cli.data.order import Order
@@ -18,6 +19,7 @@ from disdepth_cli.data.sources import DataSource, load_source
 from disdepth_cli.data.transforms import TrainView, default_crop
 from disdepth_cli.engine.fit import LOG_EVERY
 from disdepth_cli.engine.observers import CsvLog, Observer, TensorBoard
+from disdepth_cli.engine.processes import from_main, is_main
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.scoring import protocol_of
 from disdepth_cli.engine.task import FitResult
@@ -172,13 +174,16 @@ def student_architecture(config: StudentConfig, data: TrainingData) -> StudentAr
 
 
 def run_observers(run: RunFolder, observers: Sequence[Observer]) -> list[Observer]:
-    """The given observers, and those that every run has."""
+    """The given observers, and those that every run has; none where another process writes and speaks."""
+    if not is_main():
+        return []
     return [*observers, CsvLog(run.metrics_file, LOG_EVERY), *TensorBoard.when_installed(run.path / "tensorboard")]
 
 
 def fit_report(result: FitResult) -> dict[str, Any]:
     """The part of report.json that the loop knows."""
     return {
+        "processes": world(),
         "steps": result.steps,
         "seconds": round(result.seconds, 1),
         "images_per_second": round(result.images_per_second, 2),
@@ -191,10 +196,14 @@ def fit_report(result: FitResult) -> dict[str, Any]:
 
 
 def finish(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
-    """Write report.json and the curves; the report."""
-    run.write_report(report)
-    plot_curves(run.metrics_file, run.path / "curves.png")
-    return {"run": str(run.path), **report}
+    """Write report.json and the curves; the report, the main process's in all of them."""
+
+    def write() -> dict[str, Any]:
+        run.write_report(report)
+        plot_curves(run.metrics_file, run.path / "curves.png")
+        return {"run": str(run.path), **report}
+
+    return from_main(write)
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:

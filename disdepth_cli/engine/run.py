@@ -16,6 +16,7 @@ from torch import Tensor
 
 from disdepth_cli.atomic import disk_errors, write_atomic, write_text
 from disdepth_cli.config import STUDENTS
+from disdepth_cli.engine.processes import from_main
 from disdepth_cli.errors import ConfigError, TrainingError
 
 STATE_KEY = "disdepth-state"
@@ -47,6 +48,11 @@ class RunFolder:
         """
         if config.resume and config.output is None:
             raise ConfigError("--resume: name the run folder to go on with, -o RUN")
+        return cls(from_main(lambda: cls._open(config, verb, subject)))
+
+    @classmethod
+    def _open(cls, config: Any, verb: str, subject: str) -> Path:
+        """`open` in the process that writes; the others learn the path."""
         run = cls(config.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
         if config.resume:
             run._check_same(config, verb)
@@ -55,7 +61,7 @@ class RunFolder:
         with disk_errors(run.path):
             (run.path / "last").mkdir(parents=True, exist_ok=True)
         write_text(run.path / "config.yaml", yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
-        return run
+        return run.path
 
     def _check_free(self) -> None:
         """Nothing is there, or only what a run leaves that failed before its first step.

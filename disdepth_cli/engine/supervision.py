@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from disdepth_cli import across_ranks
 from disdepth_cli.config import PseudoLabelConfig
 from disdepth_cli.losses.depth import EPSILON, log_l1, silog
 from disdepth_cli.losses.relative import absolute_difference, scale_shift_invariant
@@ -60,7 +61,10 @@ def supervise(
         if config.pseudo_confidence == "flip":
             weight = _confidence(batch, pseudo, kind, look)
     counted = (valid & without).float() if weight is None else valid * without * weight
-    shares = {"labelled_images": batch.labelled.float().mean(), "pseudo_pixels": counted.mean()}
+    shares = {
+        "labelled_images": across_ranks.mean(batch.labelled.float()),
+        "pseudo_pixels": across_ranks.mean(counted),
+    }
     return Target(value, valid, weight, shares)
 
 

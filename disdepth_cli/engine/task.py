@@ -37,7 +37,8 @@ class Task:
     step: batch -> LossTerms; its parameters that require a gradient are trained.
     model: the part of `step` that is averaged, validated and shipped.
     validate: model -> metrics; `better` of them (smaller is better) chooses the best checkpoint.
-    save: called with the averaged model and its metrics whenever they are the best so far.
+    save: called with the averaged model and its metrics whenever they are the best so far, in the main process.
+    partly_used: some parameters that require a gradient get none in a step (several processes must know).
     """
 
     step: nn.Module
@@ -47,6 +48,7 @@ class Task:
     validate: Callable[[nn.Module], dict[str, float]]
     save: Callable[[nn.Module, dict[str, float], int], None]
     better: str = "rmse"
+    partly_used: bool = False
 
 
 @dataclass

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from disdepth_cli import across_ranks
+
 FGD_TEMPERATURE = 0.5
 
 
@@ -19,7 +21,7 @@ def attentive_loss(student: Tensor, teacher: Tensor, masks: Tensor) -> Tensor:
         error = (student.float() - teacher.float()).square().mean(dim=1)  # (B, h, w)
         masks = masks.float()
         weighted = torch.einsum("bthw,bhw->bt", masks, error)
-        return (weighted / masks.sum(dim=(2, 3)).clamp(min=1e-6)).mean()
+        return across_ranks.mean(weighted / masks.sum(dim=(2, 3)).clamp(min=1e-6))
 
 
 def union(masks: Tensor) -> Tensor:
@@ -37,7 +39,7 @@ def dice_diversity(masks: Tensor) -> Tensor:
     size = flat.square().sum(dim=2)
     dice = overlap / (size[:, :, None] + size[:, None, :]).clamp(min=1e-6)
     apart = ~torch.eye(tokens, dtype=torch.bool, device=masks.device)
-    return dice[:, apart].mean()
+    return across_ranks.mean(dice[:, apart])
 
 
 def uniform_masks(feature: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
-"""Losses on depth maps. All in float32 outside autocast, all over valid pixels only."""
+"""Losses on depth maps. All in float32 outside autocast, all over valid pixels only, of all ranks where there are more
+than one."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from disdepth_cli import across_ranks
 
 EPSILON = 1e-6  # metres; inside both logarithms and under the root
 
@@ -17,15 +20,10 @@ def silog(
     1 when None. Without a valid pixel the loss is 0 and carries no gradient.
     Source: Eigen et al. 2014, in the form of AdaBins and BTS.
     """
-    error = _log_error(prediction, target, valid)
-    if error.numel() == 0:
+    moments = _moments(_log_error(prediction, target, valid), None if weight is None else weight.float()[valid])
+    if moments is None:
         return _log_error(prediction, prediction, torch.ones_like(valid)).sum() * 0.0
-    if weight is None:
-        square, mean = error.square().mean(), error.mean()
-    else:
-        share = weight.float()[valid]
-        share = share / share.sum().clamp(min=EPSILON)
-        square, mean = (share * error.square()).sum(), (share * error).sum()
+    square, mean = moments
     return 10.0 * torch.sqrt((square - focus * mean.square()).clamp(min=0) + EPSILON)
 
 
@@ -34,7 +32,28 @@ def log_l1(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> T
     if valid is None:
         valid = torch.ones_like(target, dtype=torch.bool)
     error = _log_error(prediction, target, valid)
-    return error.abs().mean() if error.numel() else error.sum()
+    if across_ranks.world() > 1 or error.numel():
+        return across_ranks.mean(error.abs())
+    return error.sum()
+
+
+def _moments(error: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor] | None:
+    """Means of error^2 and of error (N,), by weight; None where no rank has any."""
+    if across_ranks.world() > 1:
+        # A rank without weights, and one with, must ask for the same sums.
+        weight = torch.ones_like(error) if weight is None else weight
+        count = torch.tensor(float(error.numel()), device=error.device)
+        count, total, square, mean = across_ranks.summed(
+            count, weight.sum(), (weight * error.square()).sum(), (weight * error).sum()
+        )
+        total = total.clamp(min=EPSILON)
+        return (square / total, mean / total) if count > 0 else None
+    if not error.numel():
+        return None
+    if weight is None:
+        return error.square().mean(), error.mean()
+    share = weight / weight.sum().clamp(min=EPSILON)
+    return (share * error.square()).sum(), (share * error).sum()
 
 
 def _log_error(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:

@@ -1,12 +1,15 @@
 """Losses on disparity up to scale and shift, and how such a disparity becomes metres where ground truth exists.
 
-Disparity is larger where things are nearer. All in float32 outside autocast, all over valid pixels only.
+Disparity is larger where things are nearer. All in float32 outside autocast, all over valid pixels only, of all ranks
+where there are more than one.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from disdepth_cli import across_ranks
 
 GRADIENT_SCALES = 4
 GRADIENT_WEIGHT = 0.5
@@ -24,7 +27,7 @@ def scale_shift_invariant(prediction: Tensor, target: Tensor, valid: Tensor, wei
     """
     with torch.autocast(prediction.device.type, enabled=False):
         counts = valid.flatten(1).sum(dim=1) >= FEWEST_PIXELS
-        if not bool(counts.any()):
+        if not across_ranks.some(counts.any()):
             return prediction.float().sum() * 0.0
         mine, theirs, known = prediction.float()[counts], target.float()[counts], valid[counts]
         shares = known.float() if weight is None else known * weight.float()[counts]
@@ -45,7 +48,7 @@ def absolute_difference(
         shares = torch.ones_like(target, dtype=torch.float32) if valid is None else valid.float()
         shares = shares if weight is None else shares * weight.float()
         error = (prediction.float() - target.float()).abs()
-        return (torch.where(shares > 0, error, 0.0) * shares).sum() / shares.sum().clamp(min=1e-6)
+        return across_ranks.ratio((torch.where(shares > 0, error, 0.0) * shares).sum(), shares.sum(), least=1e-6)
 
 
 @torch.no_grad()
@@ -88,7 +91,7 @@ def _normalised(maps: Tensor, valid: Tensor) -> Tensor:
 def _weighted_mean(error: Tensor, shares: Tensor) -> Tensor:
     """Mean over images of each image's weighted mean."""
     per_image = (error * shares).sum(dim=(1, 2, 3)) / shares.sum(dim=(1, 2, 3)).clamp(min=1e-6)
-    return per_image.mean()
+    return across_ranks.mean(per_image)
 
 
 def _gradient_term(difference: Tensor, shares: Tensor) -> Tensor:

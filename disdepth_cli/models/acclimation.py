@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from disdepth_cli import across_ranks
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.types import DepthOutput, FeatureMaps, FeatureSpec
 
@@ -142,12 +143,11 @@ class ChannelStatistics(nn.Module):
 
     @torch.no_grad()
     def update(self, features: FeatureMaps) -> None:
-        """Average in the statistics of one batch; a plain mean at first, then an exponential one."""
+        """Average in the statistics of one batch, of all ranks; a plain mean at first, then an exponential one."""
         updates = self.get_buffer("updates")
         updates += 1
         weight = torch.clamp(1 / updates, min=STATISTICS_MOMENTUM)
-        for level, feature in enumerate(features):
-            var, mean = torch.var_mean(feature.detach().float(), dim=(0, 2, 3), unbiased=False)
+        for level, (var, mean) in enumerate(across_ranks.channel_moments(features)):
             self.get_buffer(f"mean{level}").lerp_(mean, weight)
             self.get_buffer(f"var{level}").lerp_(var, weight)
 

@@ -1,0 +1,30 @@
+"""How many processes a launcher started, and which this one is. No torch: the command line asks before all else."""
+
+from __future__ import annotations
+
+import os
+
+RANKS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
+SIZES = ("WORLD_SIZE", "PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+"""torchrun and accelerate launch set the first; mpirun one of the others. The same that accelerate reads."""
+
+
+def launched() -> tuple[int, int]:
+    """(rank, number of processes); (0, 1) for a plain start."""
+    world = _first(SIZES, 1)
+    return (_first(RANKS, 0), world) if world > 1 else (0, 1)
+
+
+def fell_short() -> bool:
+    """Whether `accelerate launch --cpu` was asked for several processes: without its mpirun it starts one all the
+    same, and says nothing."""
+    asked = os.environ.get("ACCELERATE_USE_CPU", "").lower() == "true" and "MASTER_ADDR" in os.environ
+    return asked and not any(name in os.environ for name in ("LOCAL_RANK", *SIZES))
+
+
+def _first(names: tuple[str, ...], default: int) -> int:
+    """The first of the environment's variables that holds a number."""
+    for name in names:
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    return default

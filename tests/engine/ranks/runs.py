@@ -1,0 +1,123 @@
+"""Run by torchrun: whole, stopped and resumed runs, and what befalls one process alone.
+
+python runs.py DATA SPOILT OUT: each process writes OUT/rank<N>.json, what it saw of every run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from disdepth_cli import distill
+from disdepth_cli.engine import distill_step, together
+from disdepth_cli.engine.distill import _Distillation
+from disdepth_cli.engine.fit import Fit
+from disdepth_cli.engine.observers import Silent
+from disdepth_cli.errors import DisdepthError
+
+DATA, SPOILT, OUT = map(Path, sys.argv[1:])
+RANK = int(os.environ["RANK"])
+TINY: dict[str, Any] = {
+    "input_size": "64x96",
+    "batch_size": 2,
+    "workers": 0,
+    "device": "cpu",
+    "pretrained": False,
+    "offline": True,
+    "distill": False,
+    "save_every": 2,
+    "max_steps": 5,  # 4 steps an epoch
+}
+fits: list[Fit] = []
+started = Fit.run_to_the_end
+
+
+def remember(fit: Fit) -> Any:
+    fits.append(fit)
+    return started(fit)
+
+
+class Watcher(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def on_warning(self, message: str) -> None:
+        self.said.append(message)
+
+    on_note = on_warning
+
+
+def run(name: str, **options: Any) -> dict[str, Any]:
+    """What this process saw of a run: its report or error, its words, and the weights it ends with."""
+    fits.clear()
+    watcher = Watcher()
+    seen: dict[str, Any] = {"said": watcher.said}
+    try:
+        options = {"data": DATA, **TINY, **options}
+        seen["report"] = distill(output=OUT / name, observers=[watcher], **options)
+    except DisdepthError as error:
+        seen |= {"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
+    if fits:
+        weights = (*fits[0].averaged.state_dict().values(), *fits[0].task.step.state_dict().values())
+        seen["weights"] = hashlib.sha256(b"".join(w.numpy().tobytes() for w in weights)).hexdigest()
+        seen["done"], seen["skipped"], seen["images"] = fits[0].done, fits[0].skipped, fits[0].images
+    return seen
+
+
+def after_step(number: int, act: Callable[[], None]) -> Callable[[], None]:
+    """Let `act` happen in process 1, and only there, at the end of a step; returns what undoes it."""
+    whole = Fit._report
+
+    def report(fit: Fit, *args: Any) -> None:
+        whole(fit, *args)
+        if RANK == 1 and fit.done == number:
+            act()
+
+    Fit._report = report
+    return lambda: setattr(Fit, "_report", whole)
+
+
+def spoil(steps: set[int]) -> Callable[[], None]:
+    """The loss of these steps (the first is 1) is NaN in process 1 alone."""
+    whole, calls = distill_step.silog, iter(range(1, 1000))
+
+    def silog(*args: Any) -> torch.Tensor:
+        return whole(*args) * (float("nan") if next(calls) in steps and RANK == 1 else 1.0)
+
+    distill_step.silog = silog
+    return lambda: setattr(distill_step, "silog", whole)
+
+
+def main() -> None:
+    Fit.run_to_the_end = remember
+    together.LAST_WORDS = together.PRECEDENCE = 0.1  # nothing ends a process here when another one has failed
+    _Distillation._costs = lambda _: {}  # it takes seconds, and is not what is looked at here
+    seen = {"whole": run("whole")}
+    undo = after_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    seen["stopped"] = run("stopped")
+    undo()
+    seen["resumed"] = run("stopped", resume=True)
+    undo = spoil({2, 4})
+    seen["non-finite"] = run("non-finite")
+    undo()
+    undo = spoil({2, 3})
+    seen["too often"] = run("too often", max_nonfinite=2)
+    undo()
+    # One image a process: the process that meets an unreadable one has nothing left.
+    seen["unreadable"] = run("unreadable", data=SPOILT, batch_size=1, max_steps=9, max_corrupt=2)
+    seen["too many"] = run("too many", data=SPOILT, batch_size=1, max_steps=9, max_corrupt=1)
+    seen["again"] = run("whole")
+    (OUT / f"rank{RANK}.json").write_text(json.dumps(seen))
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

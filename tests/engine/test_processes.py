@@ -1,0 +1,160 @@
+"""Several processes: the gradients of one with all the images, one voice, one decision, one set of files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from disdepth_cli import distill, evaluate
+from disdepth_cli.errors import ConfigError
+
+RANKS = Path(__file__).parent / "ranks"
+
+
+@pytest.fixture(scope="session")
+def torchrun():
+    """`torchrun(*args)` -> CompletedProcess of a script, or with -m of a module, in two processes."""
+
+    def start(*args: object) -> subprocess.CompletedProcess[str]:
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        env = {**os.environ, "OMP_NUM_THREADS": "1"}
+        command = [*launcher, *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+
+    return start
+
+
+def own_lines(result):
+    """What the run itself says on stderr, without the launcher's report of a failure."""
+    return [line for line in result.stderr.splitlines() if line.startswith(("error:", "interrupted:", "warning:"))]
+
+
+def test_gradients_are_those_of_one_process_with_all_images(torchrun, tiny_teacher, tiny_relative_teacher, tmp_path):
+    out = tmp_path / "differences.json"
+    result = torchrun(RANKS / "gradients.py", tiny_teacher, tiny_relative_teacher, out)
+    assert result.returncode == 0, result.stderr
+    cases = json.loads(out.read_text())
+    assert len(cases) >= 15
+    assert {name: case for name, case in cases.items() if case["difference"] > 2e-5} == {}
+    assert [name for name, case in cases.items() if case["loss"] == 0] == ["control, no valid pixel anywhere"]
+
+
+@pytest.fixture(scope="module")
+def seen(torchrun, rooms, tmp_path_factory):
+    """What each of two processes saw of runs.py's runs, and the folder of those."""
+    out = tmp_path_factory.mktemp("runs")
+    spoilt = Path(shutil.copytree(rooms.parent, out / "rooms"))
+    values = yaml.safe_load(rooms.read_text())
+    for line in (spoilt / values["train"]).read_text().splitlines()[:2]:
+        (spoilt / line.split()[0]).write_bytes(b"no image")
+    result = torchrun(RANKS / "runs.py", rooms, spoilt / "data.yaml", out)
+    assert result.returncode == 0, result.stderr
+    return [json.loads((out / f"rank{rank}.json").read_text()) for rank in (0, 1)], out
+
+
+def test_all_processes_end_with_one_model_and_one_report(seen, rooms):
+    (main, other), out = seen
+    assert main["whole"]["weights"] == other["whole"]["weights"]
+    assert main["whole"]["report"] == other["whole"]["report"]
+    report = json.loads((out / "whole" / "report.json").read_text())
+    assert report["processes"] == 2 and report["steps"] == 5 and main["whole"]["images"] == 5 * 4
+    assert "2 processes, 4 images a step (2 each)" in " ".join(main["whole"]["said"])
+    assert other["whole"]["said"] == []
+
+
+def test_validation_by_two_is_that_of_one(seen, rooms):
+    (main, _), out = seen
+    alone = evaluate(model=str(out / "whole"), data=rooms, device="cpu", workers=0)
+    for name, value in main["whole"]["report"]["best"].items():
+        assert alone[name] == pytest.approx(value, rel=1e-5), name
+
+
+def test_a_signal_to_one_stops_all_and_resume_is_exact(seen):
+    (main, other), out = seen
+    assert main["stopped"]["error"] == "Interrupted" and other["stopped"]["error"] == "ElsewhereError"
+    assert main["stopped"]["exit_code"] == other["stopped"]["exit_code"] == 130
+    assert main["stopped"]["done"] == other["stopped"]["done"] == 3  # the step after the one it came in
+    assert f"stopped at step 3; go on with --resume -o {out / 'stopped'}" in main["stopped"]["message"]
+    assert (out / "stopped" / "student.safetensors").read_bytes() == (out / "whole/student.safetensors").read_bytes()
+    assert main["resumed"]["weights"] == other["resumed"]["weights"] == main["whole"]["weights"]
+
+
+def test_resume_with_another_number_of_processes_is_refused(seen, rooms, tiny):
+    _, out = seen
+    options = {**tiny, "batch_size": 2, "distill": False, "save_every": 2, "max_steps": 5}
+    with pytest.raises(ConfigError, match="was started with 2 processes, now there are 1; .*resume with as many"):
+        distill(data=rooms, output=out / "whole", resume=True, **options)
+
+
+def test_a_loss_that_is_not_finite_in_one_is_skipped_by_all(seen):
+    (main, other), _ = seen
+    assert main["non-finite"]["skipped"] == other["non-finite"]["skipped"] == 2
+    assert main["non-finite"]["weights"] == other["non-finite"]["weights"] != main["whole"]["weights"]
+    warnings = [line for line in main["non-finite"]["said"] if "non-finite loss" in line]
+    assert len(warnings) == 2 and all(line.count("rgb/") == 4 for line in warnings)  # the files of both
+    assert main["too often"]["error"] == "TrainingError" and other["too often"]["error"] == "ElsewhereError"
+    assert main["too often"]["done"] == other["too often"]["done"] == 2
+
+
+def test_unreadable_files_are_counted_over_all(seen):
+    (main, other), _ = seen
+    assert main["unreadable"]["weights"] == other["unreadable"]["weights"]
+    corrupt = main["unreadable"]["report"]["corrupt_files"]
+    assert len(corrupt) == 2 and sum("skipped:" in line for line in main["unreadable"]["said"]) == 2
+    assert main["unreadable"]["done"] == 9 and main["unreadable"]["images"] < 18  # a step with one alone is no step
+    assert main["too many"]["error"] == "DataError" and "--max-corrupt 1" in main["too many"]["message"]
+    assert other["too many"]["error"] == "ElsewhereError" and other["too many"]["exit_code"] == 1
+
+
+def test_an_error_that_all_have_is_told_by_the_main_process(seen):
+    (main, other), _ = seen
+    assert main["again"]["error"] == "ConfigError" and "already holds something" in main["again"]["message"]
+    assert other["again"]["error"] == "ElsewhereError" and other["again"]["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    ("how", "line"),
+    [
+        ("raise", "error: process 1: ValueError: only here"),
+        pytest.param("kill", "error: another process of this run has ended without a word", marks=pytest.mark.slow),
+    ],
+)
+def test_a_failure_of_one_ends_all_with_one_line(how, line, torchrun, rooms, tmp_path):
+    run = tmp_path / "run"
+    options = ("--no-distill", "--no-pretrained", "--offline", "--device", "cpu", "--workers", 0, "--batch-size", 2)
+    command = ("distill", "--data", rooms, "-o", run, "--input-size", "64x96", "--max-steps", 50, *options)
+    result = torchrun(RANKS / "failing.py", how, *command)
+    assert result.returncode != 0 and result.stdout == ""
+    assert len(own_lines(result)) == 1 and own_lines(result)[0].startswith(line), result.stderr
+
+
+def test_a_verb_for_one_process_is_refused_once(torchrun, rooms):
+    result = torchrun("-m", "disdepth_cli", "evaluate", "bundled", "--data", rooms)
+    refusal = "error: 2 processes were launched; evaluate takes one: start it without a launcher"
+    assert result.returncode != 0 and own_lines(result) == [refusal], result.stderr
+
+
+@pytest.mark.slow
+def test_the_whole_way_with_two_processes(torchrun, rooms, tiny_teacher, tmp_path):
+    """distill acclimates a raw teacher first; acclimate can train its teacher along; both resume."""
+    common = ("--data", rooms, "--input-size", "64x96", "--batch-size", 2, "--workers", 0, "--device", "cpu")
+    common = (*common, "--offline", "--max-steps", 6)
+    run = tmp_path / "run"
+    command = ("-m", "disdepth_cli", "distill", "-t", tiny_teacher, "--no-pretrained", *common, "-o", run)
+    result = torchrun(*command)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((run / "report.json").read_text())["processes"] == 2
+    assert json.loads((tmp_path / "run-teacher" / "report.json").read_text())["processes"] == 2
+    tuned = tmp_path / "tuned"
+    command = ("-m", "disdepth_cli", "acclimate", "-t", tiny_teacher, *common, "--train-teacher", "full", "-o", tuned)
+    result = torchrun(*command, "--attention-steps", 3)
+    assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
+    again = torchrun("-m", "disdepth_cli", "acclimate", "--resume", "-o", tuned)
+    assert again.returncode == 0 and "going on after step 6 of 6" in again.stderr, again.stderr

@@ -12,7 +12,8 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import from rooms with a smaller number; rooms of one number do not know each other.
 FLOOR = {
-    "errors": 0, "option_types": 0, "config": 1, "configure": 2, "atomic": 1, "working_size": 1, "types": 2, "across_ranks": 2,
+    "errors": 0, "option_types": 0, "config": 1, "configure": 2, "atomic": 1, "working_size": 1, "types": 2,
+    "across_ranks": 2,
     "teachers": 3, "models": 3, "losses": 3, "data": 3, "evaluation": 3,
     "student_place": 4, "checkpoint": 5, "outputs": 5, "engine": 6, "cli": 7, "__main__": 8, "__init__": 9,
 }  # fmt: skip

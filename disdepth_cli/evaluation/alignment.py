@@ -28,16 +28,27 @@ def align(prediction: np.ndarray, target: np.ndarray, valid: np.ndarray, kind: A
     Where the fit has no unique solution: one valid pixel, or a constant prediction, is fitted by scale alone; a
     prediction of zeros by shift alone. A median that is not positive, or no usable pixel, leaves all as it was.
     """
-    prediction = np.asarray(prediction, dtype=np.float64)
-    usable = valid & np.isfinite(prediction)
-    source = prediction[usable]
-    wanted = np.asarray(target[usable], dtype=np.float64)
-    if space == "disparity":
-        wanted = 1.0 / wanted
-    scale, shift = _fit(source, wanted, kind)
+    scale, shift = fit(prediction[valid], target[valid], kind, space)
+    return fitted(np.asarray(prediction, dtype=np.float64), scale, shift, space)
+
+
+def fit(prediction: np.ndarray, target: np.ndarray, kind: Align, space: Space) -> tuple[float, float]:
+    """(scale, shift) that bring prediction (N,) in `space` to target (N,) [m]; (1, 0) where nothing can be fitted."""
+    usable = np.isfinite(prediction)
+    if not usable.all():
+        prediction, target = prediction[usable], target[usable]
+    source, wanted = prediction.astype(np.float64, copy=False), target.astype(np.float64, copy=False)
+    return _fit(source, 1.0 / wanted if space == "disparity" else wanted, kind)
+
+
+def fitted(prediction: np.ndarray, scale: float, shift: float, space: Space) -> np.ndarray:
+    """Depth [m] from a float64 prediction in `space` and its fit; of any shape."""
     with np.errstate(invalid="ignore", over="ignore"):
-        fitted = scale * prediction + shift
-    return 1.0 / np.maximum(fitted, MIN_DISPARITY) if space == "disparity" else fitted
+        moved = scale * prediction
+        moved += shift
+    if space == "depth":
+        return moved
+    return np.divide(1.0, np.maximum(moved, MIN_DISPARITY, out=moved), out=moved)
 
 
 def fit_scale_shift(prediction: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -70,5 +81,6 @@ def _scale_shift(source: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
         return 0.0, wanted_mean
     if variance <= CONSTANT * square:
         return float(source @ wanted) / source.size / square, 0.0
-    scale = float(centred @ (wanted - wanted_mean)) / source.size / variance
+    covariance = float(centred @ wanted) - wanted_mean * float(centred.sum())  # what is left of a sum of zero
+    scale = covariance / source.size / variance
     return scale, wanted_mean - scale * source_mean

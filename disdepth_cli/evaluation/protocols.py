@@ -1,84 +1,29 @@
 """Named evaluation protocols: which pixels count, and what may be done to a prediction before it is scored.
 
-The numbers are those of the public code (cleinc/bts, shariqfarooq123/AdaBins, aliyun/NeWCRFs, isl-org/ZoeDepth).
-Two KITTI protocols exist because the field has two: BTS and NeWCRFs take the Garg crop of the full frame, AdaBins
-and ZoeDepth take it of the 352 x 1216 "KB" crop. They are not the same pixels.
+A name stands for one set of numbers, those of public code, which stands beside each. Where the field has two
+conventions they have two names, or the other one is described.
+
+One number is ours: where a public range starts at 0 (iBims-1, SUN RGB-D) it starts at 1e-3 m here, since a prediction
+clamped to 0 has no logarithm; no sensor measures anything below it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.evaluation.crops import BORDERS, CROPS, Box
 from disdepth_cli.option_types import Align, OutputKind
-
-Box = tuple[int, int, int, int]
-"""(top, bottom, left, right) [pixels], bottom and right exclusive."""
 
 Space = Literal["depth", "disparity"]
 
-GARG = (0.40810811, 0.99189189, 0.03594771, 0.96405229)
-KITTI_EIGEN = (0.3324324, 0.91351351, 0.0359477, 0.96405229)
-KB_SIZE = (352, 1216)
+Resize = Literal["bilinear", "bilinear-corners", "nearest"]
+RESIZES: tuple[Resize, ...] = ("bilinear", "bilinear-corners", "nearest")
 
 RANGE = {"min_depth", "max_depth"}
-PINNED = RANGE | {"crop", "align", "space", "tta"}
-
-
-def _whole(height: int, width: int) -> Box:
-    return 0, height, 0, width
-
-
-def _fractions(height: int, width: int, shares: tuple[float, float, float, float]) -> Box:
-    top, bottom, left, right = shares
-    return int(top * height), int(bottom * height), int(left * width), int(right * width)
-
-
-def _garg(height: int, width: int) -> Box:
-    return _fractions(height, width, GARG)
-
-
-def _kitti_eigen(height: int, width: int) -> Box:
-    return _fractions(height, width, KITTI_EIGEN)
-
-
-def _kb(height: int, width: int) -> Box:
-    """The bottom 352 rows and centred 1216 columns; a side that is not larger stays whole."""
-    rows, columns = min(KB_SIZE[0], height), min(KB_SIZE[1], width)
-    left = (width - columns) // 2
-    return height - rows, height, left, left + columns
-
-
-def _kb_garg(height: int, width: int) -> Box:
-    above, bottom, before, right = _kb(height, width)
-    box = _garg(bottom - above, right - before)
-    return above + box[0], above + box[1], before + box[2], before + box[3]
-
-
-def _of_480x640(height: int, width: int, box: Box) -> Box:
-    """`box` of a 480 x 640 frame in a frame of another size, in proportion and rounded down."""
-    top, bottom, left, right = box
-    return top * height // 480, bottom * height // 480, left * width // 640, right * width // 640
-
-
-def _nyu(height: int, width: int) -> Box:
-    return _of_480x640(height, width, (45, 471, 41, 601))
-
-
-def _nyu_border(height: int, width: int) -> Box:
-    return _of_480x640(height, width, (45, 472, 43, 608))
-
-
-CROPS: dict[str, Callable[[int, int], Box]] = {
-    "none": _whole,
-    "nyu-eigen": _nyu,
-    "garg": _garg,
-    "kb-garg": _kb_garg,
-    "kitti-eigen": _kitti_eigen,
-}
-BORDERS: dict[str, Callable[[int, int], Box]] = {"none": _whole, "nyu": _nyu_border, "kb": _kb}
+PINNED = RANGE | {"crop", "align", "space", "resize", "tta"}
+OPEN_RANGE = {"plain", "zero-shot-relative"}
 
 
 @dataclass(frozen=True)
@@ -86,9 +31,10 @@ class Protocol:
     """The pixels that count, and the changes a prediction may undergo before it is scored.
 
     min_depth, max_depth: ground truth counts where min_depth < gt < max_depth [m], both strict.
-    crop: a name in `CROPS`. align, space: alignment to the ground truth, and where it is fitted. tta: average with
-    the flipped image. images: number of test images of the full benchmark, None where there is no such number.
-    training_border: a name in `BORDERS`, the part of a training image that is used; None is all of it.
+    crop: a name in `CROPS`. align, space: alignment to the ground truth, and where it is fitted. resize: how a
+    prediction of another size comes to the ground truth's. tta: average with the flipped image. images: number of
+    test images of the full benchmark, None where there is no such number. training_border: a name in `BORDERS`, the
+    part of a training image that is used; None is all of it.
     """
 
     name: str
@@ -97,6 +43,7 @@ class Protocol:
     crop: str
     align: Align = "none"
     space: Space = "depth"
+    resize: Resize = "bilinear"
     tta: bool = False
     images: int | None = None
     training_border: str | None = None
@@ -104,11 +51,26 @@ class Protocol:
     def __post_init__(self) -> None:
         if self.crop not in CROPS:
             raise ConfigError(f"crop {self.crop!r} is unknown{near_names(self.crop, CROPS)}")
+        if self.resize not in RESIZES:
+            raise ConfigError(f"resize {self.resize!r} is unknown{near_names(self.resize, RESIZES)}")
         if not 0 < self.min_depth < self.max_depth:
             raise ConfigError(
                 f"protocol {self.name}: --min-depth {self.min_depth:g} must be below "
                 f"--max-depth {self.max_depth:g}, and both must be positive"
             )
+
+    @property
+    def range_is_the_datas(self) -> bool:
+        """The range is a placeholder, which `override` replaces with the data's without taking the name away."""
+        return self.name in OPEN_RANGE
+
+    @property
+    def buckets(self) -> tuple[float, float]:
+        """Where near ends and far begins [m]: a quarter and a half of the range's maximum.
+
+        For 80 m that is 20 and 40 m, the usual bands of driving; for 10 m it is 2.5 and 5 m.
+        """
+        return self.max_depth / 4, self.max_depth / 2
 
     def crop_box(self, height: int, width: int) -> Box:
         """The box of a (height, width) ground truth that is scored.
@@ -135,20 +97,63 @@ class Protocol:
             "crop": self.crop,
             "align": self.align,
             "space": self.space,
+            "resize": self.resize,
             "tta": self.tta,
         }
 
 
-PROTOCOLS = {
-    protocol.name: protocol
-    for protocol in (
-        Protocol("nyu-eigen", 1e-3, 10.0, "nyu-eigen", images=654, training_border="nyu"),
-        Protocol("kitti-eigen-garg", 1e-3, 80.0, "garg", images=652, training_border="kb"),
-        Protocol("kitti-eigen-garg-kb", 1e-3, 80.0, "kb-garg", images=652, training_border="kb"),
-        Protocol("plain", 1e-3, 1000.0, "none"),
-    )
-}
-"""`plain` counts every pixel; its range is a placeholder that `override` replaces with the data's."""
+NYU_AND_KITTI = (
+    # cleinc/bts, aliyun/NeWCRFs, shariqfarooq123/AdaBins and isl-org/ZoeDepth.
+    Protocol("nyu-eigen", 1e-3, 10.0, "nyu-eigen", images=654, training_border="nyu"),
+    # 697 images are listed, 652 of them have annotated depth. BTS and NeWCRFs take the Garg crop of the full frame,
+    # AdaBins and ZoeDepth take it of the 352 x 1216 "KB" crop: not the same pixels.
+    Protocol("kitti-eigen-garg", 1e-3, 80.0, "garg", images=652, training_border="kb"),
+    Protocol("kitti-eigen-garg-kb", 1e-3, 80.0, "kb-garg", images=652, training_border="kb"),
+    # mrharicot/monodepth `utils/evaluate_kitti.py` and nianticlabs/monodepth2 `evaluate_depth.py`: the same 697 images
+    # against projected raw lidar. monodepth2 also scales its monocular models by the median: --align median, `custom`.
+    Protocol("kitti-eigen-697-raw", 1e-3, 80.0, "garg", images=697),
+    # `val_selection_cropped`, 1000 images of 352 x 1216, listed in NeWCRFs `data_splits/kitti_official_valid.txt`. No
+    # crop and 80 m as in lpiccinelli-eth/UniDepth `datasets/kitti.py` (KITTIBenchmark; its minimum is 0.05 m, nearer
+    # than any lidar point). zhyever/Monocular-Depth-Estimation-Toolbox `kitti_benchmark.py` takes full frames, the
+    # Garg crop and 88 m; Junyi42/monst3r the first 110 frames a drive, aligned. Those are not this protocol.
+    Protocol("kitti-official-val", 1e-3, 80.0, "none", images=1000, training_border="kb"),
+)
+
+# isl-org/ZoeDepth: `DATASETS_CONFIG` (as LiheYoung/Depth-Anything `metric_depth/zoedepth/utils/config.py` has it), its
+# loaders and its `compute_metrics`. The "Eigen crop" there is rows 45:471 and columns 41:601 of the ground truth at its
+# own size; DIODE and Hypersim have 768 x 1024, so only a part towards the upper left is scored.
+# That code interpolates with corners aligned and averages with the flipped image. Here a prediction comes to its
+# image's size by the model's own rule, and flipping is --tta.
+# Others score whole frames, and their numbers are not comparable with these: UniDepth to 25 m for DIODE indoor and
+# iBims-1, to 8 m for SUN RGB-D; prs-eth/Marigold DIODE from 0.6 to 350 m, aligned.
+ZERO_SHOT = (
+    # 325 and 446 images: DIODE's validation set, counted in Marigold `data_split/diode` and `data_split/diode_depth`.
+    Protocol("diode-indoor", 1e-3, 10.0, "nyu-eigen-pixels", images=325),
+    Protocol("diode-outdoor", 1e-3, 80.0, "garg", images=446),
+    # The test half, `alltest`. Copies of the data store 1/1000 m, 1/8000 m or 1/10000 m: the data's `depth_scale`.
+    Protocol("sunrgbd", 1e-3, 8.0, "nyu-eigen-pixels", images=5050),
+    # ZoeDepth holds out 8 % of the 21,260 frames of Camera_0 at random: the number is fixed, the list is not. The
+    # sky, at 655.35 m, is out of range.
+    Protocol("vkitti2", 1e-3, 80.0, "kb-garg", images=1701, training_border="kb"),
+    # apple/ml-hypersim's test split, all images; planar depth, not the stored distance from the camera. Marigold's
+    # range is 1e-5 to 65 m, and it filters the list.
+    Protocol("hypersim", 1e-3, 80.0, "nyu-eigen-pixels", images=7690),
+    # Pixels of the invalid and of the transparent mask have to be 0 in the data, as ZoeDepth's loader makes them.
+    Protocol("ibims", 1e-3, 10.0, "nyu-eigen", images=100),
+)
+
+OF_THE_DATA = (
+    # isl-org/MiDaS and Depth Anything, by the sample code that isl-org/DPT `EVALUATION.md` refers to (BadPixelMetric):
+    # scale and shift by least squares in disparity, per image, over every valid pixel; then clipped from below,
+    # inverted and capped at the data's maximum. A model of relative *depth* is aligned in depth, which is Marigold's
+    # `least_square`, and then the result is `custom`.
+    Protocol("zero-shot-relative", 1e-3, 1000.0, "none", align="scale-shift", space="disparity"),
+    # Every pixel, no help.
+    Protocol("plain", 1e-3, 1000.0, "none"),
+)
+
+PROTOCOLS = {protocol.name: protocol for protocol in (*NYU_AND_KITTI, *ZERO_SHOT, *OF_THE_DATA)}
+"""By name. The range of those in `OPEN_RANGE` is a placeholder that `override` replaces with the data's."""
 
 TEACHER_DISPARITY = Protocol("teacher-disparity", 1e-3, 1000.0, "none", align="scale-shift", space="disparity")
 """A relative student against its teacher's disparity, at every pixel; the range in metres says nothing here."""
@@ -170,20 +175,22 @@ def override(protocol: Protocol, **fields: Any) -> Protocol:
     """The protocol with some fields changed; a field that is None is not given.
 
     A result may carry a protocol's name only when it was made under it: any real change names the result
-    `custom`, except the range of `plain`, which is the data's by definition. No real change returns `protocol`.
+    `custom`, except a range that is the data's by definition (`OPEN_RANGE`). No real change returns `protocol`.
 
     Raises:
-        ConfigError: an empty range or an unknown crop.
+        ConfigError: an empty range, an unknown crop or resize rule.
     """
     changes = {name: value for name, value in fields.items() if value is not None and getattr(protocol, name) != value}
     if not changes:
         return protocol
-    pinned = PINNED - RANGE if protocol.name == "plain" else PINNED
+    pinned = PINNED - RANGE if protocol.range_is_the_datas else PINNED
     return replace(protocol, **{"name": "custom" if changes.keys() & pinned else protocol.name, **changes})
 
 
 def for_output(protocol: Protocol, kind: OutputKind) -> Protocol:
-    """The protocol for a model of that output kind: disparity models are aligned in disparity.
+    """The protocol for a model of that output kind: relative models are aligned in the space of their numbers.
+
+    A relative depth has an unknown shift, so its inverse is no disparity, and the other way round.
 
     Raises:
         ConfigError: a model without a scale would be scored without alignment.
@@ -193,4 +200,4 @@ def for_output(protocol: Protocol, kind: OutputKind) -> Protocol:
     if protocol.align == "none":
         noun = "disparity" if kind == "disparity" else "depth"
         raise ConfigError(f"this model predicts relative {noun}, not metres: use --align scale-shift")
-    return override(protocol, space="disparity") if kind == "disparity" else protocol
+    return override(protocol, space="disparity" if kind == "disparity" else "depth")

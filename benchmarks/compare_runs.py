@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from disdepth_cli.evaluation.intervals import paired_interval
+
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
-RESAMPLES = 10_000
 
 
 def main(files: list[Path]) -> None:
@@ -29,23 +30,19 @@ def main(files: list[Path]) -> None:
     control, student = (per_image(file.with_suffix(".csv")) for file in files[-2:])
     print(f"\n{files[-1].stem} against {files[-2].stem}, paired by image:")
     for metric in ("abs_rel", "rmse", "delta1"):
-        difference = np.array([control[key][metric] - student[key][metric] for key in sorted(control)])
-        if metric == "delta1":
-            difference = -difference  # larger is better
-        base = np.mean([row[metric] for row in control.values()])
-        rng = np.random.default_rng(0)
-        means = rng.choice(difference, (RESAMPLES, len(difference))).mean(axis=1)
-        low, high = np.percentile(means, [2.5, 97.5])
+        before, after = (np.array([rows[key][metric] for key in sorted(control)]) for rows in (control, student))
+        worse, better = (after, before) if metric == "delta1" else (before, after)  # larger is better
+        gain, (low, high) = (worse - better).mean(), paired_interval(worse, better)
         print(
-            f"{metric:8} better by {difference.mean():+.4f} [{low:+.4f}, {high:+.4f}], "
-            f"{100 * difference.mean() / base:+.1f} % of the control's {base:.4f}"
+            f"{metric:8} better by {gain:+.4f} [{low:+.4f}, {high:+.4f}], "
+            f"{100 * gain / before.mean():+.1f} % of the control's {before.mean():.4f}"
         )
 
 
 def per_image(file: Path) -> dict[str, dict[str, float]]:
     """Metrics by image of a per-image CSV."""
     with open(file, newline="", encoding="utf-8") as handle:
-        return {row.pop("image"): {k: float(v) for k, v in row.items()} for row in csv.DictReader(handle)}
+        return {row["image"]: {name: float(row[name]) for name in METRICS} for row in csv.DictReader(handle)}
 
 
 if __name__ == "__main__":

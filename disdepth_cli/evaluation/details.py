@@ -91,7 +91,7 @@ def pair_accuracy(predicted: np.ndarray, truth: np.ndarray) -> float:
     near, far = predicted[first], predicted[second]
     rising = (other > ORDERED * one) & (far > (1 + TIE) * near)
     falling = (one > ORDERED * other) & (near > (1 + TIE) * far)
-    return (np.count_nonzero(rising) + np.count_nonzero(falling)) / ordered
+    return float((np.count_nonzero(rising) + np.count_nonzero(falling)) / ordered)
 
 
 def boundary_f1(predicted: np.ndarray, truth: np.ndarray, valid: np.ndarray) -> float:
@@ -148,10 +148,9 @@ def _edges(predicted: Neighbours, truth: Neighbours, pairs: np.ndarray) -> np.nd
 
 def _passed(neighbours: Neighbours, places: np.ndarray) -> np.ndarray:
     """How many thresholds the steps between neighbours at these places pass, negative where depth falls."""
-    before, after = (depth.reshape(-1)[places].astype(np.float64) for depth in neighbours)
-    rises = after > before
-    levels = np.searchsorted(THRESHOLDS, np.where(rises, after, before) / np.where(rises, before, after))
-    return np.where(rises, levels, -levels)
+    before, after = (depth.reshape(-1).take(places).astype(np.float64, copy=False) for depth in neighbours)
+    levels = np.searchsorted(THRESHOLDS, np.maximum(before, after) / np.minimum(before, after))
+    return np.where(after > before, levels, -levels)
 
 
 def _steep(before: np.ndarray, after: np.ndarray) -> np.ndarray:

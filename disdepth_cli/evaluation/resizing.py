@@ -19,8 +19,12 @@ def resized(prediction: np.ndarray, size: tuple[int, int], rule: Resize) -> np.n
     prediction = np.ascontiguousarray(prediction, dtype=np.float32)
     if rule == "bilinear-corners":
         return _between_corners(_between_corners(prediction, size[0]).T, size[1]).T
-    interpolation = cv2.INTER_LINEAR if rule == "bilinear" else cv2.INTER_NEAREST_EXACT
-    return cv2.resize(prediction, size[::-1], interpolation=interpolation)
+    if rule == "nearest":
+        rows, columns = (
+            (2 * np.arange(new) + 1) * old // (2 * new) for new, old in zip(size, prediction.shape, strict=True)
+        )
+        return prediction[rows[:, None], columns]
+    return cv2.resize(prediction, size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _between_corners(image: np.ndarray, rows: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import math
 import pytest
 
 METRICS = {"abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"}
-PROTOCOL = ("name", "min_depth", "max_depth", "crop", "align", "space", "tta")
+PROTOCOL = ("name", "min_depth", "max_depth", "crop", "align", "space", "resize", "tta")
 
 
 @pytest.fixture
@@ -42,6 +42,7 @@ def test_a_student_file_a_run_folder_and_its_metrics_agree(scored, student, cont
         "crop": "none",
         "align": "none",
         "space": "depth",
+        "resize": "bilinear",
         "tta": False,
     }
     assert {name: of_file[name] for name in METRICS} == {name: of_run[name] for name in METRICS}

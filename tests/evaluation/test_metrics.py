@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from disdepth_cli.errors import ConfigError, DataError
-from disdepth_cli.evaluation.metrics import DepthMetrics, NoValidPixels, image_metrics, mean_metrics
-from disdepth_cli.evaluation.protocols import get_protocol, override
+from disdepth_cli.evaluation.metrics import (
+    DepthMetrics,
+    NoValidPixels,
+    image_metrics,
+    mean_metrics,
+    score_image,
+    scored_pixels,
+)
+from disdepth_cli.evaluation.protocols import PROTOCOLS, get_protocol, override
 
 PLAIN = override(get_protocol("plain"), max_depth=100.0)
 ALIGNED = override(PLAIN, align="scale-shift")
@@ -68,21 +75,76 @@ def test_silog_forgives_scale():
     assert metrics.rmse_log == pytest.approx(math.log(3))
 
 
-@pytest.mark.parametrize("name", ["nyu-eigen", "kitti-eigen-garg", "kitti-eigen-garg-kb", "plain"])
+def aligned_by_hand(prediction, target, protocol):
+    """numpy.linalg.lstsq, in the protocol's space, over the pixels that count; depth [m], before clamping."""
+    top, bottom, left, right = protocol.crop_box(*target.shape)
+    inside = np.zeros(target.shape, dtype=bool)
+    inside[top:bottom, left:right] = True
+    used = inside & (target > protocol.min_depth) & (target < protocol.max_depth) & np.isfinite(prediction)
+    source, wanted = prediction[used].astype(np.float64), target[used].astype(np.float64)
+    if protocol.space == "disparity":
+        wanted = 1 / wanted
+    design = np.stack([source, np.ones(source.size)], axis=1)
+    scale, shift = np.linalg.lstsq(design, wanted, rcond=None)[0]
+    with np.errstate(invalid="ignore"):
+        fitted = scale * prediction.astype(np.float64) + shift
+    return fitted if protocol.space == "depth" else 1 / np.maximum(fitted, 1e-3)
+
+
+def scene(protocol, size):
+    """Ground truth [m] across and beyond the protocol's range, with holes and rubbish, and a prediction of it."""
+    target = RANDOM.uniform(-1, 1.2 * min(protocol.max_depth, 100), size).astype(np.float32)
+    prediction = (np.abs(target) * RANDOM.uniform(0.5, 2, size)).astype(np.float32)
+    target[RANDOM.random(size) < 0.6] = 0
+    for broken, value in ((target, np.nan), (target, np.inf), (prediction, np.nan)):
+        broken[RANDOM.random(size) < 0.05] = value
+    prediction[RANDOM.random(size) < 0.02] = -np.inf
+    if protocol.name != "plain":
+        prediction[RANDOM.random(size) < 0.02] = np.inf
+    return prediction, target
+
+
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
 def test_parity_with_the_plain_formula(name):
     protocol = get_protocol(name)
-    size = (96, 128) if name == "nyu-eigen" else (375, 420)
-    for _ in range(2):
-        target = RANDOM.uniform(-1, 1.2 * min(protocol.max_depth, 100), size).astype(np.float32)
-        prediction = (target * RANDOM.uniform(0.5, 2, size)).astype(np.float32)
-        target[RANDOM.random(size) < 0.6] = 0
-        for broken, value in ((target, np.nan), (target, np.inf), (prediction, np.nan)):
-            broken[RANDOM.random(size) < 0.05] = value
-        prediction[RANDOM.random(size) < 0.02] = -np.inf
-        if name != "plain":
-            prediction[RANDOM.random(size) < 0.02] = np.inf
-        expected = reference(prediction, target, protocol.crop_box(*size), protocol.min_depth, protocol.max_depth)
-        assert_close(image_metrics(prediction, target, protocol), expected, rel=1e-10, abs=1e-10)
+    size = (375, 420) if "garg" in protocol.crop else (146, 178)
+    prediction, target = scene(protocol, size)
+    if protocol.align == "none":
+        expected = prediction
+    else:
+        expected = aligned_by_hand(1 / np.maximum(prediction.astype(np.float64), protocol.min_depth), target, protocol)
+    expected = reference(expected, target, protocol.crop_box(*size), protocol.min_depth, protocol.max_depth)
+    assert_close(image_metrics(prediction, target, protocol), expected, rel=1e-9, abs=1e-10)
+
+
+@pytest.mark.parametrize("kind, space", [("disparity", "disparity"), ("relative_depth", "depth")])
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_aligned_parity_with_lstsq(name, kind, space):
+    protocol = override(get_protocol(name), align="scale-shift", space=space)
+    size = (375, 420) if "garg" in protocol.crop else (146, 178)
+    prediction, target = scene(protocol, size)
+    expected = aligned_by_hand(prediction, target, protocol)
+    expected = reference(expected, target, protocol.crop_box(*size), protocol.min_depth, protocol.max_depth)
+    assert_close(image_metrics(prediction, target, protocol, kind), expected, rel=1e-8, abs=1e-10)
+
+
+def test_many_blocks_of_pixels_add_up():
+    """More pixels than are looked at together, and errors whose mean is far from zero."""
+    target = RANDOM.uniform(1, 9, (200, 300))
+    prediction = target * 3 * RANDOM.uniform(0.999, 1.001, target.shape)
+    log = np.log(prediction / target)
+    metrics = image_metrics(prediction, target, PLAIN)
+    assert metrics.silog == pytest.approx(100 * log.std(), rel=1e-9)
+    assert metrics.rmse_log == pytest.approx(np.sqrt(np.mean(log**2)), rel=1e-12)
+    assert metrics.rmse == pytest.approx(np.sqrt(np.mean((prediction - target) ** 2)), rel=1e-12)
+
+
+def test_scored_pixels_are_those_that_count():
+    target = RANDOM.uniform(0, 12, (480, 640))
+    counts = scored_pixels(target, get_protocol("nyu-eigen"))
+    assert counts[45:471, 41:601].sum() == counts.sum() > 0
+    prediction = np.where(counts, target, 1e9)  # a perfect one where it counts
+    assert image_metrics(prediction, target, get_protocol("nyu-eigen")).abs_rel == 0
 
 
 @pytest.mark.parametrize("value", [0.0, -5.0, 1e30, np.nan, np.inf, -np.inf])
@@ -146,17 +208,56 @@ def test_prediction_is_resized_to_the_truth():
     assert metrics.delta1 == 1.0
 
 
-def test_constant_prediction_has_poor_delta():
-    target = RANDOM.uniform(1, 10, (40, 40))
-    assert image_metrics(np.full((40, 40), target.mean()), target, PLAIN).delta1 < 0.5
-    assert image_metrics(np.full((40, 40), 0.3), target, ALIGNED).delta1 < 0.5
+def room(protocol, size=(240, 640)):
+    """A synthetic scene over the protocol's range [m]: a floor that recedes, and boxes that stand on it."""
+    far = min(protocol.max_depth, 50.0)
+    depth = np.geomspace(0.9 * far, 0.08 * far, size[0])[:, None].repeat(size[1], axis=1)
+    depth[:, 60:200] *= 0.6
+    depth[size[0] // 3 :, 300:420] *= 0.45
+    depth[size[0] // 2 :, 500:640] *= 0.7
+    return depth
 
 
-def test_perfect_disparity_scores_zero():
-    target = RANDOM.uniform(1, 10, (24, 32))
-    metrics = image_metrics(7 / target + 3, target, ALIGNED, kind="disparity")
-    assert metrics.abs_rel == pytest.approx(0, abs=1e-9)
-    assert metrics.delta1 == 1.0
+def best_constant_abs_rel(target, protocol):
+    """AbsRel of the best of many constants, by trying them."""
+    truth = target[scored_pixels(target, protocol)]
+    return min(np.mean(np.abs(truth - c) / truth) for c in np.geomspace(truth.min(), truth.max(), 100))
+
+
+@pytest.mark.parametrize("help", ["as pinned", "scale-shift in depth", "scale-shift in disparity", "median"])
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_a_constant_does_not_look_good_under_any_protocol(name, help):
+    protocol = get_protocol(name)
+    if help != "as pinned":
+        align, _, space = help.partition(" in ")
+        protocol = override(protocol, align=align, space=space or "depth")
+    target = room(protocol)
+    truth = target[scored_pixels(target, protocol)]
+    floor = best_constant_abs_rel(target, protocol)
+    assert floor > 0.2  # the scene is not flat
+    for constant in (0.3, truth.mean()):
+        scores = score_image(np.full((75, 170), constant, dtype=np.float32), target, protocol)
+        metrics, details = scores.metrics, scores.details
+        assert metrics.abs_rel > 0.99 * floor and metrics.delta1 < 0.5 and metrics.silog > 25
+        assert metrics.rmse > 0.99 * truth.std()
+        assert details.pair_accuracy == 0.0
+        assert details.boundary_f1 == 0.0
+        if protocol.align == "scale-shift":
+            level = truth.mean() if protocol.space == "depth" else 1 / np.mean(1 / truth)
+            assert metrics.abs_rel == pytest.approx(np.mean(np.abs(truth - level) / truth), rel=1e-6)
+
+
+@pytest.mark.parametrize("scale, shift", [(1.0, 0.0), (7.0, 3.0), (0.002, -5.0), (-2.0, 1.0)])
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+def test_a_perfect_disparity_scores_zero(name, scale, shift):
+    protocol = override(get_protocol(name), align="scale-shift", space="disparity")
+    target = room(protocol)
+    scores = score_image(scale / target + shift, target, protocol, kind="disparity")
+    assert scores.metrics.abs_rel == pytest.approx(0, abs=1e-9) and scores.metrics.delta1 == 1.0
+    assert scores.details.pair_accuracy == 1.0
+    assert scores.details.near_abs_rel == pytest.approx(0, abs=1e-9)
+    in_depth = override(protocol, space="depth")
+    assert image_metrics(scale * target + shift, target, in_depth, "relative_depth").abs_rel < 1e-9
 
 
 def test_metric_depth_may_be_aligned_in_disparity():

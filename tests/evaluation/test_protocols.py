@@ -1,9 +1,11 @@
 """Protocols: the boxes of the published code, and when a result may carry a protocol's name."""
 
+from dataclasses import FrozenInstanceError, fields
+
 import pytest
 
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.evaluation.protocols import PROTOCOLS, for_output, get_protocol, override
+from disdepth_cli.evaluation.protocols import PROTOCOLS, Protocol, for_output, get_protocol, override
 
 
 def test_crop_boxes_golden():
@@ -38,12 +40,56 @@ def test_boxes_stay_inside_the_frame(name, size):
             assert 0 <= box[2] <= box[3] <= size[1]
 
 
-def test_published_numbers():
-    pinned = {name: (p.min_depth, p.max_depth, p.images, p.align, p.space, p.tta) for name, p in PROTOCOLS.items()}
-    assert pinned["nyu-eigen"] == (1e-3, 10.0, 654, "none", "depth", False)
-    assert pinned["kitti-eigen-garg"] == (1e-3, 80.0, 652, "none", "depth", False)
-    assert pinned["kitti-eigen-garg-kb"] == (1e-3, 80.0, 652, "none", "depth", False)
-    assert PROTOCOLS["plain"].images is None
+FIELDS = ("min_depth", "max_depth", "crop", "align", "space", "resize", "tta", "images", "training_border")
+GOLDEN = {
+    "nyu-eigen": (1e-3, 10.0, "nyu-eigen", "none", "depth", "bilinear", False, 654, "nyu"),
+    "kitti-eigen-garg": (1e-3, 80.0, "garg", "none", "depth", "bilinear", False, 652, "kb"),
+    "kitti-eigen-garg-kb": (1e-3, 80.0, "kb-garg", "none", "depth", "bilinear", False, 652, "kb"),
+    "kitti-eigen-697-raw": (1e-3, 80.0, "garg", "none", "depth", "bilinear", False, 697, None),
+    "kitti-official-val": (1e-3, 80.0, "none", "none", "depth", "bilinear", False, 1000, "kb"),
+    "diode-indoor": (1e-3, 10.0, "nyu-eigen-pixels", "none", "depth", "bilinear", False, 325, None),
+    "diode-outdoor": (1e-3, 80.0, "garg", "none", "depth", "bilinear", False, 446, None),
+    "sunrgbd": (1e-3, 8.0, "nyu-eigen-pixels", "none", "depth", "bilinear", False, 5050, None),
+    "vkitti2": (1e-3, 80.0, "kb-garg", "none", "depth", "bilinear", False, 1701, "kb"),
+    "hypersim": (1e-3, 80.0, "nyu-eigen-pixels", "none", "depth", "bilinear", False, 7690, None),
+    "ibims": (1e-3, 10.0, "nyu-eigen", "none", "depth", "bilinear", False, 100, None),
+    "zero-shot-relative": (1e-3, 1000.0, "none", "scale-shift", "disparity", "bilinear", False, None, None),
+    "plain": (1e-3, 1000.0, "none", "none", "depth", "bilinear", False, None, None),
+}
+"""Frozen: a number here changes only together with every result that was made under the name."""
+
+
+def test_every_field_of_every_protocol_is_frozen():
+    assert {field.name for field in fields(Protocol)} == {"name", *FIELDS}
+    now = {name: tuple(getattr(protocol, field) for field in FIELDS) for name, protocol in PROTOCOLS.items()}
+    assert now == GOLDEN
+    assert all(protocol.name == name for name, protocol in PROTOCOLS.items())
+    with pytest.raises(FrozenInstanceError):
+        PROTOCOLS["plain"].max_depth = 5.0
+
+
+@pytest.mark.parametrize(
+    "name, size, box",
+    [
+        ("kitti-eigen-697-raw", (375, 1242), (153, 371, 44, 1197)),
+        ("kitti-official-val", (352, 1216), (0, 352, 0, 1216)),
+        ("diode-indoor", (768, 1024), (45, 471, 41, 601)),
+        ("diode-outdoor", (768, 1024), (313, 761, 36, 987)),
+        ("sunrgbd", (530, 730), (45, 471, 41, 601)),
+        ("sunrgbd", (441, 591), (45, 441, 41, 591)),
+        ("vkitti2", (375, 1242), (166, 372, 56, 1185)),
+        ("hypersim", (768, 1024), (45, 471, 41, 601)),
+        ("ibims", (480, 640), (45, 471, 41, 601)),
+        ("zero-shot-relative", (7, 9), (0, 7, 0, 9)),
+    ],
+)
+def test_boxes_of_the_other_benchmarks_golden(name, size, box):
+    assert get_protocol(name).crop_box(*size) == box
+
+
+def test_near_ends_at_a_quarter_of_the_range_and_far_begins_at_half():
+    assert get_protocol("kitti-eigen-garg").buckets == (20.0, 40.0)
+    assert get_protocol("nyu-eigen").buckets == (2.5, 5.0)
 
 
 def test_json_has_exactly_the_documented_keys():
@@ -54,6 +100,7 @@ def test_json_has_exactly_the_documented_keys():
         "crop": "nyu-eigen",
         "align": "none",
         "space": "depth",
+        "resize": "bilinear",
         "tta": False,
     }
 
@@ -71,20 +118,38 @@ def test_override_without_a_change_is_the_same_object():
     assert override(nyu) is nyu
 
 
+@pytest.mark.parametrize("name", sorted(PROTOCOLS))
 @pytest.mark.parametrize(
-    "change", [{"max_depth": 5.0}, {"crop": "none"}, {"align": "median"}, {"space": "disparity"}, {"tta": True}]
+    "change",
+    [
+        {"min_depth": 0.5},
+        {"max_depth": 5.0},
+        {"crop": "kitti-eigen"},
+        {"align": "median"},
+        {"space": "disparity"},
+        {"resize": "nearest"},
+        {"tta": True},
+    ],
 )
-def test_a_changed_protocol_loses_its_name(change):
-    changed = override(get_protocol("nyu-eigen"), **change)
-    assert changed.name == "custom"
+def test_a_changed_protocol_loses_its_name(name, change):
+    protocol = get_protocol(name)
+    changed = override(protocol, **change)
+    if changed is protocol:
+        assert all(getattr(protocol, field) == value for field, value in change.items())
+        return
+    range_of_the_data = name in ("plain", "zero-shot-relative") and change.keys() <= {"min_depth", "max_depth"}
+    assert changed.name == (name if range_of_the_data else "custom")
     assert {field: getattr(changed, field) for field in change} == change
 
 
-def test_the_range_of_plain_is_free_and_the_rest_is_not():
-    plain = get_protocol("plain")
-    ranged = override(plain, min_depth=0.1, max_depth=20.0)
-    assert (ranged.name, ranged.min_depth, ranged.max_depth) == ("plain", 0.1, 20.0)
+@pytest.mark.parametrize("name", ["plain", "zero-shot-relative"])
+def test_a_range_that_is_the_datas_is_free_and_the_rest_is_not(name):
+    protocol = get_protocol(name)
+    assert protocol.range_is_the_datas and not get_protocol("nyu-eigen").range_is_the_datas
+    ranged = override(protocol, min_depth=0.1, max_depth=20.0)
+    assert (ranged.name, ranged.min_depth, ranged.max_depth) == (name, 0.1, 20.0)
     assert override(ranged, align="median").name == "custom"
+    assert override(ranged, max_depth=10.0, resize="nearest").name == "custom"
 
 
 def test_impossible_overrides():
@@ -92,6 +157,8 @@ def test_impossible_overrides():
         override(get_protocol("nyu-eigen"), min_depth=20.0)
     with pytest.raises(ConfigError, match="crop 'garq' is unknown; did you mean garg"):
         override(get_protocol("plain"), crop="garq")
+    with pytest.raises(ConfigError, match="resize 'bilinar' is unknown; did you mean bilinear"):
+        override(get_protocol("plain"), resize="bilinar")
 
 
 def test_relative_models_need_alignment():
@@ -103,3 +170,11 @@ def test_relative_models_need_alignment():
     aligned = override(nyu, align="scale-shift")
     assert for_output(aligned, "disparity").space == "disparity"
     assert for_output(aligned, "relative_depth").space == "depth"
+
+
+def test_relative_models_are_aligned_in_the_space_of_their_numbers():
+    relative = get_protocol("zero-shot-relative")
+    assert for_output(relative, "disparity") is relative
+    assert for_output(relative, "metric_depth") is relative
+    of_depth = for_output(relative, "relative_depth")
+    assert (of_depth.space, of_depth.name) == ("depth", "custom")

@@ -76,7 +76,9 @@ def _show(result: dict[str, Any]) -> None:
     title = f"{protocol_line(result['protocol'])}; {result['images']} images"
     stdout.print(title, soft_wrap=True)
     stdout.print(f"model {result['model']}", soft_wrap=True, markup=False)
-    stdout.print(scores_table(result))
-    stdout.print(ranges_table(result))
+    for table in (scores_table(result), ranges_table(result)):
+        stdout.print()
+        stdout.print(table)
+    stdout.print()
     for line in remarks(result):
         stdout.print(line, soft_wrap=True, markup=False)

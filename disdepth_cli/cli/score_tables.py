@@ -70,7 +70,7 @@ def _scored(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _table(first: str) -> Table:
-    return Table(first, box=box.SIMPLE_HEAD, pad_edge=False)
+    return Table(first, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
 
 
 def _number(value: float | None) -> str:

@@ -75,7 +75,7 @@ def _look(predictor: DepthPredictor, source: DataSource, item: DataItem, protoco
     metres = in_metres(
         resized(predicted, (truth.shape[0], truth.shape[1]), protocol.resize), truth, valid, protocol, predictor.kind
     )
-    return Comparison(read_image(item.image), truth, metres, valid)
+    return Comparison(read_image(item.image), truth, metres, valid, protocol.crop_box(*truth.shape))
 
 
 def in_metres(

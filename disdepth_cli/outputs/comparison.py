@@ -19,19 +19,21 @@ DOT = 5  # pixels
 @dataclass(frozen=True)
 class Comparison:
     """One image. image (H, W, 3) uint8 RGB; truth (h, w) [m]; predicted (h, w) [m], as it was scored; valid (h, w)
-    bool, the pixels that were scored, at least one."""
+    bool, the pixels that were scored, at least one; crop (top, bottom, left, right), the part that counts."""
 
     image: np.ndarray
     truth: np.ndarray
     predicted: np.ndarray
     valid: np.ndarray
+    crop: tuple[int, int, int, int]
 
 
 def compare(shown: Comparison, lines: list[str]) -> np.ndarray:
     """The picture (H, W, 3) uint8 RGB: the lines, then image and error, below them ground truth and prediction.
 
-    The depths' one scale spans the 2nd to 98th percentile of both at the scored pixels. The error is prediction -
-    ground truth [m], its scale symmetric about 0. Pixels that were not scored are black in ground truth and error.
+    The crop is framed. The depths' one scale spans the 2nd to 98th percentile of both at the scored pixels. The error
+    is prediction - ground truth [m], its scale symmetric about 0. Pixels that were not scored are black in ground truth
+    and error.
     """
     truth, predicted, valid = shown.truth, shown.predicted, shown.valid
     known = np.concatenate([truth[valid], predicted[valid]])
@@ -43,15 +45,29 @@ def compare(shown: Comparison, lines: list[str]) -> np.ndarray:
     errors = scale_bar(WIDTH, [f"{-reach:.2f} m: too near", "0", f"+{reach:.2f} m: too far"], ERRORS)
     coloured = colourise(error, ERRORS, -reach, reach, valid=valid)
     pictures = {
-        "image": _below(resize_image(shown.image, size), np.full_like(depths, 255)),
-        "error: prediction - ground truth [m]": _below(_fitted(coloured, valid, size), errors),
+        "image": _below(_framed(resize_image(shown.image, size), shown), np.full_like(depths, 255)),
+        "error [m]": _below(_fitted(coloured, valid, size), errors),
         "ground truth [m]": _below(_fitted(colourise(truth, low=low, high=high, valid=valid), valid, size), depths),
-        "prediction [m]": _below(resize_image(colourise(predicted, low=low, high=high), size), depths),
+        "prediction [m]": _below(_framed(resize_image(colourise(predicted, low=low, high=high), size), shown), depths),
     }
     titled = list(pictures.items())
     body = panel([titled[:2], titled[2:]])
     header = [text_strip(line, body.shape[1], margin=GAP) for line in lines]
     return np.vstack([*header, body])
+
+
+def _framed(picture: np.ndarray, shown: Comparison) -> np.ndarray:
+    """picture (H, W, 3) with a thin frame around the crop, where that is not all of it."""
+    (height, width), (rows, columns) = shown.truth.shape, picture.shape[:2]
+    top, bottom, left, right = shown.crop
+    if (top, bottom, left, right) == (0, height, 0, width):
+        return picture
+    first = round(left * columns / width), round(top * rows / height)
+    last = round(right * columns / width) - 1, round(bottom * rows / height) - 1
+    framed = np.ascontiguousarray(picture)
+    cv2.rectangle(framed, first, last, (255, 255, 255), 3)
+    cv2.rectangle(framed, first, last, (0, 0, 0), 1)
+    return framed
 
 
 def _below(picture: np.ndarray, bar: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def val_items(source: DataSource) -> tuple[DataItem, ...]:
 
 
 def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
-    """The named protocol, else the data's, else `plain`; the range is the data's where the protocol has none."""
+    """The named protocol, else the data's, else `plain`; with the data's range where it has none of its own."""
     protocol = get_protocol(name or source.protocol or "plain")
     if protocol.range_is_the_datas:
         protocol = override(protocol, min_depth=max(source.min_depth, 1e-3), max_depth=source.max_depth)

@@ -59,12 +59,9 @@ def bucket_sums(
     truth: np.ndarray, relative: np.ndarray, squared: np.ndarray, close: np.ndarray, edges: tuple[float, float]
 ) -> np.ndarray:
     """(3, 4): for near, middle and far the number of pixels and the sums of three arrays, all (N,) as truth [m]."""
-    near, far = truth < edges[0], truth >= edges[1]
-    sums = np.empty((3, 4))
-    for place, inside in enumerate((near, ~(near | far), far)):
-        weights = inside.astype(np.float64)
-        sums[place] = weights.sum(), weights @ relative, weights @ squared, weights @ close
-    return sums
+    bucket = (truth >= edges[0]).astype(np.int64) + (truth >= edges[1])
+    sums = [np.bincount(bucket, weights, minlength=len(BUCKETS)) for weights in (None, relative, squared, close)]
+    return np.stack(sums, axis=1).astype(np.float64)
 
 
 def bucket_scores(sums: np.ndarray) -> dict[str, float]:
@@ -139,10 +136,8 @@ def _edges(predicted: Neighbours, truth: Neighbours, pairs: np.ndarray) -> np.nd
     """(3, 2, thresholds): edges of the prediction, of the truth and of both, where depth rises and where it falls."""
     places = np.flatnonzero(pairs & (_steep(*predicted) | _steep(*truth)))  # in most images, few
     found, wanted = _passed(predicted, places), _passed(truth, places)
-    rising, falling = (
-        _rising_and_falling(np.minimum(found, wanted))[0],
-        _rising_and_falling(np.maximum(found, wanted))[1],
-    )
+    rising, _ = _rising_and_falling(np.minimum(found, wanted))
+    _, falling = _rising_and_falling(np.maximum(found, wanted))
     return np.array([_rising_and_falling(found), _rising_and_falling(wanted), (rising, falling)])
 
 

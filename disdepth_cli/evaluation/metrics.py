@@ -128,9 +128,12 @@ def scored_pixels(target: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Where target (H, W) [m] counts under the protocol: (H, W) bool, in its crop and its range."""
     top, bottom, left, right = protocol.crop_box(*target.shape)
     counts = np.zeros(target.shape, dtype=bool)
-    inside = target[top:bottom, left:right]
-    counts[top:bottom, left:right] = (inside > protocol.min_depth) & (inside < protocol.max_depth)
+    counts[top:bottom, left:right] = _in_range(target[top:bottom, left:right], protocol)
     return counts
+
+
+def _in_range(depth: np.ndarray, protocol: Protocol) -> np.ndarray:
+    return (depth > protocol.min_depth) & (depth < protocol.max_depth)
 
 
 Metrics = TypeVar("Metrics", bound=DepthMetrics | DisparityMetrics)
@@ -175,7 +178,7 @@ class _Pixels:
         height, width = target.shape
         top, bottom, left, right = protocol.crop_box(height, width)
         self.wanted = target[top:bottom, left:right]
-        self.valid = (self.wanted > protocol.min_depth) & (self.wanted < protocol.max_depth)
+        self.valid = _in_range(self.wanted, protocol)
         if not self.valid.any():
             raise NoValidPixels(
                 f"no valid ground truth: none of {target.size} pixels lies in the crop {protocol.crop!r} "

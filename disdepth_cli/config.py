@@ -22,6 +22,7 @@ from disdepth_cli.option_types import (
     TeacherName,
     TeacherNames,
     Tuning,
+    WorstBy,
 )
 
 STUDENTS = {
@@ -214,10 +215,21 @@ class EvaluateConfig(BaseConfig):
     max_depth: float | None = Field(None, gt=0, description="largest ground truth counted [m]")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    workers: int = Field(2, ge=0, description="processes that decode images")
+    workers: int = Field(2, ge=0, description="threads that decode images, and as many that compute metrics")
     revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
     offline: bool = Field(False, description="never ask the network")
+    baselines: bool = Field(
+        True, description="score the best constant depth, the mean training depth and the teacher beside the model"
+    )
+    teacher: str | None = Field(
+        None, description="teacher to score beside the model; default: the one that it learned from, if it is here"
+    )
+    score_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")
+    mean_map_images: int = Field(200, ge=0, description="training depth maps that make the mean one; 0: all of them")
     per_image: Path | None = Field(None, description="also write one CSV row per image here")
+    worst: int = Field(0, ge=0, description="draw this many of the worst images, with their errors, into --output")
+    worst_by: WorstBy = Field("abs_rel", description="metric by which images are worst")
+    output: Path | None = Field(None, description="folder for the pictures of --worst")
 
 
 class PredictConfig(BaseConfig):

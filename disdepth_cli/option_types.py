@@ -12,6 +12,7 @@ Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
 LGConvPlace = Literal["auto", "none", "dense", "depthwise", "all"]
 Fusion = Literal["mean", "ghost-error"]
 Align = Literal["none", "median", "scale-shift"]
+WorstBy = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
 """What a depth map's numbers are: metres; disparity (larger is nearer) or depth (larger is farther), both up to an
 unknown scale and shift."""

@@ -1,6 +1,6 @@
-"""Batches for training and single images for evaluation, decoded in worker processes.
+"""Batches for training, decoded in worker processes, and single images for evaluation, decoded in threads.
 
-A file that cannot be read never raises in a worker: it comes out as a failure, and the caller counts.
+A file that cannot be read never raises in either: it comes out as a failure, and the caller counts.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from disdepth_cli.data.ahead import map_ahead
 from disdepth_cli.data.order import Order
 from disdepth_cli.data.sample import load_pair, read_pair
 from disdepth_cli.data.sources import DataItem, DataSource
@@ -139,32 +140,22 @@ class EvalDataset(Dataset[EvalItem]):
             nowhere = Placement((0, 0), (0, 0), (0, 0))
             return EvalItem(torch.zeros(1, 3, 0, 0), nowhere, None, key, str(error))
         fitted, placement = fit(image, self.working)
-        pixels = torch.from_numpy(fitted).permute(2, 0, 1)[None].float().div_(255)
-        return EvalItem(pixels.contiguous(), placement, depth, key)
+        pixels = np.divide(fitted.transpose(2, 0, 1)[None], np.float32(255), dtype=np.float32, order="C")
+        return EvalItem(torch.from_numpy(pixels), placement, depth, key)  # in a thread, torch would start more threads
 
 
 def eval_loader(
     items: Sequence[DataItem], source: DataSource, working: WorkingSize, workers: int
-) -> DataLoader[EvalItem]:
-    """The items one at a time, in order, whatever the number of workers."""
-    return DataLoader(
-        EvalDataset(items, source, working),
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=_as_is,
-        worker_init_fn=_start_worker,
-        generator=torch.Generator(),
-    )
+) -> Iterator[EvalItem]:
+    """The items one at a time, in order, decoded ahead by that many threads; 0: each when it is asked for."""
+    dataset = EvalDataset(items, source, working)
+    return map_ahead(dataset.__getitem__, range(len(dataset)), workers)
 
 
 def _collate(loaded: list[DepthSample | LoadFailure]) -> DepthBatch:
     samples = [one for one in loaded if isinstance(one, DepthSample)]
     failures = [(one.key, one.reason) for one in loaded if isinstance(one, LoadFailure)]
     return DepthBatch.collate(samples, failures)
-
-
-def _as_is(item: Any) -> Any:
-    return item
 
 
 def _start_worker(worker: int) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from disdepth_cli.config import CheckConfig
 from disdepth_cli.configure import build_config
+from disdepth_cli.data.ahead import map_ahead
 from disdepth_cli.data.finding import EDGES, DepthStatistics, Finding, inspect
 from disdepth_cli.data.listing import DataItem
 from disdepth_cli.data.scale import scale_guesses
@@ -22,8 +21,6 @@ from disdepth_cli.engine.check_verdict import Verdict, judge
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.tally import Tally, depth_of_all, shared_images
 from disdepth_cli.outputs.depth_histogram import plot_depth_histogram
-
-_AT_A_TIME = 64  # items handed to the threads in one go
 
 SPLITS: tuple[Split, ...] = ("train", "val")
 
@@ -82,13 +79,11 @@ def _look_at_all(source: DataSource, config: CheckConfig, observers: Sequence[Ob
 
 
 def _inspected(items: Iterator[DataItem], look: Callable[[DataItem], Finding], workers: int) -> Iterator[Finding]:
-    """The findings in order. Threads: decoders and NumPy leave the interpreter free meanwhile."""
+    """The findings, in order."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)  # threads of threads take a third more of the processors' time
     try:
-        with ThreadPoolExecutor(workers) as pool:
-            while some := list(islice(items, _AT_A_TIME)):
-                yield from pool.map(look, some)
+        yield from map_ahead(look, items, workers)
     finally:
         cv2.setNumThreads(threads)
 

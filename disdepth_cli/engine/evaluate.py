@@ -1,80 +1,179 @@
-"""Evaluate: any model on any data under a named protocol."""
+"""Evaluate: any model on any data under a named protocol, beside what it has to beat."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from disdepth_cli.atomic import write_atomic
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.data.scale import scale_warning
 from disdepth_cli.data.sources import DataItem, DataSource, load_source
+from disdepth_cli.engine.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
+from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_model
 from disdepth_cli.engine.scoring import Scores, protocol_of, score
-from disdepth_cli.errors import DataError
+from disdepth_cli.engine.summary import differences, images_with, intervals, summary, write_rows
+from disdepth_cli.engine.teacher_of import teacher_of
+from disdepth_cli.engine.worst_images import draw_worst
+from disdepth_cli.errors import ConfigError, DataError, DisdepthError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 
 
 def evaluate(
     config: EvaluateConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
 ) -> dict[str, Any]:
-    """Score a model. Returns {"model", "protocol": {...}, "images", metrics..., "errors", "warnings"}.
+    """Score a model. Returns {"model", "protocol": {...}, "images", metrics..., "intervals", "baselines", "errors",
+    "warnings", "seconds", ...}.
 
-    config, or its fields as keywords. Metrics are means over images of per-image values; depth in metres.
+    config, or its fields as keywords. Metrics are means over images of per-image values, None where no image has one;
+    depth in metres. intervals: name to [low, high], 95 %, by a bootstrap over images. baselines: `constant`,
+    `mean_map` and `teacher`, each with its metrics on the same images under the same protocol and `difference`, the
+    interval of model - baseline, image by image; or `unavailable`, which says why. seconds: where the time went.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
     config = config or build_config(EvaluateConfig, options)
+    _check(config)
+    clock = Clock()
     source = load_source(config.data)
+    items, protocol = _labelled(source, config), _protocol(source, config)
+    predictor = open_model(config.model, config.device, config.precision, config.revision, config.offline)
+    own = for_output(protocol, predictor.kind)
+    warnings = _oddities(source, items, own)
+    _warn(observers, warnings)
+    clock.lap("opening")
+    told = _told(observers, len(items))
+    scores = score(predictor, source, items, own, workers=config.workers, on_image=told, details=True)
+    _warn(observers, scores.errors)
+    result = _result(config, own, predictor, scores)
+    by_key = {source.key(item): item for item in items}
+    if config.per_image:
+        write_rows(config.per_image, scores, source, by_key)
+    clock.lap("scoring")
+    scored = [by_key[key] for key in scores.per_image]
+    if config.baselines:
+        found = constant_and_mean_map(source, scored, own, config.mean_map_images, config.workers)
+        clock.lap("baselines")
+        found["teacher"] = _teacher(config, source, scored, protocol, predictor, observers)
+        result["baselines"] = {name: _entry(baseline, scores) for name, baseline in found.items()}
+        clock.lap("teacher")
+    if config.worst and config.output:
+        result["worst"] = draw_worst(
+            predictor, source, by_key, own, scores, config.worst, config.worst_by, config.output
+        )
+        clock.lap("worst")
+    return {**result, "errors": scores.errors, "warnings": warnings, "seconds": clock.seconds}
+
+
+class Clock:
+    """Where the time went [s]."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._began = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What passed since the last lap, or since the start, was for `name`."""
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._began, 3)
+        self._began = now
+
+
+def _check(config: EvaluateConfig) -> None:
+    """Refuse options that contradict each other, before any work.
+
+    Raises:
+        ConfigError: they do.
+    """
+    if config.teacher is not None and not (config.baselines and config.score_teacher):
+        raise ConfigError(f"--teacher {config.teacher}: contradicts --no-teacher and --no-baselines; leave one out")
+    if config.worst and config.output is None:
+        raise ConfigError(f"--worst {config.worst}: name a folder for its pictures, -o DIR")
+    if config.output is not None and not config.worst:
+        raise ConfigError(f"-o {config.output}: only --worst writes there; say how many images, --worst K")
+
+
+def _labelled(source: DataSource, config: EvaluateConfig) -> tuple[DataItem, ...]:
+    """The images of the split that have ground truth.
+
+    Raises:
+        DataError: there is none.
+    """
     items = source.items(config.split)
-    protocol = override(
+    if not source.labelled(config.split):
+        raise DataError(f"{source.root}: its {config.split} images have no depth to be scored against")
+    return tuple(item for item in items if item.depth is not None)
+
+
+def _protocol(source: DataSource, config: EvaluateConfig) -> Protocol:
+    """The data's or the named one, with what the options change."""
+    return override(
         protocol_of(source, config.protocol),
         align=config.align,
         tta=config.tta,
         min_depth=config.min_depth,
         max_depth=config.max_depth,
     )
-    if not source.labelled(config.split):
-        raise DataError(f"{source.root}: its {config.split} images have no depth to be scored against")
-    items = tuple(item for item in items if item.depth is not None)
-    predictor = open_model(config.model, config.device, config.precision, config.revision, config.offline)
-    protocol = for_output(protocol, predictor.kind)
-    warnings = _oddities(source, items, protocol)
-    _warn(observers, warnings)
-    scores = score(
-        predictor,
-        source,
-        items,
-        protocol,
-        workers=config.workers,
-        on_image=lambda done: _tell(observers, done, len(items)),
-    )
-    _warn(observers, scores.errors)
-    if config.per_image:
-        _write_rows(config.per_image, scores)
+
+
+def _result(config: EvaluateConfig, protocol: Protocol, predictor: DepthPredictor, scores: Scores) -> dict[str, Any]:
+    """What is known of the model alone."""
     return {
         "model": config.model,
         "data": str(config.data),
         "split": config.split,
         "protocol": protocol.as_json(),
         "images": len(scores.per_image),
-        **scores.mean.as_dict(),
+        **summary(scores),
+        "intervals": intervals(scores),
+        "images_with": images_with(scores),
+        "buckets": list(protocol.buckets),
         "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
-        "errors": scores.errors,
-        "warnings": warnings,
+        "baselines": {},
     }
+
+
+def _teacher(
+    config: EvaluateConfig,
+    source: DataSource,
+    items: Sequence[DataItem],
+    protocol: Protocol,
+    predictor: DepthPredictor,
+    observers: Sequence[Observer],
+) -> Baseline:
+    """The teacher's scores, or why there are none: a result is not lost because of it."""
+    if not config.score_teacher:
+        return unavailable("left out by --no-teacher")
+    try:
+        teacher = teacher_of(config, predictor)
+        for observer in observers:
+            observer.on_note("scoring the teacher (--no-teacher leaves it out)")
+        return teacher_baseline(teacher, source, items, protocol, config.workers, _told(observers, len(items)))
+    except DisdepthError as error:
+        if config.teacher is not None:
+            _warn(observers, [f"the teacher is not scored: {error}"])
+        return unavailable(str(error))
+
+
+def _entry(baseline: Baseline, scores: Scores) -> dict[str, Any]:
+    """A baseline as it stands in the result, with what the model has over it."""
+    if baseline.scores is None:
+        return baseline.about
+    entry = {**baseline.about, **summary(baseline.scores), "difference": differences(scores, baseline.scores)}
+    if len(baseline.scores.per_image) != len(scores.per_image):
+        entry |= {"scored_images": len(baseline.scores.per_image), "errors": baseline.scores.errors}
+    return entry
 
 
 def _oddities(source: DataSource, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
     """What makes the result doubtful, a line each."""
     odd = [warning] if (warning := scale_warning(items, source.coding)) else []
-    if protocol.images and len(items) != protocol.images:
+    if protocol.name != "custom" and protocol.images and len(items) != protocol.images:
         odd.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
     return odd
 
@@ -85,19 +184,11 @@ def _warn(observers: Sequence[Observer], messages: Sequence[str]) -> None:
             observer.on_warning(message)
 
 
-def _tell(observers: Sequence[Observer], done: int, total: int) -> None:
+def _told(observers: Sequence[Observer], total: int) -> Callable[[int], None]:
+    """A function that tells the observers how many of `total` images are done."""
+    return partial(_tell, observers, total)
+
+
+def _tell(observers: Sequence[Observer], total: int, done: int) -> None:
     for observer in observers:
         observer.on_image(done, total)
-
-
-def _write_rows(file: Path, scores: Scores) -> None:
-    rows = [{"image": key, **asdict(metrics)} for key, metrics in scores.per_image.items()]
-
-    def write(temporary: Path) -> None:
-        with open(temporary, "w", newline="", encoding="utf-8") as handle:
-            table = csv.DictWriter(handle, list(rows[0]))
-            table.writeheader()
-            table.writerows(rows)
-
-    if rows:
-        write_atomic(file, write)

@@ -42,15 +42,22 @@ class DepthPredictor:
             raise TypeError("this model gives features only, no depth")
         return output.depth.float().cpu()
 
-    def predict_fitted(self, image: Tensor, placement: Placement, flip: bool = False) -> np.ndarray:
-        """image (1, 3, h, w) brought to size by `fit` -> depth (H, W) float32 of the original image's size.
+    def predict_unrestored(self, image: Tensor, flip: bool = False) -> np.ndarray:
+        """image (1, 3, h, w) of the network's input size -> depth (h, w) float32 of that size.
 
         flip: the mean with the flipped image's flipped depth (test-time augmentation).
         """
         depth = self.run(image)
         if flip:
             depth = (depth + self.run(image.flip(-1)).flip(-1)) / 2
-        return restore(depth[0, 0].numpy(), placement)
+        return depth[0, 0].numpy()
+
+    def predict_fitted(self, image: Tensor, placement: Placement, flip: bool = False) -> np.ndarray:
+        """image (1, 3, h, w) brought to size by `fit` -> depth (H, W) float32 of the original image's size.
+
+        flip: as in `predict_unrestored`.
+        """
+        return restore(self.predict_unrestored(image, flip), placement)
 
     def predict(self, image: np.ndarray, flip: bool = False) -> np.ndarray:
         """image (H, W, 3) uint8 RGB -> depth (H, W) float32."""

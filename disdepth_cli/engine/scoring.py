@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
+from disdepth_cli.data.ahead import map_ahead
 from disdepth_cli.data.loader import EvalItem, eval_loader
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.errors import DataError
+from disdepth_cli.evaluation.details import DetailMetrics
 from disdepth_cli.evaluation.metrics import (
     DepthMetrics,
     DisparityMetrics,
@@ -18,8 +21,21 @@ from disdepth_cli.evaluation.metrics import (
     disparity_metrics,
     image_metrics,
     mean_metrics,
+    score_image,
+    scored_pixels,
 )
 from disdepth_cli.evaluation.protocols import Protocol, get_protocol, override
+from disdepth_cli.option_types import OutputKind
+from disdepth_cli.working_size import restore
+
+
+class Details(NamedTuple):
+    """What `score(details=True)` knows of an image beside its metrics: pixels is how many pixels were scored, share
+    their part of the crop."""
+
+    scores: DetailMetrics
+    pixels: int
+    share: float
 
 
 @dataclass
@@ -28,6 +44,7 @@ class Scores:
 
     per_image: dict[str, DepthMetrics | DisparityMetrics] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    details: dict[str, Details] = field(default_factory=dict)
 
     @property
     def mean(self) -> DepthMetrics | DisparityMetrics:
@@ -86,40 +103,108 @@ def score(
     workers: int = 0,
     truth: TeacherTruth | None = None,
     on_image: Callable[[int], object] | None = None,
+    details: bool = False,
 ) -> Scores:
     """Score images one by one; an image without depth is scored against the teacher's depth, `truth`.
 
     An unreadable file, or one without a valid pixel, becomes an entry of `errors` with its name. `on_image` is told
-    how many are done.
+    how many are done. details: fill `Scores.details` too. The model runs in this thread; `workers` threads decode
+    ahead of it, and as many score behind it. Their number changes nothing in the result.
     """
     scores = Scores()
-    for done, item in enumerate(eval_loader(tuple(items), source, predictor.working_size, workers), start=1):
-        _score_one(scores, predictor, item, protocol, truth)
+    predictions = _predictions(
+        predictor, eval_loader(tuple(items), source, predictor.working_size, workers), protocol, truth
+    )
+    judge = _Judge(protocol, predictor.kind, details)
+    for done, verdict in enumerate(map_ahead(judge, predictions, workers), start=1):
+        verdict.enter(scores)
         if on_image is not None:
             on_image(done)
     return scores
 
 
-def _score_one(
-    scores: Scores, predictor: DepthPredictor, item: EvalItem, protocol: Protocol, truth: TeacherTruth | None
-) -> None:
-    if item.error:
-        scores.errors.append(item.error)
-        return
-    target = item.depth
-    if target is None:
-        if truth is None:
-            raise DataError(f"{item.key}: has no depth to be scored against; give depth, or a metric teacher")
-        target = truth(item)
-        if truth.teacher.kind == "disparity":
-            predicted = predictor.predict_fitted(item.image, item.placement, flip=protocol.tta)
-            scores.per_image[item.key] = disparity_metrics(predicted, target)
+class _Prediction(NamedTuple):
+    """depth (h, w) of the network's input size, None where the image could not be read. target (H, W): what it is
+    scored against; relative: that is a teacher's disparity."""
+
+    item: EvalItem
+    depth: np.ndarray | None
+    target: np.ndarray | None
+    relative: bool
+
+
+def _predictions(
+    predictor: DepthPredictor, loaded: Iterable[EvalItem], protocol: Protocol, truth: TeacherTruth | None
+) -> Iterator[_Prediction]:
+    """Run the model on each image.
+
+    Raises:
+        DataError: there is neither ground truth nor a teacher.
+    """
+    for item in loaded:
+        if item.error:
+            yield _Prediction(item, None, None, False)
+            continue
+        target, relative = item.depth, False
+        if target is None:
+            if truth is None:
+                raise DataError(f"{item.key}: has no depth to be scored against; give depth, or a metric teacher")
+            target, relative = truth(item), truth.teacher.kind == "disparity"
+        yield _Prediction(item, predictor.predict_unrestored(item.image, protocol.tta), target, relative)
+
+
+class Verdict(NamedTuple):
+    """What there is to be said of one image: its metrics, or an error."""
+
+    key: str
+    metrics: DepthMetrics | DisparityMetrics | None = None
+    details: Details | None = None
+    error: str = ""
+
+    def enter(self, scores: Scores) -> None:
+        """Add it to the scores."""
+        if self.metrics is None:
+            scores.errors.append(self.error)
             return
-    depth = predictor.predict_fitted(item.image, item.placement, flip=protocol.tta)
-    if not np.isfinite(depth).any():  # the metrics read NaN as the smallest depth, and would score it
-        scores.errors.append(f"{item.key}: the model gives no finite depth; train it again with a lower --lr")
-        return
-    try:
-        scores.per_image[item.key] = image_metrics(depth, target, protocol, predictor.kind)
-    except NoValidPixels as error:
-        scores.errors.append(f"{item.key}: {error}")
+        scores.per_image[self.key] = self.metrics
+        if self.details is not None:
+            scores.details[self.key] = self.details
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Scores one prediction; what is called in several threads at once."""
+
+    protocol: Protocol
+    kind: OutputKind
+    details: bool
+
+    def __call__(self, prediction: _Prediction) -> Verdict:
+        item, target = prediction.item, prediction.target
+        if prediction.depth is None or target is None:
+            return Verdict(item.key, error=item.error or "")
+        depth = restore(prediction.depth, item.placement)
+        try:
+            if prediction.relative:
+                return Verdict(item.key, disparity_metrics(depth, target))
+            if not np.isfinite(depth).any():  # the metrics read NaN as the smallest depth, and would score it
+                lost = "the model gives no finite depth; train it again with a lower --lr"
+                return Verdict(item.key, error=f"{item.key}: {lost}")
+            if not self.details:
+                return Verdict(item.key, image_metrics(depth, target, self.protocol, self.kind))
+            return judge_in_detail(item.key, depth, target, self.protocol, self.kind)
+        except NoValidPixels as error:
+            return Verdict(item.key, error=f"{item.key}: {error}")
+
+
+def judge_in_detail(key: str, depth: np.ndarray, target: np.ndarray, protocol: Protocol, kind: OutputKind) -> Verdict:
+    """All that can be said of depth (h, w) beside target (H, W) [m].
+
+    Raises:
+        NoValidPixels: no ground truth is left.
+    """
+    known = score_image(depth, target, protocol, kind)
+    top, bottom, left, right = protocol.crop_box(*target.shape)
+    pixels = int(np.count_nonzero(scored_pixels(target, protocol)))
+    share = pixels / ((bottom - top) * (right - left))
+    return Verdict(key, known.metrics, Details(known.details, pixels, share))

@@ -75,11 +75,16 @@ def _scale_shift(source: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
     """Least squares of scale * source + shift = wanted: the 2 x 2 normal equations, solved about the means."""
     source_mean, wanted_mean = float(source.mean()), float(wanted.mean())
     centred = source - source_mean
-    variance = float(centred @ centred) / source.size
-    square = float(source @ source) / source.size
+    variance = _dot(centred, centred) / source.size
+    square = _dot(source, source) / source.size
     if square == 0:
         return 0.0, wanted_mean
     if variance <= CONSTANT * square:
-        return float(source @ wanted) / source.size / square, 0.0
-    scale = float(centred @ wanted) / source.size / variance
+        return _dot(source, wanted) / source.size / square, 0.0
+    scale = _dot(centred, wanted) / source.size / variance
     return scale, wanted_mean - scale * source_mean
+
+
+def _dot(first: np.ndarray, second: np.ndarray) -> float:
+    """Sum of products in this thread alone: BLAS would start threads of its own, which fight with the model's."""
+    return float((first * second).sum())

@@ -59,12 +59,9 @@ def bucket_sums(
     truth: np.ndarray, relative: np.ndarray, squared: np.ndarray, close: np.ndarray, edges: tuple[float, float]
 ) -> np.ndarray:
     """(3, 4): for near, middle and far the number of pixels and the sums of three arrays, all (N,) as truth [m]."""
-    near, far = truth < edges[0], truth >= edges[1]
-    sums = np.empty((3, 4))
-    for place, inside in enumerate((near, ~(near | far), far)):
-        weights = inside.astype(np.float64)
-        sums[place] = weights.sum(), weights @ relative, weights @ squared, weights @ close
-    return sums
+    bucket = (truth >= edges[0]).astype(np.int64) + (truth >= edges[1])
+    sums = [np.bincount(bucket, weights, minlength=len(BUCKETS)) for weights in (None, relative, squared, close)]
+    return np.stack(sums, axis=1).astype(np.float64)
 
 
 def bucket_scores(sums: np.ndarray) -> dict[str, float]:

@@ -107,6 +107,13 @@ def panel(rows: Sequence[Row]) -> np.ndarray:
     return canvas
 
 
+def text_strip(text: str, width: int, margin: int = 2) -> np.ndarray:
+    """A line of text, black on a white strip (h, width, 3), smaller if it is long."""
+    strip = np.full((max(round(width * 0.03), 18), width, 3), 255, dtype=np.uint8)
+    _draw_title(strip[:, margin : width - margin], text)
+    return strip
+
+
 def write_image(path: Path, rgb: np.ndarray) -> None:
     """Write rgb (H, W, 3) uint8 as PNG or JPEG, by the path's suffix, atomically.
 

@@ -1,0 +1,90 @@
+"""The images a model is worst at, drawn with their errors. Only these are predicted once more and kept in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from disdepth_cli.atomic import disk_errors
+from disdepth_cli.data.io import read_image
+from disdepth_cli.data.loader import EvalDataset
+from disdepth_cli.data.sources import DataItem, DataSource
+from disdepth_cli.engine.inference import DepthPredictor
+from disdepth_cli.engine.scoring import Scores
+from disdepth_cli.engine.summary import row
+from disdepth_cli.evaluation.alignment import align
+from disdepth_cli.evaluation.metrics import scored_pixels
+from disdepth_cli.evaluation.protocols import Protocol
+from disdepth_cli.evaluation.resizing import resized
+from disdepth_cli.option_types import OutputKind
+from disdepth_cli.outputs.comparison import Comparison, compare
+from disdepth_cli.outputs.naming import output_stems
+from disdepth_cli.outputs.pictures import write_image
+
+SHOWN = ("abs_rel", "rmse", "silog", "delta1")
+
+
+def worst_keys(scores: Scores, count: int, metric: str) -> list[str]:
+    """The `count` images with the worst value of a metric, the worst first; equal ones in the data's order."""
+    sign = 1 if metric.startswith("delta") else -1
+    values = {key: sign * float(row(scores, key)[metric] or 0) for key in scores.per_image}
+    return sorted(values, key=lambda key: values[key])[:count]
+
+
+def draw_worst(
+    predictor: DepthPredictor,
+    source: DataSource,
+    items: Mapping[str, DataItem],
+    protocol: Protocol,
+    scores: Scores,
+    count: int,
+    metric: str,
+    folder: Path,
+) -> list[dict[str, Any]]:
+    """Write `01_<name>.png`, ... of the worst images; what they are, the worst first.
+
+    Raises:
+        DisdepthError: the folder cannot be written.
+    """
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    keys = worst_keys(scores, count, metric)
+    drawn = []
+    for rank, (key, stem) in enumerate(zip(keys, output_stems([Path(key) for key in keys]), strict=True), start=1):
+        values = row(scores, key)
+        figures = "   ".join(f"{name} {values[name]:.3f}" for name in dict.fromkeys((metric, *SHOWN)))
+        unit = f"scored: {100 * scores.details[key].share:.0f} % of the crop's pixels"
+        aligned = "" if protocol.align == "none" else f"   align {protocol.align}"
+        lines = [f"{rank}. worst of {len(scores.per_image)} by {metric}: {key}", f"{figures}   {unit}{aligned}"]
+        file = folder / f"{rank:02d}_{stem}.png"
+        write_image(file, compare(_look(predictor, source, items[key], protocol), lines))
+        drawn.append({"image": key, metric: values[metric], "file": str(file)})
+    return drawn
+
+
+def _look(predictor: DepthPredictor, source: DataSource, item: DataItem, protocol: Protocol) -> Comparison:
+    """The image, its ground truth, and the prediction as it was scored."""
+    loaded = EvalDataset([item], source, predictor.working_size)[0]
+    truth = loaded.depth
+    assert truth is not None  # it was scored
+    predicted = predictor.predict_fitted(loaded.image, loaded.placement, protocol.tta)
+    valid = scored_pixels(truth, protocol)
+    metres = in_metres(
+        resized(predicted, (truth.shape[0], truth.shape[1]), protocol.resize), truth, valid, protocol, predictor.kind
+    )
+    return Comparison(read_image(item.image), truth, metres, valid, protocol.crop_box(*truth.shape))
+
+
+def in_metres(
+    predicted: np.ndarray, truth: np.ndarray, valid: np.ndarray, protocol: Protocol, kind: OutputKind
+) -> np.ndarray:
+    """A prediction (H, W) of truth's size as the metrics see it: aligned at the valid pixels, in the range [m]."""
+    depth = predicted.astype(np.float64)
+    if protocol.align != "none":
+        if protocol.space == "disparity" and kind != "disparity":
+            depth = 1.0 / np.maximum(depth, protocol.min_depth)
+        depth = align(depth, truth, valid, protocol.align, protocol.space)
+    return np.clip(np.nan_to_num(depth, nan=protocol.min_depth), protocol.min_depth, protocol.max_depth)

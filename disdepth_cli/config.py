@@ -11,9 +11,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from disdepth_cli.option_types import (
+    AbsoluteDataPlace,
     AbsolutePath,
     Align,
     Attention,
+    DataPlace,
     Fusion,
     LGConvPlace,
     NameOrNothing,
@@ -101,8 +103,8 @@ class LoopConfig(BaseConfig):
 class RunPlace(BaseConfig):
     """Where the data is and where results go."""
 
-    data: AbsolutePath = Field(
-        description="data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images"
+    data: AbsoluteDataPlace = Field(
+        description="data.yaml, a folder with rgb/ (or images/) and depth/, a folder of images, or shards"
     )
     output: Path | None = Field(None, description="run folder; default: runs/<verb>-<name>-<number>")
     resume: bool = Field(False, description="go on from the state in the run folder")
@@ -163,7 +165,7 @@ class AcclimateConfig(TeacherConfig, RelativeConfig, StudentConfig, LoopConfig, 
     @model_validator(mode="before")
     @classmethod
     def _dry_run_needs_no_data(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {"data": Path(), **values} if values.get("dry_run") else values
+        return {"data": ".", **values} if values.get("dry_run") else values
 
 
 class HubConfig(BaseConfig):
@@ -205,7 +207,7 @@ class EvaluateConfig(BaseConfig):
     """disdepth evaluate."""
 
     model: str = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
-    data: Path = Field(description="data.yaml, folder with rgb/ and depth/, or folder of images")
+    data: DataPlace = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
     split: Literal["train", "val"] = Field("val", description="which list of the data")
     protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
     align: Align | None = Field(None, description="alignment to the ground truth; default: the protocol's (none)")

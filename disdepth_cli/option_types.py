@@ -28,9 +28,16 @@ def parse_size(value: object) -> object:
     return value
 
 
+def _absolute(place: str) -> str:
+    return place if "://" in place else str(Path(place).expanduser().absolute())
+
+
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """A run folder remembers it, and may be used from another place."""
+DataPlace = Annotated[str, BeforeValidator(lambda place: str(place) if isinstance(place, Path) else place)]
+"""A path, or an address such as https://HOST/shards/index.json."""
+AbsoluteDataPlace = Annotated[DataPlace, AfterValidator(_absolute)]
 
 
 def _as_list(value: object) -> object:

@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from disdepth_cli.data.coding import DepthCoding
 from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder, scan_images
+from disdepth_cli.data.shard_cache import is_remote
+from disdepth_cli.data.shard_index import names_shards, open_shards
+from disdepth_cli.data.shard_source import joined, said_by_index, shards_of, shared_shard
+from disdepth_cli.data.shards import ShardItems, blocks_of, labelled_count
 from disdepth_cli.errors import DataError, near_names
 
 __all__ = ["DataItem", "DataSource", "Skipped", "Split", "load_source"]
@@ -87,11 +91,11 @@ class DataSource:
 
     def labelled(self, split: Split) -> bool:
         """Whether any item of the split has ground truth; False for an empty split."""
-        return any(item.depth is not None for item in (self.train if split == "train" else self.val))
+        return labelled_count(self.train if split == "train" else self.val) > 0
 
     def counts(self) -> tuple[int, int]:
         """Training images with ground truth, and without."""
-        labelled = sum(item.depth is not None for item in self.train)
+        labelled = labelled_count(self.train)
         return labelled, len(self.train) - labelled
 
     def key(self, item: DataItem) -> str:
@@ -101,20 +105,22 @@ class DataSource:
 
 
 def load_source(data: Path | str) -> DataSource:
-    """A data set from a `data.yaml`, a folder that holds one, `rgb/` + `depth/`, or a folder of images.
+    """A data set from a `data.yaml`, a folder that holds one, `rgb/` + `depth/`, a folder of images, or shards.
 
     A folder without a split: every 10th file by name, at least one, is val.
 
     Raises:
         DataError: a path is missing, data.yaml is wrong, nothing is found, or list entries point nowhere.
     """
+    if names_shards(str(data)):
+        return _from_shards(str(data))
     data = Path(data).expanduser()
     if data.is_dir():
         file = data / "data.yaml"
         return _from_file(file) if file.is_file() else _from_folder(data, DataFile())
     if data.is_file() and data.suffix.lower() in (".yaml", ".yml"):
         return _from_file(data)
-    wanted = "give a data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images"
+    wanted = "give a data.yaml, a folder with rgb/ (or images/) and depth/, a folder of images, or shards"
     raise DataError(f"{data}: {'is not a data set' if data.exists() else 'does not exist'}; {wanted}")
 
 
@@ -123,16 +129,41 @@ def _from_file(file: Path) -> DataSource:
     root = (file.parent / Path(described.path).expanduser()).resolve()
     if not root.is_dir():
         raise DataError(f"{file}: path: {root} is not a folder; `path` is relative to data.yaml")
-    # Whatever lies beside these images, they are used without it.
-    unpaired = _collect(file, root, None, described.unlabeled).items
-    further = [DataItem(item.image, None, foreign=True) for item in unpaired]
+    further = shards_of(file, "unlabeled", described.unlabeled, root) or _further(file, root, described)
     if described.train is None and described.val is None:
         return _split(root.name, root, described, further) if further else _from_folder(root, described)
-    train = _collect(file, root, "train", described.train)
-    val = _collect(file, root, "val", described.val)
-    _check_held_out(file, further, val.items)
+    lists = (described.train, described.val, described.unlabeled)
+    given = described.model_dump(include=described.model_fields_set)
+    described = described.model_copy(update=said_by_index(file, given, lists, root))
+    train, train_skipped = _named(file, root, "train", described.train)
+    val, val_skipped = _named(file, root, "val", described.val)
+    _check_held_out(file, further, val)
     name = file.resolve().parent.name
-    return _source(name, root, described, train.items + further, val.items, train.skipped + val.skipped)
+    return _source(name, root, described, joined(file, train, further), val, train_skipped + val_skipped)
+
+
+def _further(file: Path, root: Path, described: DataFile) -> list[DataItem]:
+    """Images without depth; whatever lies beside them, they are used without it."""
+    unpaired = _collect(file, root, None, described.unlabeled).items
+    return [DataItem(item.image, None, foreign=True) for item in unpaired]
+
+
+def _named(
+    file: Path, root: Path, split: Split, entries: str | list[str] | None
+) -> tuple[Sequence[DataItem], list[Skipped]]:
+    """The items of a split that data.yaml names: files, or samples of shards."""
+    shards = shards_of(file, split, entries, root)
+    if shards is not None:
+        return shards, []
+    listing = _collect(file, root, split, entries)
+    return listing.items, listing.skipped
+
+
+def _from_shards(place: str) -> DataSource:
+    found = open_shards(place)
+    root = Path(place) if is_remote(place) else Path(place).expanduser().absolute()
+    root = root if root.is_dir() or is_remote(place) else root.parent
+    return _source(found.name, root, DataFile(**found.says), ShardItems(found.train), ShardItems(found.val), ())
 
 
 def _check_held_out(file: Path, further: Sequence[DataItem], val: Sequence[DataItem]) -> None:
@@ -141,6 +172,10 @@ def _check_held_out(file: Path, further: Sequence[DataItem], val: Sequence[DataI
     Raises:
         DataError: there is one.
     """
+    if (shard := shared_shard(val, further)) is not None:
+        raise DataError(f"{file}: unlabeled: {shard} is named as val too; name other shards")
+    if isinstance(val, ShardItems) or isinstance(further, ShardItems):
+        return
     held_out = {item.image for item in val}
     both = next((item.image for item in further if item.image in held_out), None)
     if both is not None:
@@ -173,8 +208,9 @@ def _source(
     return DataSource(
         name=name,
         root=root,
-        train=tuple(train),
-        val=tuple(val),
+        train=train if isinstance(train, ShardItems) else tuple(train),
+        val=val if isinstance(val, ShardItems) else tuple(val),
+        train_blocks=blocks_of(train),
         coding=DepthCoding(described.depth_scale),
         min_depth=described.min_depth,
         max_depth=described.max_depth,

@@ -12,6 +12,7 @@ from disdepth_cli.atomic import write_atomic
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.data.scale import scale_warning
+from disdepth_cli.data.shards import only_labelled
 from disdepth_cli.data.sources import DataItem, DataSource, load_source
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_model
@@ -42,7 +43,7 @@ def evaluate(
     )
     if not source.labelled(config.split):
         raise DataError(f"{source.root}: its {config.split} images have no depth to be scored against")
-    items = tuple(item for item in items if item.depth is not None)
+    items = only_labelled(items)
     predictor = open_model(config.model, config.device, config.precision, config.revision, config.offline)
     protocol = for_output(protocol, predictor.kind)
     warnings = _oddities(source, items, protocol)

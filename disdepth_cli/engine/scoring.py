@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from disdepth_cli.data.loader import EvalItem, eval_loader
+from disdepth_cli.data.shards import only_labelled
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.errors import DataError
@@ -66,7 +67,7 @@ def val_items(source: DataSource) -> Sequence[DataItem]:
         DataError: there is no val image.
     """
     items = source.items("val")
-    return tuple(item for item in items if item.depth is not None) or items
+    return only_labelled(items) or items
 
 
 def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
@@ -80,7 +81,7 @@ def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
 def score(
     predictor: DepthPredictor,
     source: DataSource,
-    items: Iterable[DataItem],
+    items: Sequence[DataItem],
     protocol: Protocol,
     *,
     workers: int = 0,
@@ -93,7 +94,7 @@ def score(
     how many are done.
     """
     scores = Scores()
-    for done, item in enumerate(eval_loader(tuple(items), source, predictor.working_size, workers), start=1):
+    for done, item in enumerate(eval_loader(items, source, predictor.working_size, workers), start=1):
         _score_one(scores, predictor, item, protocol, truth)
         if on_image is not None:
             on_image(done)

@@ -17,13 +17,14 @@ _API = {
     "acclimate": "disdepth_cli.engine.acclimate",
     "distill": "disdepth_cli.engine.distill",
     "evaluate": "disdepth_cli.engine.evaluate",
+    "pack": "disdepth_cli.engine.pack",
     "predict": "disdepth_cli.engine.predict",
     "push": "disdepth_cli.engine.push",
     "load_student": "disdepth_cli.checkpoint",
     "DepthStudent": "disdepth_cli.checkpoint",
 }
 _NAMED_OTHERWISE = {"DepthStudent": "PretrainedStudent"}
-__all__ = ["DepthStudent", "__version__", "acclimate", "distill", "evaluate", "load_student", "predict", "push"]
+__all__ = ["DepthStudent", "__version__", "acclimate", "distill", "evaluate", "load_student", "pack", "predict", "push"]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,6 +12,7 @@ import disdepth_cli
 from disdepth_cli.cli.acclimate import acclimate
 from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
+from disdepth_cli.cli.pack import pack
 from disdepth_cli.cli.predict import predict
 from disdepth_cli.cli.push import push
 from disdepth_cli.errors import DisdepthError, Interrupted
@@ -23,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (acclimate, distill, evaluate, predict, push):
+for command in (acclimate, distill, evaluate, predict, pack, push):
     app.command()(command)
 
 

@@ -113,7 +113,7 @@ def train_loader(
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=_PREFETCH if workers > 0 else None,
         pin_memory=pin_memory and torch.cuda.is_available(),
@@ -152,7 +152,7 @@ def eval_loader(
         batch_size=None,
         num_workers=workers,
         collate_fn=_as_is,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         generator=torch.Generator(),
     )
 
@@ -167,7 +167,7 @@ def _as_is(item: Any) -> Any:
     return item
 
 
-def _start_worker(worker: int) -> None:
+def start_worker(worker: int) -> None:
     """One thread a worker, and Ctrl-C is the parent's affair: it saves the run and ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)

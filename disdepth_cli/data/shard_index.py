@@ -25,6 +25,7 @@ from disdepth_cli.data.shards import Shard, open_table
 from disdepth_cli.errors import DataError, DisdepthError
 
 INDEX = "index.json"
+JOURNAL = ".packing.json"  # there while a folder is being packed
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")  # the compressed ones are refused by name
@@ -74,7 +75,8 @@ def names_shards(place: str) -> bool:
     if is_remote(place) or place.lower().endswith(_TAR) or Path(place).name == INDEX:
         return True
     folder = Path(place)
-    return folder.is_dir() and ((folder / INDEX).is_file() or (_has_tars(folder) and not _has_images(folder)))
+    known = any((folder / name).is_file() for name in (INDEX, JOURNAL))
+    return folder.is_dir() and (known or (_has_tars(folder) and not _has_images(folder)))
 
 
 def open_shards(place: str) -> ShardSet:
@@ -88,6 +90,8 @@ def open_shards(place: str) -> ShardSet:
     if is_remote(place):
         return _read_index(place if place.endswith(".json") else f"{place.rstrip('/')}/{INDEX}")
     path = Path(place).expanduser()
+    if (path / JOURNAL).is_file():
+        raise DataError(f"{path}: is not packed to its end; go on with disdepth pack --resume -o {path}")
     if path.is_dir() and not (path / INDEX).is_file():
         return _by_name(find_shards([str(path / "*.tar")], path), path.resolve().name)
     return _read_index(str(path / INDEX if path.is_dir() else path))
@@ -156,7 +160,7 @@ def _read_index(place: str) -> ShardSet:
         raise DataError(f"{place}: is not an index of shards (a `shardlist`, version 1)")
     base = place.rpartition("/")[0]
     splits = [
-        _counted([_beneath(base, record.url) for record in records], [_shard(base, record) for record in records])
+        _counted([_beneath(base, record.url) for record in records], [shard_of(base, record) for record in records])
         for records in (index.shardlist, index.val_shardlist)
     ]
     says = {name: getattr(index, name) for name in ("depth_scale", "min_depth", "max_depth", "protocol")}
@@ -164,8 +168,8 @@ def _read_index(place: str) -> ShardSet:
     return ShardSet(name, splits[0], splits[1], {key: value for key, value in says.items() if value is not None})
 
 
-def _shard(base: str, record: ShardRecord) -> Shard:
-    """labelled -1 in an index of another tool: it says nothing of depth."""
+def shard_of(base: str, record: ShardRecord) -> Shard:
+    """A shard as an index has it. Its depths are -1 where the index is of another tool and says nothing of them."""
     depths: int | None = None
     if record.labelled is None:
         depths = -1
@@ -226,7 +230,9 @@ def _expand(entry: str, root: Path) -> list[str]:
     found: list[str] = []
     for place in places:
         path = root / Path(place).expanduser()
-        matches = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
+        matches = (
+            sorted(file for file in path.parent.glob(path.name) if file.name[0] != ".") if "*" in path.name else [path]
+        )
         if not matches:
             raise DataError(f"{path}: no shards of that name")
         found += [str(match.absolute()) for match in matches]

@@ -144,6 +144,13 @@ def blocks_of(items: Sequence[DataItem]) -> tuple[int, ...]:
     return items.blocks if isinstance(items, ShardItems) else ()
 
 
+def foreign_flags(items: Sequence[DataItem]) -> np.ndarray:
+    """(n,) bool: which items are foreign."""
+    if isinstance(items, ShardItems):
+        return np.repeat([shard.foreign for shard in items.shards], items.blocks)
+    return np.fromiter((item.foreign for item in items), bool, len(items))
+
+
 def few_labelled(items: Sequence[DataItem], count: int) -> Sequence[DataItem]:
     """At least `count` items with depth, where there are so many, spread over all."""
     if isinstance(items, ShardItems):

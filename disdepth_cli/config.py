@@ -241,7 +241,7 @@ class PackConfig(BaseConfig):
         description="make larger images smaller: HxW they must fit in, or their shorter side; stored as JPEG, which "
         "loses a little; default: byte for byte",
     )
-    quality: int = Field(95, ge=1, le=100, description="JPEG quality of images that --size makes smaller")
+    quality: int = Field(95, ge=1, le=100, description="JPEG quality of images that are made smaller")
     shard_size: float = Field(256.0, gt=0, description="largest shard [MB]")
     shard_count: int = Field(1000, ge=1, description="most images in a shard")
     shuffle: bool = Field(True, description="mix training images over the shards; off: in the data's order")

@@ -28,7 +28,9 @@ TRIES = 5
 BACKOFF = 0.5  # seconds before the second try, doubled each time
 _FAILED_FOR = 60.0  # seconds for which an address that failed is not asked again by this process
 _FOREIGN_PINS = 24 * 3600.0  # seconds for which the word of a process on another machine counts
+_GIVEN_UP = 24 * 3600.0  # seconds after which a download that nobody goes on with is removed
 _PIECE = 1 << 20
+_FINAL = (401, 403, 404, 410)  # answers of web servers that stay what they are
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "http": "aiohttp"}
 _PACKAGES |= {"https": "aiohttp"}
 _failed: dict[str, tuple[float, str]] = {}
@@ -131,7 +133,7 @@ def _download(url: str, copy: Path, size: int | None, sha256: str | None) -> Non
     known: int | None = _with_patience(url, lambda: filesystem.size(path)) or size
     if size is not None and known != size:
         raise DataError(f"{url}: has {known} bytes, but its index says {size}; copy shards and index again")
-    _make_room((known or 0) - _bytes_of([partial]), keep=copy.name)
+    _make_room(copy, known or 0)
 
     def fetch() -> None:
         _fetch(filesystem, path, partial, known)
@@ -142,6 +144,7 @@ def _download(url: str, copy: Path, size: int | None, sha256: str | None) -> Non
     _with_patience(url, fetch)
     with disk_errors(copy):
         os.replace(partial, copy)
+        copy.with_suffix(".wanted").unlink(missing_ok=True)
 
 
 def _fetch(filesystem: Any, path: str, partial: Path, size: int | None) -> None:
@@ -171,11 +174,11 @@ def _with_patience(url: str, act: Any) -> Any:
     for attempt in range(1, TRIES + 1):
         try:
             return act()
-        except (FileNotFoundError, PermissionError) as error:
-            raise DataError(f"{url}: {_reason(error)}; check the address, and your access to it") from None
         except DisdepthError:
             raise
         except Exception as error:  # every file system has errors of its own
+            if _is_final(error):
+                raise DataError(f"{url}: {_reason(error)}; check the address, and your access to it") from None
             if attempt == TRIES or getattr(error, "errno", None) == 28:
                 raise DataError(
                     f"{url}: cannot be downloaded ({_reason(error)}; {attempt} tries); check the network, "
@@ -185,9 +188,19 @@ def _with_patience(url: str, act: Any) -> Any:
     raise AssertionError("unreachable")
 
 
-def _reason(error: Exception) -> str:
+def _is_final(error: BaseException) -> bool:
+    """Whether to ask again is in vain. fsspec says of whatever a web server answers that the file is not found."""
+    if isinstance(error, FileNotFoundError) and error.__cause__ is not None:
+        return _is_final(error.__cause__)
+    return isinstance(error, FileNotFoundError | PermissionError) or getattr(error, "status", None) in _FINAL
+
+
+def _reason(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
-        return "does not exist"
+        return "does not exist" if error.__cause__ is None else _reason(error.__cause__)
+    status = getattr(error, "status", None)
+    if status in _FINAL:
+        return "does not exist" if status in (404, 410) else f"access is refused ({status})"
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
@@ -205,21 +218,23 @@ def _filesystem(url: str) -> tuple[Any, str]:
         raise DataError(f"{url}: {_reason(error)}; addresses start with http(s)://, hf:// or s3://") from None
 
 
-def _make_room(size: int, keep: str) -> None:
-    """Remove the copies that were used longest ago until `size` more bytes fit, or only those in use are left."""
-    folder = cache_folder() / "shards"
+def _make_room(copy: Path, size: int) -> None:
+    """Remove the copies that were used longest ago until `size` more bytes fit, or only those in use are left.
+
+    What other downloads are about to take counts too, unless they were given up.
+    """
+    folder, wanted = copy.parent, copy.with_suffix(".wanted")
     with FileLock(folder / "locks" / "evict.lock"):
-        kept = _pinned() | {keep}
-        copies = []
-        for file in folder.glob("*.tar"):
-            try:
-                status = file.stat()
-            except OSError:
-                continue
-            copies.append((status.st_mtime_ns, status.st_size, file))
-        used, limit = sum(size for _, size, _ in copies), cache_limit()
-        for _, taken, file in sorted(copies):
-            if used + size <= limit:
+        wanted.write_text(str(size))
+        for file in (*folder.glob("*.wanted"), *folder.glob("*.part")):
+            if time.time() - _status(file)[0] > _GIVEN_UP:
+                file.unlink(missing_ok=True)
+        used = sum(map(_noted, folder.glob("*.wanted")))
+        copies = sorted((*_status(file), file) for file in folder.glob("*.tar"))
+        used, limit = used + sum(taken for _, taken, _ in copies), cache_limit()
+        kept = _pinned()
+        for _, taken, file in copies:
+            if used <= limit:
                 return
             if file.name not in kept:
                 file.unlink(missing_ok=True)
@@ -254,13 +269,23 @@ def _runs(process: int) -> bool:
 
 
 def _bytes_of(files: Iterable[Path]) -> int:
-    total = 0
-    for file in files:
-        try:
-            total += file.stat().st_size
-        except OSError:
-            continue
-    return total
+    return sum(_status(file)[1] for file in files)
+
+
+def _noted(file: Path) -> int:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # the download has just ended, or just begins
+        return 0
+
+
+def _status(file: Path) -> tuple[float, int]:
+    """(time of last use [s], bytes); now and 0 for a file that is gone."""
+    try:
+        found = file.stat()
+    except OSError:
+        return time.time(), 0
+    return found.st_mtime, found.st_size
 
 
 def _digest(file: Path) -> str:

@@ -11,22 +11,28 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
-from shard_site import Site, serve
-
+from disdepth_cli.config import DistillConfig
 from disdepth_cli.data import shard_cache
 from disdepth_cli.data.prefetch import Prefetch, prefetch_of
 from disdepth_cli.data.sample import read_pair
 from disdepth_cli.data.shard_cache import copy_of, local_copy, pin
 from disdepth_cli.data.shards import Shard, ShardItems
 from disdepth_cli.data.sources import load_source
+from disdepth_cli.engine.preparation import prepare_data
 from disdepth_cli.errors import ConfigError, DataError
+from disdepth_cli.types import DepthBatch
 
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning"),  # machines with one core
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # Python 3.12+
+]
 SHARDS, BYTES = 6, 20480
 
 
@@ -39,7 +45,7 @@ def quick(tmp_path, monkeypatch) -> None:
 
 
 @pytest.fixture
-def site(tmp_path) -> Iterator[Site]:
+def site(tmp_path, serve_files) -> Iterator[Any]:
     """A server of six shards of two samples each, with their index."""
     folder, records = tmp_path / "www", []
     folder.mkdir()
@@ -58,11 +64,11 @@ def site(tmp_path) -> Iterator[Site]:
     (folder / "index.json").write_text(
         json.dumps({"wids_version": 1, "shardlist": records[:-1], "val_shardlist": records[-1:], "depth_scale": 500})
     )
-    with serve(folder) as served:
+    with serve_files(folder) as served:
         yield served
 
 
-def shard(site: Site, number: int) -> str:
+def shard(site: Any, number: int) -> str:
     return f"{site.url}/train-{number:06d}.tar"
 
 
@@ -113,6 +119,12 @@ def test_a_cut_download_is_seen_and_repeated(ranges, lengths, site) -> None:
     _, depth = read_pair(items[1], 500)
     assert depth is not None and (depth == 2).all()
     assert copy_of(shard(site, 0)).read_bytes() == (site.folder / "train-000000.tar").read_bytes()
+
+
+def test_a_length_that_only_the_index_knows(site) -> None:
+    site.ranges, site.lengths, site.cut = False, False, 1
+    whole = (site.folder / "train-000000.tar").read_bytes()
+    assert local_copy(shard(site, 0), size=BYTES).read_bytes() == whole
 
 
 def test_a_download_goes_on_where_it_stopped(site) -> None:
@@ -183,6 +195,34 @@ def test_the_next_shards_are_there_before_they_are_needed(site, monkeypatch) -> 
     assert [copy_of(shard(site, n)).exists() for n in range(SHARDS)] == [True, False, True, False, True, True]
     assert prefetch_of(ShardItems([Shard("/here.tar", 2)])) is None
     assert prefetch_of(ShardItems(shards)) is not None
+
+
+def test_a_run_over_the_network_is_a_run_on_the_disk(site) -> None:
+    """The same batches, from the start and from the middle, whatever the number of workers; each shard comes once."""
+
+    def batches(data: object, first: int, workers: int) -> list[DepthBatch]:
+        config = DistillConfig(data=data, batch_size=3, input_size="32x64", workers=workers, distill=False, max_depth=9)
+        config.augment.crop_size = (32, 32)
+        return list(prepare_data(config, ()).batches(config, 0, 1, 4)(first, 9))
+
+    here = batches(site.folder, 0, 0)
+    for first, workers in ((0, 2), (4, 1), (4, 0)):
+        there = batches(site.url, first, workers)
+        assert len(there) == 9 - first
+        for one, other in zip(here[first:], there, strict=True):
+            assert [key.rpartition("/")[2] for key in other.keys] == [key.rpartition("/")[2] for key in one.keys]
+            assert torch.equal(one.image, other.image) and torch.equal(one.depth, other.depth)
+            assert len(other) == 3 and not other.failures
+    assert [site.gets[f"train-{number:06d}.tar"] for number in range(5)] == [1] * 5
+
+
+def test_shards_that_are_gone_become_failures_that_are_counted(site) -> None:
+    (site.folder / "train-000002.tar").unlink()
+    source = load_source(site.url)
+    for index in (4, 5):
+        with pytest.raises(DataError, match=r"train-000002\.tar: does not exist"):
+            read_pair(source.train[index], source.coding)
+    assert source.key(source.train[4]) != source.key(source.train[5])
 
 
 def test_schemes_that_need_more(monkeypatch) -> None:

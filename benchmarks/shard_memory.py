@@ -37,7 +37,7 @@ def make_pairs(folder: Path, count: int) -> None:
         slope, phase = random.uniform(-1, 1, 2), random.uniform(0, 6.3, 3)
         waves = np.sin(0.1 * (slope[0] * rows + slope[1] * columns)[..., None] + phase)
         image = np.clip(128 + 90 * waves + random.integers(-4, 5, (*SIZE, 3)), 0, 255).astype(np.uint8)
-        depth = (3000 + 40 * (slope[0] * rows + slope[1] * columns)).astype(np.uint16)
+        depth = (3000 + 30 * (slope[0] * rows + slope[1] * columns)).astype(np.uint16)
         name = f"{number:06d}"
         cv2.imwrite(str(folder / "rgb" / f"{name}.jpg"), image)
         cv2.imwrite(str(folder / "depth" / f"{name}.png"), depth)

@@ -140,6 +140,7 @@ def _image_bytes(item: DataItem, image: np.ndarray) -> tuple[str, bytes]:
 
 def _depth_bytes(item: DataItem, metres: np.ndarray, packing: Packing) -> bytes:
     numbers = metres * np.float32(packing.scale)
+    numbers = np.rint(numbers) if packing.depth == "png" else numbers
     largest = float(numbers.max(initial=0))
     if largest > _LARGEST[packing.depth]:
         deepest, limit = largest / packing.scale, _LARGEST[packing.depth] / packing.scale
@@ -149,7 +150,7 @@ def _depth_bytes(item: DataItem, metres: np.ndarray, packing: Packing) -> bytes:
         with io.BytesIO() as file:
             np.save(file, numbers.astype(np.float16), allow_pickle=False)
             return file.getvalue()
-    whole = np.rint(numbers).astype(np.uint16)
+    whole = numbers.astype(np.uint16)
     assert item.depth is not None
     if suffix_of(item.depth) == ".png":
         found, stored = fetch(item.depth), read_stored(item.depth)

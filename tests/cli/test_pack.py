@@ -194,6 +194,17 @@ def test_float_depth_as_16_bit_and_as_float16(cli, refused, tmp_path) -> None:
     refused(1, ("has depth of 100000 m", "only 65504 m"), "pack", far, "-o", tmp_path / "f", "--depth", "npy")
 
 
+def test_the_deepest_number_of_16_bit_fits(cli, own_rooms, tmp_path) -> None:
+    image, depth, _ = (own_rooms.parent / "val.txt").read_text().splitlines()[0].split()
+    for stored in (65535, 65534, 1):
+        cv2.imwrite(str(own_rooms.parent / depth), np.full((64, 96), stored, np.uint16))
+        outcome = cli("pack", own_rooms, "-o", tmp_path / f"{stored}", "--workers", 0, "-q")
+        assert outcome.code == 0, outcome.err
+        with tarfile.open(tmp_path / f"{stored}" / "val-000000.tar") as tar:
+            packed = tar.extractfile(f"{Path(image).with_suffix('')}.depth.png").read()  # type: ignore[union-attr]
+        assert packed == (own_rooms.parent / depth).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("size", "expected"), [("32", (32, 48)), ("48x60", (40, 60)), ("64x96", (64, 96)), ("999", None)]
 )

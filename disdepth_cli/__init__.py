@@ -17,6 +17,7 @@ _API = {
     "acclimate": "disdepth_cli.engine.acclimate",
     "distill": "disdepth_cli.engine.distill",
     "evaluate": "disdepth_cli.engine.evaluate",
+    "pack": "disdepth_cli.engine.pack",
     "predict": "disdepth_cli.engine.predict",
     "push": "disdepth_cli.engine.push",
     "check": "disdepth_cli.engine.check",
@@ -32,6 +33,7 @@ __all__ = [
     "distill",
     "evaluate",
     "load_student",
+    "pack",
     "predict",
     "push",
 ]

@@ -29,9 +29,23 @@ def parse_size(value: object) -> object:
     return value
 
 
+def _absolute(place: str) -> str:
+    return place if "://" in place else str(Path(place).expanduser().absolute())
+
+
+def _parse_bounds(value: object) -> object:
+    """`480x640`, or `480` for the shorter side."""
+    if isinstance(value, str) and value.isdigit():
+        return int(value)
+    return parse_size(value)
+
+
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """A run folder remembers it, and may be used from another place."""
+DataPlace = Annotated[str, BeforeValidator(lambda place: str(place) if isinstance(place, Path) else place)]
+"""A path, or an address such as https://HOST/shards/index.json."""
+AbsoluteDataPlace = Annotated[DataPlace, AfterValidator(_absolute)]
 
 
 def _as_list(value: object) -> object:
@@ -47,6 +61,8 @@ def _tuning(value: str) -> str:
 TeacherName = Annotated[str, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
 NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
 """An empty name takes back one that a file or a run remembers."""
+Bounds = Annotated[tuple[Pixels, Pixels] | Pixels, BeforeValidator(_parse_bounds)]
+"""A largest height and width, or a shorter side."""
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
 TeacherNames = Annotated[
     list[TeacherName],

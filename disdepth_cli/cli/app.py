@@ -13,6 +13,7 @@ from disdepth_cli.cli.acclimate import acclimate
 from disdepth_cli.cli.check import check
 from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
+from disdepth_cli.cli.pack import pack
 from disdepth_cli.cli.predict import predict
 from disdepth_cli.cli.push import push
 from disdepth_cli.engine.launched import launched
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (acclimate, distill, evaluate, predict, check, push):
+for command in (acclimate, distill, evaluate, predict, check, pack, push):
     app.command()(command)
 
 

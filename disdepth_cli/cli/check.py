@@ -23,7 +23,7 @@ ROWS_A_DECADE = 10
 SMALLEST = 0.0005  # share of the depth that a row at the histogram's end must hold
 
 option = partial(o.option, of=CheckConfig)
-Data = Annotated[Path, typer.Argument(help=option_help(CheckConfig, "data"))]
+Data = Annotated[str, typer.Argument(help=option_help(CheckConfig, "data"))]
 Sample = Annotated[int | None, option("--sample")]
 Workers = Annotated[int | None, option("--workers")]
 Output = Annotated[Path | None, option("--output", "-o")]

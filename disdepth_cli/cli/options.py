@@ -21,7 +21,7 @@ def option(*names: str, of: type = DistillConfig, **more: Any) -> Any:
 TRAINING, DATA, MODEL, TEACHER = "Training", "Data and results", "Student", "Teacher"
 HUB = "Hugging Face Hub"
 
-DataPath = Annotated[Path | None, option("--data", rich_help_panel=DATA)]
+DataPath = Annotated[str | None, option("--data", rich_help_panel=DATA)]
 Output = Annotated[Path | None, option("--output", "-o", rich_help_panel=DATA)]
 Resume = Annotated[bool | None, option("--resume", rich_help_panel=DATA)]
 Offline = Annotated[bool | None, option("--offline", rich_help_panel=DATA)]

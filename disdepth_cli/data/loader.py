@@ -114,7 +114,7 @@ def train_loader(
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate,
-        worker_init_fn=_start_worker,
+        worker_init_fn=start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=_PREFETCH if workers > 0 else None,
         pin_memory=pin_memory and torch.cuda.is_available(),
@@ -158,7 +158,7 @@ def _collate(loaded: list[DepthSample | LoadFailure]) -> DepthBatch:
     return DepthBatch.collate(samples, failures)
 
 
-def _start_worker(worker: int) -> None:
+def start_worker(worker: int) -> None:
     """One thread a worker, and Ctrl-C is the parent's affair: it saves the run and ends its workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -19,8 +19,15 @@ class Order:
     are shuffled, and then the entries of every `window` blocks together. One block is one plain permutation.
     """
 
-    def __init__(self, blocks: Sequence[int], seed: int, window: int = WINDOW) -> None:
-        """blocks: how many consecutive items each file holds.
+    def __init__(
+        self,
+        blocks: Sequence[int],
+        seed: int,
+        window: int = WINDOW,
+        on_window: Callable[[Sequence[int], Sequence[int]], None] | None = None,
+    ) -> None:
+        """blocks: how many consecutive items each file holds. on_window: told, whenever the order comes to other
+        files, their numbers and those of the files that come next.
 
         Raises:
             DataError: there is not one item.
@@ -29,7 +36,7 @@ class Order:
         if not len(self.ends) or self.ends[-1] < 1:
             raise DataError("there are no images to train on")
         self.sizes = np.diff(self.ends, prepend=0)
-        self.seed, self.window = seed, window
+        self.seed, self.window, self.on_window = seed, window, on_window
 
     def __len__(self) -> int:
         return int(self.ends[-1])
@@ -44,17 +51,25 @@ class Order:
 
     def _epoch(self, epoch: int, skip: int) -> Iterator[int]:
         """The indices of an epoch less the first `skip`; the windows that are skipped are not drawn."""
-        blocks = self._shuffled(epoch, None, len(self.sizes)) if len(self.sizes) > 1 else np.zeros(1, np.int64)
+        blocks = self._files(epoch)
         for number, first in enumerate(range(0, len(blocks), self.window)):
             chosen = blocks[first : first + self.window]
             count = int(self.sizes[chosen].sum())
             if skip >= count:
                 skip -= count
                 continue
+            if self.on_window is not None:
+                upcoming = blocks[first + self.window :][: self.window]
+                upcoming = upcoming if len(upcoming) else self._files(epoch + 1)[: self.window]
+                self.on_window(chosen.tolist(), upcoming.tolist())
             members = np.concatenate([np.arange(self.ends[b] - self.sizes[b], self.ends[b]) for b in chosen])
             part = None if len(self.sizes) == 1 else number
             yield from members[self._shuffled(epoch, part, count)][skip:].tolist()
             skip = 0
+
+    def _files(self, epoch: int) -> np.ndarray:
+        """The numbers of the files in an epoch's order."""
+        return self._shuffled(epoch, None, len(self.sizes)) if len(self.sizes) > 1 else np.zeros(1, np.int64)
 
     def _shuffled(self, epoch: int, part: int | None, count: int) -> np.ndarray:
         """A permutation of `count`, of its own for every epoch and part."""

@@ -11,6 +11,7 @@ from disdepth_cli.data.coding import DepthCoding
 from disdepth_cli.data.io import read_depth
 from disdepth_cli.data.listing import DataItem
 from disdepth_cli.data.place import Place
+from disdepth_cli.data.shards import ShardItems
 from disdepth_cli.errors import DataError
 
 PLAUSIBLE_MEDIAN = (0.1, 200.0)  # metres
@@ -83,6 +84,8 @@ def scale_guesses(median: float, far: float, scale: float) -> list[ScaleGuess]:
 
 def _spread(items: Sequence[DataItem]) -> list[Place]:
     """Up to `_PROBES` depth maps, spread over the items."""
+    if isinstance(items, ShardItems):
+        return [item.depth for item in items.few(_PROBES) if item.depth is not None]
     seen = (items[index] for index in range(0, len(items), -(-len(items) // _LOOKED_AT) or 1))
     places = [item.depth for item in seen if item.depth is not None]
     return places[:: -(-len(places) // _PROBES)] if places else []

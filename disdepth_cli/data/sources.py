@@ -1,12 +1,10 @@
-"""A data set as the commands see it: named files in two splits, and what their numbers mean."""
+"""From DATA on the command line to a data set: what kind of place it is, and what it holds."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from disdepth_cli.data import hub_rows
 from disdepth_cli.data.coding import DepthCoding
@@ -14,81 +12,21 @@ from disdepth_cli.data.description import DataFile, read_description
 from disdepth_cli.data.formats import HUB, get_format, recognise
 from disdepth_cli.data.layouts import Splits
 from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder, scan_images
+from disdepth_cli.data.shard_cache import is_remote
+from disdepth_cli.data.shard_index import names_shards, open_shards
+from disdepth_cli.data.shard_source import joined, said_by_index, shards_of, shared_shard
+from disdepth_cli.data.shards import ShardItems
+from disdepth_cli.data.source import DataSource, Split
 from disdepth_cli.errors import DataError
 
 __all__ = ["DataItem", "DataSource", "Skipped", "Split", "load_source"]
 
-Split = Literal["train", "val"]
-
 _VAL_EVERY = 10
 
 
-@dataclass(frozen=True)
-class DataSource:
-    """Files of a data set and the meaning of their depth.
-
-    coding: how stored depth becomes metres; depth counts where min_depth < depth < max_depth [m]. `skipped` are rows
-    and files without ground truth that were left out. An item of `train` without depth learns from the teacher alone.
-    missing: list entries that point nowhere; slashed: how many had a leading slash that was dropped.
-    `train_blocks`: how many consecutive items of `train` lie in one file; empty where each has files of its own.
-    `format`: the published layout that it was read as, None for lists and plain folders; `recognised`: by its looks.
-    """
-
-    name: str
-    root: Path
-    train: Sequence[DataItem]
-    val: Sequence[DataItem]
-    coding: DepthCoding = field(default_factory=DepthCoding)
-    min_depth: float = 1e-3
-    max_depth: float = 10.0
-    protocol: str | None = None
-    skipped: tuple[Skipped, ...] = ()
-    missing: tuple[Skipped, ...] = ()
-    slashed: int = 0
-    train_blocks: tuple[int, ...] = ()
-    format: str | None = None
-    recognised: bool = False
-
-    @property
-    def depth_scale(self) -> float:
-        """metres = stored / depth_scale."""
-        return self.coding.scale
-
-    def items(self, split: Split) -> Sequence[DataItem]:
-        """The items of a split.
-
-        Raises:
-            DataError: it is empty.
-        """
-        items = self.train if split == "train" else self.val
-        if not items:
-            other = "val" if split == "train" else "train"
-            left_out = sum(skip.split == split for skip in self.skipped)
-            why = f" ({left_out} rows without ground truth were skipped)" if left_out else ""
-            raise DataError(
-                f"{self.root}: no images to use as {split}{why}, {len(self.train) + len(self.val)} as {other}; "
-                f"name a list or folder as `{split}:` in a data.yaml"
-            )
-        return items
-
-    def labelled(self, split: Split) -> bool:
-        """Whether any item of the split has ground truth; False for an empty split."""
-        return any(item.depth is not None for item in (self.train if split == "train" else self.val))
-
-    def counts(self) -> tuple[int, int]:
-        """Training images with ground truth, and without."""
-        labelled = sum(item.depth is not None for item in self.train)
-        return labelled, len(self.train) - labelled
-
-    def key(self, item: DataItem) -> str:
-        """What an item is called in reports and caches: its path relative to the root, or all of it."""
-        place = str(item.image)
-        return place.removeprefix(f"{self.root}{os.sep}")
-
-
 def load_source(data: Path | str, strict: bool = True) -> DataSource:
-    """A data set from a `data.yaml`, a folder that holds one, a published data set's folder, `rgb/` + `depth/`, or a
-    folder of images.
+    """A data set from a `data.yaml`, a folder that holds one, a published data set's folder, `rgb/` + `depth/`, a
+    folder of images, or shards.
 
     A folder without a split: every 10th file by name, at least one, is val. strict: list entries that point nowhere
     are an error; else they are the source's `missing`.
@@ -96,7 +34,7 @@ def load_source(data: Path | str, strict: bool = True) -> DataSource:
     Raises:
         DataError: a path is missing, data.yaml is wrong, nothing is found, or list entries point nowhere.
     """
-    source = _load(Path(data).expanduser())
+    source = _from_shards(str(data)) if names_shards(str(data)) else _load(Path(data).expanduser())
     if strict and source.missing:
         first, more = source.missing[0], len(source.missing) - 1
         further = f" ({more} more lines point nowhere)" if more else ""
@@ -110,7 +48,7 @@ def _load(data: Path) -> DataSource:
         return _from_file(file) if file.is_file() else _from_bare(data)
     if data.is_file() and data.suffix.lower() in (".yaml", ".yml"):
         return _from_file(data)
-    wanted = "give a data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images"
+    wanted = "give a data.yaml, a folder with rgb/ (or images/) and depth/, a folder of images, or shards"
     raise DataError(f"{data}: {'is not a data set' if data.exists() else 'does not exist'}; {wanted}")
 
 
@@ -134,19 +72,37 @@ def _from_file(file: Path) -> DataSource:
     root = (file.parent / Path(described.path).expanduser()).resolve()
     if not root.is_dir():
         raise DataError(f"{file}: path: {root} is not a folder; `path` is relative to data.yaml")
-    # Whatever lies beside these images, they are used without it.
-    unpaired = _collect(file, root, None, described.unlabeled)
-    further = replace(unpaired, items=[DataItem(item.image, None, foreign=True) for item in unpaired.items])
+    further, missing = _unlabelled(file, root, described)
     if described.format is None and described.train is None and described.val is None:
-        return _split(root.name, root, described, further) if further.items else _from_folder(root, described)
+        return _split(root.name, root, described, Listing([*further])) if further else _from_folder(root, described)
+    lists = (described.train, described.val, described.unlabeled)
+    given = described.model_dump(include=described.model_fields_set)
+    described = described.model_copy(update=said_by_index(file, given, lists, root))
     splits = Splits.of(_collect(file, root, "train", described.train), _collect(file, root, "val", described.val))
+    splits.train = shards_of(file, "train", described.train, root) or splits.train
+    splits.val = shards_of(file, "val", described.val, root) or splits.val
     if described.format is not None and (described.train is None or described.val is None):
         root, found = get_format(described.format).collect(root)
         splits = _fill_in(splits, found, described)
-    _check_held_out(file, further.items, splits.val)
-    splits.train = [*splits.train, *further.items]
-    splits.missing = splits.missing + further.missing
+    _check_held_out(file, further, splits.val)
+    splits.train = joined(file, splits.train, further)
+    splits.missing = splits.missing + missing
     return _source(file.resolve().parent.name, root, described, splits)
+
+
+def _unlabelled(file: Path, root: Path, described: DataFile) -> tuple[Sequence[DataItem], list[Skipped]]:
+    """Images without depth, and list entries that point nowhere. Whatever lies beside them is left alone."""
+    if (shards := shards_of(file, "unlabeled", described.unlabeled, root)) is not None:
+        return shards, []
+    unpaired = _collect(file, root, None, described.unlabeled)
+    return [DataItem(item.image, None, foreign=True) for item in unpaired.items], unpaired.missing
+
+
+def _from_shards(place: str) -> DataSource:
+    found = open_shards(place)
+    root = Path(place) if is_remote(place) else Path(place).expanduser().absolute()
+    root = root if root.is_dir() or is_remote(place) else root.parent
+    return _source(found.name, root, DataFile(**found.says), Splits(ShardItems(found.train), ShardItems(found.val)))
 
 
 def _fill_in(given: Splits, found: Splits, described: DataFile) -> Splits:
@@ -180,6 +136,10 @@ def _check_held_out(file: Path, further: Sequence[DataItem], val: Sequence[DataI
     Raises:
         DataError: there is one.
     """
+    if (shard := shared_shard(val, further)) is not None:
+        raise DataError(f"{file}: unlabeled: {shard} is named as val too; name other shards")
+    if isinstance(val, ShardItems) or isinstance(further, ShardItems):
+        return
     held_out = {item.image for item in val}
     both = next((item.image for item in further if item.image in held_out), None)
     if both is not None:
@@ -223,6 +183,8 @@ def _collect(file: Path, root: Path, split: Split | None, entries: str | list[st
     listing = Listing()
     for entry in [entries] if isinstance(entries, str) else entries or []:
         place = root / Path(entry).expanduser()
+        if names_shards(entry if is_remote(entry) else str(place)):
+            continue  # `shards_of` reads these
         if not place.exists():
             key = split or "unlabeled"
             raise DataError(f"{file}: {key}: {place} does not exist; it is relative to `path`, here {root}")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.data.sample import load_pair
+from disdepth_cli.data.shards import few_labelled
 from disdepth_cli.data.sources import DataSource
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.engine.hardware import student_precision, teacher_precision
@@ -105,9 +106,8 @@ class Constant(nn.Module):
 
 def _median_depth(source: DataSource) -> float | None:
     """Median depth [m] over evenly spread training images; None without any valid pixel."""
-    items = [item for item in source.train if item.depth is not None]
     values = []
-    for item in items[:: max(len(items) // CONSTANT_IMAGES, 1)]:
+    for item in few_labelled(source.train, CONSTANT_IMAGES):
         try:
             depth = load_pair(item, source)[1]
         except DataError:

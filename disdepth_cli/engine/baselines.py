@@ -15,6 +15,7 @@ import numpy as np
 
 from disdepth_cli.data.ahead import map_ahead
 from disdepth_cli.data.loader import EvalItem, eval_loader
+from disdepth_cli.data.shards import only_labelled
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.scoring import Scores, Verdict, judge_in_detail, score
@@ -122,7 +123,7 @@ def _mean_map(source: DataSource, count: int, workers: int) -> tuple[np.ndarray,
     Raises:
         DataError: there is no training depth.
     """
-    labelled = [item for item in source.train if item.depth is not None]
+    labelled = only_labelled(source.train)
     if not labelled:
         raise DataError("the data has no training images with depth")
     mean_map = MeanDepthMap()

@@ -10,6 +10,7 @@ from typing import Any
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.data.scale import scale_warning
+from disdepth_cli.data.shards import only_labelled
 from disdepth_cli.data.sources import DataItem, DataSource, load_source
 from disdepth_cli.engine.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
 from disdepth_cli.engine.inference import DepthPredictor
@@ -98,7 +99,7 @@ def _check(config: EvaluateConfig) -> None:
         raise ConfigError(f"-o {config.output}: only --worst writes there; say how many images, --worst K")
 
 
-def _labelled(source: DataSource, config: EvaluateConfig) -> tuple[DataItem, ...]:
+def _labelled(source: DataSource, config: EvaluateConfig) -> Sequence[DataItem]:
     """The images of the split that have ground truth.
 
     Raises:
@@ -107,7 +108,7 @@ def _labelled(source: DataSource, config: EvaluateConfig) -> tuple[DataItem, ...
     items = source.items(config.split)
     if not source.labelled(config.split):
         raise DataError(f"{source.root}: its {config.split} images have no depth to be scored against")
-    return tuple(item for item in items if item.depth is not None)
+    return only_labelled(items)
 
 
 def _protocol(source: DataSource, config: EvaluateConfig) -> Protocol:

@@ -14,7 +14,9 @@ from disdepth_cli.across_ranks import world
 from disdepth_cli.config import LoopConfig, StudentConfig
 from disdepth_cli.data.loader import TrainBatches, TrainDataset, batches_per_epoch, train_loader
 from disdepth_cli.data.order import Order
+from disdepth_cli.data.prefetch import prefetch_of
 from disdepth_cli.data.scale import scale_warning
+from disdepth_cli.data.shards import blocks_of, only_labelled
 from disdepth_cli.data.sources import DataSource, load_source
 from disdepth_cli.data.transforms import TrainView, default_crop
 from disdepth_cli.engine.fit import LOG_EVERY
@@ -78,9 +80,10 @@ class TrainingData:
         view = TrainView(config.augment, crop, self.working_size, border, seed, self.min_depth, self.max_depth)
         items, blocks = self.source.items("train"), self.source.train_blocks
         if labelled_only and self.source.counts()[1]:
-            items, blocks = tuple(item for item in items if item.depth is not None), ()
+            items = only_labelled(items)
+            blocks = blocks_of(items)
         dataset = TrainDataset(items, self.source, view)
-        order = Order(blocks or (len(items),), seed)
+        order = Order(blocks or (len(items),), seed, on_window=prefetch_of(items))
 
         def start(first: int, total: int) -> Iterator[DepthBatch]:
             batches = TrainBatches(order, config.batch_size, first, total, rank, world)

@@ -10,6 +10,7 @@ import numpy as np
 
 from disdepth_cli.data.ahead import map_ahead
 from disdepth_cli.data.loader import EvalItem, eval_loader
+from disdepth_cli.data.shards import only_labelled
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.errors import DataError
@@ -83,7 +84,7 @@ def val_items(source: DataSource) -> Sequence[DataItem]:
         DataError: there is no val image.
     """
     items = source.items("val")
-    return tuple(item for item in items if item.depth is not None) or items
+    return only_labelled(items) or items
 
 
 def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
@@ -97,7 +98,7 @@ def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
 def score(
     predictor: DepthPredictor,
     source: DataSource,
-    items: Iterable[DataItem],
+    items: Sequence[DataItem],
     protocol: Protocol,
     *,
     workers: int = 0,
@@ -112,9 +113,7 @@ def score(
     ahead of it, and as many score behind it. Their number changes nothing in the result.
     """
     scores = Scores()
-    predictions = _predictions(
-        predictor, eval_loader(tuple(items), source, predictor.working_size, workers), protocol, truth
-    )
+    predictions = _predictions(predictor, eval_loader(items, source, predictor.working_size, workers), protocol, truth)
     judge = _Judge(protocol, predictor.kind, details)
     for done, verdict in enumerate(map_ahead(judge, predictions, workers), start=1):
         verdict.enter(scores)

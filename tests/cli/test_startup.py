@@ -16,6 +16,7 @@ VERBS = {
     "acclimate": config.AcclimateConfig,
     "distill": config.DistillConfig,
     "evaluate": config.EvaluateConfig,
+    "pack": config.PackConfig,
     "predict": config.PredictConfig,
     "push": config.PushConfig,
 }

@@ -1,8 +1,13 @@
-"""Tiny files for the data tests."""
+"""Tiny files for the data tests, and a web server for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import cv2
@@ -57,3 +62,91 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return save
+
+
+class Site(ThreadingHTTPServer):
+    """A web server in this process. gets: bodies sent, by file name; sent: their bytes.
+
+    refuse: how many answers are 503 still. cut: how many bodies are cut in half. ranges: whether parts of files are
+    given. lengths: whether their length is said.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder = folder
+        self.gets: Counter[str] = Counter()
+        self.sent = 0
+        self.refuse, self.cut = 0, 0
+        self.ranges, self.lengths = True, True
+        self.lock = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Site
+    protocol_version = "HTTP/1.0"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        site, file = self.server, self.server.folder / self.path.lstrip("/")
+        if site.refuse > 0:
+            site.refuse -= 1
+            self.send_error(503)
+            return
+        if not file.is_file():
+            self.send_error(404)
+            return
+        data = file.read_bytes()
+        span = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")) if site.ranges else None
+        first, last = (int(span[1]), int(span[2] or len(data) - 1)) if span else (0, len(data) - 1)
+        part = data[first : last + 1]
+        self.send_response(206 if span else 200)
+        if span:
+            self.send_header("Content-Range", f"bytes {first}-{last}/{len(data)}")
+        if site.ranges:
+            self.send_header("Accept-Ranges", "bytes")
+        if site.lengths:
+            self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        if not body:
+            return
+        with site.lock:
+            site.gets[file.name] += 1
+            cut = site.cut > 0 and file.suffix == ".tar"
+            site.cut -= cut
+            part = part[: len(part) // 2] if cut else part
+            site.sent += len(part)
+        self.wfile.write(part)
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[Site]:
+    """The files of a folder, until the end of the block."""
+    site = Site(folder)
+    thread = threading.Thread(target=site.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        site.shutdown()
+        site.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def serve_files() -> Callable[[Path], AbstractContextManager[Site]]:
+    """`with serve_files(folder) as site`: a web server of that folder's files."""
+    return serve

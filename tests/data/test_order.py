@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -58,6 +58,21 @@ def test_fewer_items_than_a_step_takes() -> None:
     assert seen == [(epoch, index) for epoch in range(8) for index in range(3)]
     with pytest.raises(DataError, match="no images"):
         Order([0], 0)
+
+
+def test_what_comes_next_is_told_when_other_files_come() -> None:
+    told: list[tuple[list[int], list[int]]] = []
+    order = Order([10] * 5, 1, window=2, on_window=lambda now, then: told.append((list(now), list(then))))
+    views = order.stream(0)
+    list(islice(views, 100))
+    assert [len(now) for now, _ in told] == [2, 2, 1] * 2
+    for (_, then), (now, _) in pairwise(told):
+        assert then == now
+    seen = [index // 10 for _, index in islice(order.stream(0), 20)]
+    assert set(seen) == set(told[0][0])
+    told.clear()
+    next(order.stream(25))
+    assert len(told) == 1 and told[0][0] != [0, 1]
 
 
 def test_few_files_are_open_at_a_time() -> None:

@@ -1,18 +1,16 @@
-"""Every option of every verb, with its default and its reason. The command line's help is read from here.
-
-Standard library and pydantic only: this module is imported before anything is printed.
-"""
+"""Options of acclimate and distill."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from disdepth_cli.config.base import BaseConfig, HubConfig
 from disdepth_cli.option_types import (
+    AbsoluteDataPlace,
     AbsolutePath,
-    Align,
     Attention,
     Fusion,
     LGConvPlace,
@@ -22,7 +20,6 @@ from disdepth_cli.option_types import (
     TeacherName,
     TeacherNames,
     Tuning,
-    WorstBy,
 )
 
 STUDENTS = {
@@ -34,12 +31,6 @@ STUDENTS = {
     "ghostnet": "ghostnet_100",
 }
 """Short student names and the timm models they stand for."""
-
-
-class BaseConfig(BaseModel):
-    """Options that are checked together; an unknown one is an error."""
-
-    model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class AugmentConfig(BaseConfig):
@@ -102,8 +93,8 @@ class LoopConfig(BaseConfig):
 class RunPlace(BaseConfig):
     """Where the data is and where results go."""
 
-    data: AbsolutePath = Field(
-        description="data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images"
+    data: AbsoluteDataPlace = Field(
+        description="data.yaml, a folder with rgb/ (or images/) and depth/, a folder of images, or shards"
     )
     output: Path | None = Field(None, description="run folder; default: runs/<verb>-<name>-<number>")
     resume: bool = Field(False, description="go on from the state in the run folder")
@@ -164,16 +155,7 @@ class AcclimateConfig(TeacherConfig, RelativeConfig, StudentConfig, LoopConfig, 
     @model_validator(mode="before")
     @classmethod
     def _dry_run_needs_no_data(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {"data": Path(), **values} if values.get("dry_run") else values
-
-
-class HubConfig(BaseConfig):
-    """What a student's page on the Hub says and who sees it."""
-
-    private: bool = Field(False, description="a new repository is private; one that exists stays as it is")
-    licence: str | None = Field(
-        None, description="licence of the student, as apache-2.0; default: the teacher's if restrictive, else unknown"
-    )
+        return {"data": ".", **values} if values.get("dry_run") else values
 
 
 class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace, HubConfig):
@@ -200,80 +182,3 @@ class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace, HubC
         None, description="OWNER/NAME on the Hub that gets the finished student; '' for none"
     )
     dry_run: bool = Field(False, description="print what would be done and stop: no training, nothing sent")
-
-
-class EvaluateConfig(BaseConfig):
-    """disdepth evaluate."""
-
-    model: str = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
-    data: Path = Field(description="data.yaml, folder with rgb/ and depth/, or folder of images")
-    split: Literal["train", "val"] = Field("val", description="which list of the data")
-    protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
-    align: Align | None = Field(None, description="alignment to the ground truth; default: the protocol's (none)")
-    tta: bool | None = Field(None, description="average with the flipped image; default: the protocol's (off)")
-    min_depth: float | None = Field(None, gt=0, description="smallest ground truth counted [m]")
-    max_depth: float | None = Field(None, gt=0, description="largest ground truth counted [m]")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
-    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    workers: int = Field(2, ge=0, description="threads that decode images, and as many that compute metrics")
-    revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
-    offline: bool = Field(False, description="never ask the network")
-    baselines: bool = Field(
-        True, description="score the best constant depth, the mean training depth and the teacher beside the model"
-    )
-    teacher: str | None = Field(
-        None, description="teacher to score beside the model; default: the one that it learned from, if it is here"
-    )
-    score_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")
-    mean_map_images: int = Field(200, ge=0, description="training depth maps that make the mean one; 0: all of them")
-    per_image: Path | None = Field(None, description="also write one CSV row per image here")
-    worst: int = Field(0, ge=0, description="draw this many of the worst images, with their errors, into --output")
-    worst_by: WorstBy = Field("abs_rel", description="metric by which images are worst")
-    output: Path | None = Field(None, description="folder for the pictures of --worst")
-
-
-class PredictConfig(BaseConfig):
-    """disdepth predict."""
-
-    sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
-    checkpoint: Path | None = Field(
-        None, description="student checkpoint, run folder, or OWNER/NAME on the Hub; default: the bundled student"
-    )
-    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
-    output: Path = Field(Path("predictions"), description="folder for the results")
-    save_numpy: bool = Field(False, description="also write float32 metres as .npy")
-    colormap: str = Field("Spectral_r", description="Matplotlib colour map of the picture")
-    grayscale: bool = Field(False, description="grey picture instead of a colour map")
-    pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
-    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
-
-
-class CheckConfig(BaseConfig):
-    """disdepth check."""
-
-    data: Path = Field(description="data.yaml, a folder with rgb/ (or images/) and depth/, or a folder of images")
-    sample: int | None = Field(
-        None, ge=1, description="look at so many images of each split only, spread evenly; lists are read in full"
-    )
-    workers: int = Field(2, ge=1, description="threads that read images")
-    output: Path = Field(Path("checks"), description="folder for the picture of the depth histogram")
-    picture: bool = Field(True, description="write that picture")
-
-
-class PushConfig(HubConfig):
-    """disdepth push."""
-
-    source: Path = Field(description="run of distill, or a student.safetensors")
-    to: str = Field(description="OWNER/NAME on the Hub")
-    revision: str | None = Field(None, description="branch to push to, made if need be; default: main")
-    data_name: str | None = Field(None, description="the data's name on the card; default: its folder's or file's name")
-    control: Path | None = Field(None, description="run of the control (distill --no-distill), for the card's figures")
-    picture: list[Path] = Field(default_factory=list, description="image for the card's picture; may be repeated")
-    picture_from_data: bool = Field(
-        False, description="make the card's picture from the run's val images; only if you may publish them"
-    )
-    dry_run: bool = Field(False, description="write the files that would be sent into RUN/hub; needs no network")
-    output: Path | None = Field(None, description="folder for --dry-run's files instead of RUN/hub")
-    offline: bool = Field(False, description="never ask the network; goes with --dry-run only")

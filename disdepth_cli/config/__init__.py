@@ -1,0 +1,40 @@
+"""Every option of every verb, with its default and its reason. The command line's help is read from here.
+
+Standard library and pydantic only: this room is imported before anything is printed.
+"""
+
+from disdepth_cli.config.base import BaseConfig, HubConfig
+from disdepth_cli.config.data import CheckConfig, PackConfig
+from disdepth_cli.config.models import EvaluateConfig, PredictConfig, PushConfig
+from disdepth_cli.config.training import (
+    STUDENTS,
+    AcclimateConfig,
+    AugmentConfig,
+    DistillConfig,
+    LoopConfig,
+    PseudoLabelConfig,
+    RelativeConfig,
+    RunPlace,
+    StudentConfig,
+    TeacherConfig,
+)
+
+__all__ = [
+    "STUDENTS",
+    "AcclimateConfig",
+    "AugmentConfig",
+    "BaseConfig",
+    "CheckConfig",
+    "DistillConfig",
+    "EvaluateConfig",
+    "HubConfig",
+    "LoopConfig",
+    "PackConfig",
+    "PredictConfig",
+    "PseudoLabelConfig",
+    "PushConfig",
+    "RelativeConfig",
+    "RunPlace",
+    "StudentConfig",
+    "TeacherConfig",
+]

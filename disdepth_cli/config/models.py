@@ -36,7 +36,7 @@ class EvaluateConfig(BaseConfig):
     score_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")
     mean_map_images: int = Field(200, ge=0, description="training depth maps that make the mean one; 0: all of them")
     per_image: Path | None = Field(None, description="also write one CSV row per image here")
-    worst: int = Field(0, ge=0, description="draw this many of the worst images, with their errors, into --output")
+    worst: int = Field(0, ge=0, description="draw this many of the worst images with their errors; needs -o")
     worst_by: WorstBy = Field("abs_rel", description="metric by which images are worst")
     output: Path | None = Field(None, description="folder for the pictures of --worst")
 

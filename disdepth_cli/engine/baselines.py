@@ -15,7 +15,7 @@ import numpy as np
 
 from disdepth_cli.data.ahead import map_ahead
 from disdepth_cli.data.loader import EvalItem, eval_loader
-from disdepth_cli.data.shards import only_labelled
+from disdepth_cli.data.shards import ShardItems, only_labelled
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.scoring import Scores, Verdict, judge_in_detail, score
@@ -94,10 +94,15 @@ def teacher_baseline(
     return Baseline(about, scores)
 
 
-def spread(items: Sequence[DataItem], count: int) -> list[DataItem]:
-    """`count` of the items, one drawn from each of as many equal stretches of the list, the same ones every time."""
+def spread(items: Sequence[DataItem], count: int) -> Sequence[DataItem]:
+    """`count` of the items, one drawn from each of as many equal stretches of the list, the same ones every time.
+
+    0: all of them. Of shards, those that are at hand with few downloads.
+    """
     if count <= 0 or count >= len(items):
-        return list(items)
+        return items
+    if isinstance(items, ShardItems):
+        return items.few(count)
     edges = np.linspace(0, len(items), count + 1)
     places = np.random.default_rng(SEED).uniform(edges[:-1], edges[1:]).astype(int)
     return [items[place] for place in places.tolist()]

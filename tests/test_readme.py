@@ -5,7 +5,17 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from disdepth_cli.config import STUDENTS, AcclimateConfig, DistillConfig, EvaluateConfig, PredictConfig, PushConfig
+from disdepth_cli.config import (
+    STUDENTS,
+    AcclimateConfig,
+    CheckConfig,
+    DistillConfig,
+    EvaluateConfig,
+    PackConfig,
+    PredictConfig,
+    PushConfig,
+)
+from disdepth_cli.data.formats import FORMATS, HUB
 from disdepth_cli.evaluation.protocols import PROTOCOLS
 
 PROJECT = Path(__file__).parent.parent
@@ -14,9 +24,17 @@ README = (PROJECT / "README.md").read_text()
 
 def test_options_in_the_readme_exist():
     fields = set()
-    for config in (AcclimateConfig, DistillConfig, EvaluateConfig, PredictConfig, PushConfig):
+    for config in (
+        AcclimateConfig,
+        CheckConfig,
+        DistillConfig,
+        EvaluateConfig,
+        PackConfig,
+        PredictConfig,
+        PushConfig,
+    ):
         fields |= set(config.model_fields)
-    own = {"help", "json", "config", "quiet"}
+    own = {"help", "json", "config", "quiet"} | {"nproc-per-node", "no-teacher"}  # torchrun's; --score-teacher off
     for name in set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", README)):
         field = name.removeprefix("no-").replace("-", "_")
         assert field in fields or name in own, f"README names --{name}"
@@ -30,6 +48,7 @@ def test_files_in_the_readme_exist():
 def test_names_in_the_readme_exist():
     assert all(f"`{student}`" in README for student in STUDENTS)
     assert all(f"`{protocol}`" in README for protocol in PROTOCOLS)
+    assert all(f"`{name}`" in README for name in [*FORMATS, HUB])
 
 
 def test_nothing_is_left_to_fill_in():

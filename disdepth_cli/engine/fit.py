@@ -32,7 +32,6 @@ LOG_EVERY = 10  # steps between rows of metrics.csv
 WARMUP_SHARE = 0.1  # of the one-cycle schedule
 STEP_SEED_STRIDE = 1_000_003
 RANK_SEED_STRIDE = 2_147_483_659  # processes draw apart: the same dropout in all would be one draw for all images
-SIGNAL_REPEATS = 2.0  # seconds in which several processes take a second signal for an echo of the first
 
 
 class Fit:
@@ -74,7 +73,7 @@ class Fit:
         self.bad_in_a_row = 0
         self.skipped = 0
         self.images, self.seconds, self.since = 0, 0.0, 0.0
-        self.stop = StopSignal(SIGNAL_REPEATS if world() > 1 else 0.0)
+        self.stop = StopSignal()
         self.stopping = False
 
     def run_to_the_end(self) -> FitResult:

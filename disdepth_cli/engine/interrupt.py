@@ -8,18 +8,23 @@ import time
 from types import FrameType
 from typing import Any
 
+from disdepth_cli.engine.launched import launched
+
+ECHO = 2.0  # seconds
+
 
 class StopSignal:
     """Context manager; `requested` turns True at the first SIGINT or SIGTERM. Idle outside the main thread.
 
-    repeats: seconds in which a further signal is the same request; a launcher passes on what the terminal has sent.
+    Of several processes each may get it twice, from the terminal and from the launcher: for a while it is one request.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self, repeats: float = 0.0) -> None:
+    def __init__(self) -> None:
         self.requested = False
-        self.repeats, self._since = repeats, 0.0
+        self.repeats = ECHO if launched()[1] > 1 else 0.0
+        self._since = 0.0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> StopSignal:

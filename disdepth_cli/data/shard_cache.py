@@ -205,14 +205,16 @@ def _reason(error: BaseException) -> str:
 
 
 def _filesystem(url: str) -> tuple[Any, str]:
-    import fsspec  # loading it and what it needs takes a moment, and most data is local
+    import fsspec  # loading these takes a moment, and most data is local
+    from huggingface_hub import constants
 
     scheme = url.partition("://")[0].lower()
+    if constants.HF_HUB_OFFLINE and scheme not in ("file", "memory"):
+        raise DataError(f"{url}: needs the network, and --offline (HF_HUB_OFFLINE) forbids it; copy it here first")
     try:
         return fsspec.core.url_to_fs(url)
     except ImportError as error:
-        package = _PACKAGES.get(scheme)
-        what = f"pip install {package}" if package else str(error)
+        what = f"pip install {_PACKAGES[scheme]}" if scheme in _PACKAGES else str(error)
         raise DataError(f"{url}: {scheme}:// needs a further package; {what}") from None
     except ValueError as error:
         raise DataError(f"{url}: {_reason(error)}; addresses start with http(s)://, hf:// or s3://") from None

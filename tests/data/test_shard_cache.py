@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import huggingface_hub
 import numpy as np
 import pytest
 import torch
@@ -38,7 +39,9 @@ SHARDS, BYTES = 6, 20480
 
 @pytest.fixture(autouse=True)
 def quick(tmp_path, monkeypatch) -> None:
-    """A cache of this test's own, no memory of failures, and short pauses."""
+    """A cache of this test's own, no memory of failures, short pauses, and leave to ask the (local) network."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("DISDEPTH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(shard_cache, "BACKOFF", 0.01)
     monkeypatch.setattr(shard_cache, "_failed", {})
@@ -231,6 +234,18 @@ def test_schemes_that_need_more(monkeypatch) -> None:
         load_source("s3://bucket/shards")
     with pytest.raises(DataError, match=r"nonsense://x/index\.json: .*start with http"):
         load_source("nonsense://x")
+
+
+def test_offline_asks_no_address_but_reads_what_is_here(site, tmp_path, monkeypatch) -> None:
+    shard = f"{site.url}/train-000000.tar"
+    local_copy(shard)
+    sent = site.sent
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert local_copy(shard).stat().st_size == BYTES
+    for address in (f"{site.url}/train-000001.tar", f"{site.url}/index.json"):
+        with pytest.raises(DataError, match="needs the network, and --offline"):
+            load_source(address)
+    assert site.sent == sent
 
 
 def test_an_address_never_becomes_a_path(tmp_path) -> None:

@@ -34,7 +34,12 @@ def test_options_in_the_readme_exist():
         PushConfig,
     ):
         fields |= set(config.model_fields)
-    own = {"help", "json", "config", "quiet"} | {"nproc-per-node", "no-teacher"}  # torchrun's; --score-teacher off
+    own = {"help", "json", "config", "quiet"} | {
+        "nproc-per-node",
+        "multi-gpu",
+        "cpu",
+        "no-teacher",
+    }  # launchers'; --score-teacher off
     for name in set(re.findall(r"(?<![\w-])--([a-z][a-z-]+)", README)):
         field = name.removeprefix("no-").replace("-", "_")
         assert field in fields or name in own, f"README names --{name}"

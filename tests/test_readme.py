@@ -36,7 +36,7 @@ def test_options_in_the_readme_exist():
         fields |= set(config.model_fields)
     own = {"help", "json", "config", "quiet"} | {
         "nproc-per-node",
-        "multi-gpu",
+        "multi",
         "cpu",
         "no-teacher",
     }  # launchers'; --score-teacher off

@@ -144,6 +144,6 @@ def _kind(place: Place) -> str:
     try:
         with Image.open(io.BytesIO(stored.data)) as opened:  # reads the header only
             mode = opened.mode
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # the last: too large for Pillow alone
         return stored.suffix
     return _PILLOW_KINDS.get(mode, mode)

@@ -107,7 +107,7 @@ def packed(item: DataItem, source: DataSource, packing: Packing) -> dict[str, by
     else:
         extension, data = "jpg", _encoded(".jpg", resize_image(image, target)[..., ::-1], packing.quality)
         if metres is not None and metres.shape[0] > target[0]:
-            metres = cv2.resize(metres, target[::-1], interpolation=cv2.INTER_NEAREST)
+            metres = cv2.resize(metres, target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     files = {extension: data}
     if metres is not None:
         files[f"depth.{packing.depth}"] = _depth_bytes(item, metres, packing)

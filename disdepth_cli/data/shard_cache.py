@@ -153,13 +153,16 @@ def _fetch(filesystem: Any, path: str, partial: Path, size: int | None) -> None:
     if size is not None and have > size:
         partial.unlink()
         have = 0
-    with filesystem.open(path, "rb") as remote, open(partial, "ab") as local:
-        if have:
-            try:
-                remote.seek(have)
-            except (ValueError, OSError):  # a server that gives whole files only
-                local.truncate(0)
-        shutil.copyfileobj(remote, local, _PIECE)
+    with open(partial, "ab") as local:
+        try:
+            with filesystem.open(path, "rb") as remote:
+                if have:
+                    remote.seek(have)
+                shutil.copyfileobj(remote, local, _PIECE)
+        except ValueError:  # a server that gives whole files only, which shows at the second block that is asked for
+            local.truncate(0)
+            with filesystem.open(path, "rb", block_size=0) as remote:  # as one stream
+                shutil.copyfileobj(remote, local, _PIECE)
     have = _bytes_of([partial])
     if size is not None and have != size:
         raise OSError(f"the download ended after {have} of {size} bytes")

@@ -75,8 +75,12 @@ def names_shards(place: str) -> bool:
     if is_remote(place) or place.lower().endswith(_TAR) or Path(place).name == INDEX:
         return True
     folder = Path(place)
-    known = any((folder / name).is_file() for name in (INDEX, JOURNAL))
-    return folder.is_dir() and (known or (_has_tars(folder) and not _has_images(folder)))
+    return folder.is_dir() and (has_index(place) or (_has_tars(folder) and not _has_images(folder)))
+
+
+def has_index(place: str) -> bool:
+    """Whether a folder here has an index, or is being packed and will have one."""
+    return any((Path(place) / name).is_file() for name in (INDEX, JOURNAL))
 
 
 def open_shards(place: str) -> ShardSet:
@@ -93,7 +97,7 @@ def open_shards(place: str) -> ShardSet:
     if (path / JOURNAL).is_file():
         raise DataError(f"{path}: is not packed to its end; go on with disdepth pack --resume -o {path}")
     if path.is_dir() and not (path / INDEX).is_file():
-        return _by_name(find_shards([str(path / "*.tar")], path), path.resolve().name)
+        return _by_name(find_shards(["*.tar"], path), path.resolve().name)
     return _read_index(str(path / INDEX if path.is_dir() else path))
 
 

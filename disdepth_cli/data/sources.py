@@ -13,7 +13,7 @@ from disdepth_cli.data.formats import HUB, get_format, recognise
 from disdepth_cli.data.layouts import Splits
 from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder, scan_images
 from disdepth_cli.data.shard_cache import is_remote
-from disdepth_cli.data.shard_index import names_shards, open_shards
+from disdepth_cli.data.shard_index import has_index, names_shards, open_shards
 from disdepth_cli.data.shard_source import joined, said_by_index, shards_of, shared_shard
 from disdepth_cli.data.shards import ShardItems
 from disdepth_cli.data.source import DataSource, Split
@@ -34,12 +34,19 @@ def load_source(data: Path | str, strict: bool = True) -> DataSource:
     Raises:
         DataError: a path is missing, data.yaml is wrong, nothing is found, or list entries point nowhere.
     """
-    source = _from_shards(str(data)) if names_shards(str(data)) else _load(Path(data).expanduser())
+    source = _from_shards(str(data)) if _are_shards(str(data)) else _load(Path(data).expanduser())
     if strict and source.missing:
         first, more = source.missing[0], len(source.missing) - 1
         further = f" ({more} more lines point nowhere)" if more else ""
         raise DataError(f"{first.where}: {first.reason}{further}; entries are relative to `path` in data.yaml")
     return source
+
+
+def _are_shards(place: str) -> bool:
+    """Whether shards are meant: not by the archives that a published data set was unpacked from, left beside it."""
+    if not names_shards(place):
+        return False
+    return has_index(place) or not Path(place).is_dir() or recognise(Path(place)) is None
 
 
 def _load(data: Path) -> DataSource:

@@ -46,7 +46,7 @@ class Journal:
             done = (folder / INDEX).is_file()
             raise ConfigError(f"-o {folder}: " + ("is packed already" if done else "no packing was begun there"))
         journal._load()
-        for left in folder.glob(".*.tmp.tar"):  # of a process that was killed
+        for left in (*folder.glob(".*.tmp.tar"), *folder.glob(".*.tmp.json")):  # of a process that was killed
             left.unlink()
         return journal
 

@@ -185,6 +185,13 @@ def test_a_sample_reads_the_lists_in_full(scene, checked) -> None:
     assert result["splits"]["train"]["listed"] == 30 and result["splits"]["val"]["missing"] == 1
 
 
+def test_an_image_that_pillow_takes_for_a_bomb(scene, checked, monkeypatch) -> None:
+    """Pillow only reads headers here, and refuses those of very large images, which OpenCV reads."""
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 48 * 64 // 3)
+    result = checked(0, scene())
+    assert result["splits"]["train"]["pairs"] == 6 and result["splits"]["train"]["image_kinds"] == {".png": 6}
+
+
 def test_what_cannot_be_opened_is_one_line(refused, tmp_path: Path) -> None:
     refused(1, ("does not exist",), "check", tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

@@ -122,8 +122,10 @@ def test_a_kill_leaves_whole_shards_only(cli, rooms, tmp_path) -> None:
     assert subprocess.run(command, capture_output=True, check=False).returncode == -signal.SIGKILL
     assert [file.name for file in (tmp_path / "out").glob("[!.]*")] == ["train-000000.tar"]
     assert len(list((tmp_path / "out").glob(".*.tmp.tar"))) == 1
+    (tmp_path / "out" / "..packing.0123abcd.tmp.json").write_text("{")  # as a kill while the journal is written leaves
     assert cli("pack", rooms, "-o", tmp_path / "out", "--resume", *args).code == 0
     assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_what_is_refused(cli, refused, rooms, tmp_path) -> None:
@@ -221,6 +223,25 @@ def test_images_are_made_smaller_with_their_depth(size, expected, cli, rooms, tm
         small = cv2.resize(original, image.shape[1::-1], interpolation=cv2.INTER_AREA)
         assert np.abs(image.astype(int) - small).mean() < 12
         assert set(np.unique(depth)) <= set(np.unique(metres))
+
+
+def test_a_smaller_depth_map_stays_under_its_image(tmp_path) -> None:
+    """An edge in image and depth is at the same place before and after, whatever the ratio: no shift to one side."""
+    from disdepth_cli.data.packing import Packing, packed
+    from disdepth_cli.data.sources import DataItem
+
+    shifts = []
+    for edge in range(80, 240, 7):
+        image, stored = np.zeros((240, 320, 3), np.uint8), np.full((240, 320), 1000, np.uint16)
+        image[:, edge:], stored[:, edge:] = 255, 2000
+        cv2.imwrite(str(tmp_path / "image.png"), image)
+        cv2.imwrite(str(tmp_path / "depth.png"), stored)
+        item = DataItem(tmp_path / "image.png", tmp_path / "depth.png")
+        files = packed(item, load_source(tmp_path), Packing("png", 1000.0, size=60, quality=100))
+        small, depth = (cv2.imdecode(np.frombuffer(files[name], np.uint8), -1) for name in ("jpg", "depth.png"))
+        bright, far = small[30, :, 0].astype(float).sum() / 255, np.count_nonzero(depth[30] == 2000)
+        shifts.append(bright - far)
+    assert abs(np.mean(shifts)) < 0.2
 
 
 def test_shards_close_before_they_grow_too_large(cli, rooms, tmp_path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,17 @@ def test_virtual_kitti_counts_in_centimetres_without_the_sky(write, tmp_path):
     assert (depth[0] == 0).all() and depth[1] == pytest.approx(655.34) and depth[2:] == pytest.approx(12.34)
     assert (load_pair(source.train[0], source)[1][1] == 0).all()  # beyond max_depth
     assert defaults(source) == ("vkitti2", True, 1e-3, 80, "vkitti2")
+
+
+def test_the_archives_a_data_set_was_unpacked_from_are_not_its_shards(write, tmp_path) -> None:
+    """Virtual KITTI 2 is published as tar files: read as shards, its depth maps would be images without depth."""
+    for scene in ("Scene01", "Scene02"):
+        vkitti_frame(write, scene, depth16(1234))
+    for part in ("rgb", "depth"):
+        with tarfile.open(tmp_path / f"tree/vkitti_2.0.3_{part}.tar", "w") as tar:
+            tar.add(tmp_path / f"tree/vkitti_2.0.3_{part}", f"vkitti_2.0.3_{part}")
+    source = load_source(tmp_path / "tree")
+    assert source.format == "vkitti2" and source.labelled("train") and source.labelled("val")
 
 
 def test_one_scene_alone_gives_its_last_tenth(write, tmp_path):

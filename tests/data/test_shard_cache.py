@@ -124,6 +124,19 @@ def test_a_cut_download_is_seen_and_repeated(ranges, lengths, site) -> None:
     assert copy_of(shard(site, 0)).read_bytes() == (site.folder / "train-000000.tar").read_bytes()
 
 
+@pytest.mark.parametrize("had", [0, 7_000_000])
+def test_a_large_file_of_a_server_that_gives_whole_files_only(had, site) -> None:
+    """More than one block of 5 MiB, of which the second is asked for by its range."""
+    whole = np.random.default_rng(0).bytes(11_000_000)
+    (site.folder / "large.tar").write_bytes(whole)
+    site.ranges = False
+    if had:
+        partial = copy_of(f"{site.url}/large.tar").with_suffix(".part")
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(whole[:had])
+    assert local_copy(f"{site.url}/large.tar").read_bytes() == whole
+
+
 def test_a_length_that_only_the_index_knows(site) -> None:
     site.ranges, site.lengths, site.cut = False, False, 3
     whole = (site.folder / "train-000000.tar").read_bytes()

@@ -209,6 +209,16 @@ def test_shards_that_hold_no_samples(members, words, tmp_path) -> None:
         assert word in str(refusal.value)
 
 
+def test_a_folder_without_an_index_may_be_named_relative_to_here(packed, monkeypatch) -> None:
+    (packed / "index.json").unlink()
+    monkeypatch.chdir(packed.parent)
+    for place in ("shards", "./shards/", str(packed), "."):
+        if place == ".":
+            monkeypatch.chdir(packed)
+        source = load_source(place)
+        assert (source.name, len(source.train), len(source.val)) == ("shards", 36, 4)
+
+
 def test_shards_that_cannot_be_read(tmp_path) -> None:
     members = {f"{number}.png": GREY for number in range(9)}
     whole = write_tar(tmp_path / "whole.tar", members).read_bytes()

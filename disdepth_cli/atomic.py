@@ -49,6 +49,20 @@ def write_atomic(path: Path | str, write: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def check_writable(path: Path | str) -> None:
+    """Refuse a place that cannot be written now, rather than after the work. Makes its folder.
+
+    Raises:
+        DisdepthError: it cannot be written.
+    """
+    path = Path(path)
+    probe = path.with_name(f".{uuid.uuid4().hex[:8]}.tmp")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` atomically, as UTF-8."""
     write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

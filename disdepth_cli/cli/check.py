@@ -74,10 +74,9 @@ def _show(result: dict[str, Any]) -> None:
         stdout.print(f"[red]error:[/red] {escape(error)}", soft_wrap=True)
     if result["picture"]:
         stdout.print(f"histogram: {result['picture']}", soft_wrap=True, markup=False)
-    verdict = "no errors" if result["ok"] else f"{len(result['errors'])} errors"
-    stdout.print(
-        f"{result['name']}: {verdict}, {len(result['warnings'])} warnings; {result['seconds']:.1f} s", markup=False
-    )
+    counts = {"error": len(result["errors"]), "warning": len(result["warnings"])}
+    verdict = ", ".join(f"{count or 'no'} {what}{'' if count == 1 else 's'}" for what, count in counts.items())
+    stdout.print(f"{result['name']}: {verdict}; {result['seconds']:.1f} s", markup=False)
 
 
 def _splits_table(splits: dict[str, dict[str, Any]]) -> Table:

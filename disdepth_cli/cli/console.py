@@ -63,9 +63,9 @@ def run_verb(
     try:
         result = engine_verb()(config, observers=[watcher])
     except KeyboardInterrupt:
-        raise Interrupted(
-            "stopped at once; if the run folder holds a state in last/, --resume goes on from it"
-        ) from None
+        resumes = "resume" in kind.model_fields
+        how = "; if its folder holds a state, --resume goes on from it" if resumes else ""
+        raise Interrupted(f"stopped at once{how}") from None
     finally:
         watcher.close()
     if own["as_json"]:

@@ -22,13 +22,12 @@ from typing import Any
 from filelock import FileLock
 
 from disdepth_cli.atomic import disk_errors, write_text
-from disdepth_cli.errors import ConfigError, DataError, DisdepthError
+from disdepth_cli.data.shard_room import bytes_of, cache_folder, cache_limit, make_room
+from disdepth_cli.errors import DataError, DisdepthError
 
 TRIES = 5
 BACKOFF = 0.5  # seconds before the second try, doubled each time
 _FAILED_FOR = 60.0  # seconds for which an address that failed is not asked again by this process
-_FOREIGN_PINS = 24 * 3600.0  # seconds for which the word of a process on another machine counts
-_GIVEN_UP = 24 * 3600.0  # seconds after which a download that nobody goes on with is removed
 _PIECE = 1 << 20
 _FINAL = (401, 403, 404, 410)  # answers of web servers that stay what they are
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "http": "aiohttp"}
@@ -39,29 +38,6 @@ _failed: dict[str, tuple[float, str]] = {}
 def is_remote(place: str) -> bool:
     """Whether a place is an address rather than a file."""
     return "://" in place
-
-
-def cache_folder() -> Path:
-    """Where downloads and counts are kept."""
-    chosen = os.environ.get("DISDEPTH_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(chosen).expanduser() if chosen else Path(base) / "disdepth"
-
-
-def cache_limit() -> int:
-    """How many bytes the copies of shards may take.
-
-    Raises:
-        ConfigError: the environment names no number.
-    """
-    text = os.environ.get("DISDEPTH_CACHE_GB", "50")
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = 0.0
-    if not limit > 0:
-        raise ConfigError(f"DISDEPTH_CACHE_GB={text}: is not a number of gigabytes above 0")
-    return int(limit * 1e9)
 
 
 def read_remote(url: str) -> bytes:
@@ -89,7 +65,7 @@ def local_copy(url: str, size: int | None = None, sha256: str | None = None) -> 
         DataError: it cannot be reached, or is not what it should be.
     """
     copy = copy_of(url)
-    if _is_whole(copy, size):
+    if _is_current(copy, size, sha256):
         os.utime(copy)
         return copy
     when, why = _failed.get(url, (0.0, ""))
@@ -99,7 +75,7 @@ def local_copy(url: str, size: int | None = None, sha256: str | None = None) -> 
         (copy.parent / "locks").mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(copy.parent / "locks" / f"{copy.name}.lock"):
-            if not _is_whole(copy, size):  # another process may have been faster
+            if not _is_current(copy, size, sha256):  # another process may have been faster
                 _download(url, copy, size, sha256)
     except DisdepthError as error:
         _failed[url] = (time.monotonic(), str(error))
@@ -115,16 +91,15 @@ def pin(urls: Iterable[str]) -> None:
 
 def room_for(urls: Iterable[str], size: int) -> bool:
     """Whether `size` more bytes fit beside the copies of `urls` without passing the limit."""
-    return _bytes_of(copy_of(url) for url in urls) + size <= cache_limit()
+    return bytes_of(copy_of(url) for url in urls) + size <= cache_limit()
 
 
-def _is_whole(copy: Path, size: int | None) -> bool:
-    """Copies are moved into place whole; one of another size is of an older shard."""
-    try:
-        found = copy.stat().st_size
-    except OSError:
+def _is_current(copy: Path, size: int | None, sha256: str | None) -> bool:
+    """Copies are moved into place whole; one of another size, or with another digest noted, is of an older shard."""
+    if not copy.is_file() or size not in (None, bytes_of([copy])):
         return False
-    return size is None or found == size
+    note = copy.with_suffix(".sha256")
+    return sha256 is None or (note.is_file() and note.read_text() == sha256)
 
 
 def _download(url: str, copy: Path, size: int | None, sha256: str | None) -> None:
@@ -133,7 +108,7 @@ def _download(url: str, copy: Path, size: int | None, sha256: str | None) -> Non
     known: int | None = _with_patience(url, lambda: filesystem.size(path)) or size
     if size is not None and known != size:
         raise DataError(f"{url}: has {known} bytes, but its index says {size}; copy shards and index again")
-    _make_room(copy, known or 0)
+    make_room(copy, known or 0)
 
     def fetch() -> None:
         _fetch(filesystem, path, partial, known)
@@ -141,15 +116,20 @@ def _download(url: str, copy: Path, size: int | None, sha256: str | None) -> Non
             partial.unlink()
             raise OSError("it arrived damaged (sha256 differs from the index)")
 
-    _with_patience(url, fetch)
+    try:
+        _with_patience(url, fetch)
+    finally:
+        copy.with_suffix(".wanted").unlink(missing_ok=True)  # what is there counts itself now
     with disk_errors(copy):
+        copy.with_suffix(".sha256").unlink(missing_ok=True)
         os.replace(partial, copy)
-        copy.with_suffix(".wanted").unlink(missing_ok=True)
+        if sha256:
+            write_text(copy.with_suffix(".sha256"), sha256)
 
 
 def _fetch(filesystem: Any, path: str, partial: Path, size: int | None) -> None:
     """Copy what is missing of `path` behind what `partial` has."""
-    have = _bytes_of([partial])
+    have = bytes_of([partial])
     if size is not None and have > size:
         partial.unlink()
         have = 0
@@ -163,7 +143,7 @@ def _fetch(filesystem: Any, path: str, partial: Path, size: int | None) -> None:
             local.truncate(0)
             with filesystem.open(path, "rb", block_size=0) as remote:  # as one stream
                 shutil.copyfileobj(remote, local, _PIECE)
-    have = _bytes_of([partial])
+    have = bytes_of([partial])
     if size is not None and have != size:
         raise OSError(f"the download ended after {have} of {size} bytes")
 
@@ -221,76 +201,6 @@ def _filesystem(url: str) -> tuple[Any, str]:
         raise DataError(f"{url}: {scheme}:// needs a further package; {what}") from None
     except ValueError as error:
         raise DataError(f"{url}: {_reason(error)}; addresses start with http(s)://, hf:// or s3://") from None
-
-
-def _make_room(copy: Path, size: int) -> None:
-    """Remove the copies that were used longest ago until `size` more bytes fit, or only those in use are left.
-
-    What other downloads are about to take counts too, unless they were given up.
-    """
-    folder, wanted = copy.parent, copy.with_suffix(".wanted")
-    with FileLock(folder / "locks" / "evict.lock"):
-        wanted.write_text(str(size))
-        for file in (*folder.glob("*.wanted"), *folder.glob("*.part")):
-            if time.time() - _status(file)[0] > _GIVEN_UP:
-                file.unlink(missing_ok=True)
-        used = sum(map(_noted, folder.glob("*.wanted")))
-        copies = sorted((*_status(file), file) for file in folder.glob("*.tar"))
-        used, limit = used + sum(taken for _, taken, _ in copies), cache_limit()
-        kept = _pinned()
-        for _, taken, file in copies:
-            if used <= limit:
-                return
-            if file.name not in kept:
-                file.unlink(missing_ok=True)
-                used -= taken
-
-
-def _pinned() -> set[str]:
-    """Names of the copies that running processes need now. Notes of processes that ended are removed."""
-    names: set[str] = set()
-    for note in (cache_folder() / "pins").glob("*.json"):
-        host, _, process = note.stem.rpartition("-")
-        try:
-            here = host == socket.gethostname() and os.name == "posix"
-            alive = _runs(int(process)) if here else time.time() - note.stat().st_mtime < _FOREIGN_PINS
-            if alive:
-                names |= set(json.loads(note.read_text(encoding="utf-8")))
-            else:
-                note.unlink(missing_ok=True)
-        except (OSError, ValueError):
-            continue
-    return names
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _bytes_of(files: Iterable[Path]) -> int:
-    return sum(_status(file)[1] for file in files)
-
-
-def _noted(file: Path) -> int:
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError):  # the download has just ended, or just begins
-        return 0
-
-
-def _status(file: Path) -> tuple[float, int]:
-    """(time of last use [s], bytes); now and 0 for a file that is gone."""
-    try:
-        found = file.stat()
-    except OSError:
-        return time.time(), 0
-    return found.st_mtime, found.st_size
 
 
 def _digest(file: Path) -> str:

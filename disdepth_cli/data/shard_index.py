@@ -95,7 +95,7 @@ def open_shards(place: str) -> ShardSet:
         return _read_index(place if place.endswith(".json") else f"{place.rstrip('/')}/{INDEX}")
     path = Path(place).expanduser()
     if (path / JOURNAL).is_file():
-        raise DataError(f"{path}: is not packed to its end; go on with disdepth pack --resume -o {path}")
+        raise DataError(f"{path}: is not packed to its end; go on with disdepth pack DATA --resume -o {path}")
     if path.is_dir() and not (path / INDEX).is_file():
         return _by_name(find_shards(["*.tar"], path), path.resolve().name)
     return _read_index(str(path / INDEX if path.is_dir() else path))

@@ -77,7 +77,7 @@ class ShardItems(Sequence[DataItem]):
 
     def __getitem__(self, index: int | slice) -> DataItem | Sequence[DataItem]:
         if isinstance(index, slice):
-            return tuple(self[place] for place in range(*index.indices(len(self))))
+            return _Stretch(self, range(*index.indices(len(self))))
         number, position = self._place(index)
         shard = self.shards[number]
         try:
@@ -127,6 +127,26 @@ class ShardItems(Sequence[DataItem]):
         if self.labelled_only:
             position = int(self.shards[number].positions()[position])
         return number, position
+
+
+class _Stretch(Sequence[DataItem]):
+    """Some of the samples of shards, looked up as they are asked for."""
+
+    def __init__(self, items: ShardItems, places: range) -> None:
+        self.items, self.places = items, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> DataItem: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[DataItem]: ...
+
+    def __getitem__(self, index: int | slice) -> DataItem | Sequence[DataItem]:
+        chosen = self.places[index]
+        return _Stretch(self.items, chosen) if isinstance(chosen, range) else self.items[chosen]
 
 
 def labelled_count(items: Sequence[DataItem]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from disdepth_cli.atomic import check_writable
 from disdepth_cli.config import CheckConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.data.ahead import map_ahead
@@ -37,6 +38,9 @@ def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = 
     config = config or build_config(CheckConfig, options)
     began = time.monotonic()
     source = load_source(config.data, strict=False)
+    picture = config.output / f"{_name(config.data, source)}-depth.png"
+    if config.picture:
+        check_writable(picture)
     tallies = _look_at_all(source, config, observers)
     train, val = tallies["train"], tallies["val"]
     equal, near = shared_images(train, val)
@@ -56,7 +60,7 @@ def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = 
         "problems": verdict.problems,
         "errors": verdict.errors,
         "warnings": verdict.warnings,
-        "picture": _picture(config, source, tallies),
+        "picture": _picture(picture, source, tallies) if config.picture else None,
         "seconds": round(time.monotonic() - began, 2),
     }
     _tell(observers, verdict)
@@ -137,13 +141,18 @@ def _scale(source: DataSource, found: DepthStatistics) -> dict[str, Any]:
     }
 
 
-def _picture(config: CheckConfig, source: DataSource, tallies: dict[Split, Tally]) -> str | None:
+def _name(data: str, source: DataSource) -> str:
+    """What the data is called: a folder may hold several descriptions."""
+    stem = Path(data).stem
+    return source.name if stem == "data" or not data.endswith((".yaml", ".yml")) else f"{source.name}-{stem}"
+
+
+def _picture(file: Path, source: DataSource, tallies: dict[Split, Tally]) -> str | None:
     counts: dict[str, np.ndarray] = {
         split: tally.depth.counts for split, tally in tallies.items() if tally.depth.positive
     }
-    if not config.picture or not counts:
+    if not counts:
         return None
-    file = Path(config.output) / f"{source.name}-depth.png"
     plot_depth_histogram(file, EDGES, counts, (source.min_depth, source.max_depth), source.name)
     return str(file)
 

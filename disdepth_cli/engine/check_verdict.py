@@ -50,6 +50,9 @@ def judge(source: DataSource, tallies: dict[Split, Tally], equal: Pairs, near: P
 
 
 def _judge_files(verdict: Verdict, source: DataSource, split: Split, tally: Tally) -> None:
+    grey = tally.kinds["image_kinds"].get("uint16 x 1")
+    if grey and tally.without_depth:
+        verdict.errors.append(f"{split}: {grey} images are 16-bit grey, as depth maps are: these are not photographs")
     missing = [(one.where, one.reason) for one in source.missing if one.split == split]
     if missing:
         verdict.blame(split, missing, "entries point nowhere")
@@ -96,6 +99,11 @@ def _oddities(source: DataSource, tallies: dict[Split, Tally], complete: bool) -
         yield f"{source.slashed} list entries begin with a slash that was dropped: they are relative to {source.root}"
     for split, tally in tallies.items():
         yield from _oddities_of(split, tally)
+    if not any(tally.pairs for tally in tallies.values()):
+        yield (
+            "no image has depth: right for a teacher's pseudo-labels; for a published data set, give the folder above, "
+            "or name its `format:` in a data.yaml"
+        )
     protocol = PROTOCOLS.get(source.protocol or "")
     images = tallies["val"].listed
     if protocol is None and source.protocol:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from disdepth_cli.atomic import check_writable
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.data.scale import scale_warning
@@ -40,6 +41,9 @@ def evaluate(
     """
     config = config or build_config(EvaluateConfig, options)
     _check(config)
+    for place in (config.per_image, config.output and config.output / "0.png"):
+        if place:
+            check_writable(place)
     clock = Clock()
     source = load_source(config.data)
     items, protocol = _labelled(source, config), _protocol(source, config)
@@ -174,6 +178,8 @@ def _entry(baseline: Baseline, scores: Scores) -> dict[str, Any]:
 def _oddities(source: DataSource, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
     """What makes the result doubtful, a line each."""
     odd = [warning] if (warning := scale_warning(items, source.coding)) else []
+    if again := len(items) - len({source.key(item) for item in items}):
+        odd.append(f"{again} rows name an image that another row names too: it counts once, with the last row's depth")
     if protocol.name != "custom" and protocol.images and len(items) != protocol.images:
         odd.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
     return odd

@@ -21,7 +21,14 @@ from disdepth_cli.across_ranks import some, world
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.engine.interrupt import StopSignal
 from disdepth_cli.engine.observers import Observer, Progress
-from disdepth_cli.engine.processes import agreed, all_finite, average_norms, from_main, gather, rank, share_batch
+from disdepth_cli.engine.processes import (
+    agreed,
+    all_finite,
+    average_norms,
+    from_main,
+    gather,
+    rank,
+)
 from disdepth_cli.engine.resume import Parts, pack, unpack
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.task import FitResult, Schedule, Task
@@ -85,16 +92,15 @@ class Fit:
             DataError: too many unreadable files.
         """
         self._resume()
-        self.since = time.monotonic()
+        self.since, accumulate = time.monotonic(), self.config.accumulate
         with self.stop:
             for observer in self.observers:
                 observer.on_start(self.done, self.schedule.total_steps, self.schedule.steps_per_epoch)
             if not self.done:
                 self._save_state()  # a run that is killed before its first save goes on from this very start
-            batches = self.task.batches(self.done * self.config.accumulate, self._total_batches())
+            batches = self.task.batches(self.done * accumulate, self.schedule.total_steps * accumulate)
             while self.done < self.schedule.total_steps:
-                self._one_step(batches)
-                if self.schedule.validates_after(self.done):
+                if self._one_step(batches) and self.schedule.validates_after(self.done):
                     self._validate()
                     self.stopping = some(torch.tensor(self.stop.requested, device=self.accelerator.device))
                 if self.stopping:
@@ -114,22 +120,24 @@ class Fit:
             skipped_steps=self.skipped,
         )
 
-    def _total_batches(self) -> int:
-        return self.schedule.total_steps * self.config.accumulate
+    def _one_step(self, batches: Iterator[DepthBatch]) -> bool:
+        """One optimiser step over `accumulate` batches; a non-finite loss or gradient leaves the weights alone.
 
-    def _one_step(self, batches: Iterator[DepthBatch]) -> None:
-        """One optimiser step over `accumulate` batches; a non-finite loss or gradient leaves the weights alone."""
+        False: it was not taken, since a batch is missing and the run is to stop.
+        """
         torch.manual_seed(self.config.seed * STEP_SEED_STRIDE + self.done + rank() * RANK_SEED_STRIDE)
         self.task.step.train()
         parts: dict[str, float] = {}
         keys: list[str] = []
         images = 0
         finite = True
-        for _ in range(self.config.accumulate):
-            batch = next(batches)
-            shared = share_batch(batch, self.stop.requested, self.accelerator.device)
-            self.stopping = self.stopping or shared.stop
+        loaded = [load_shared(batches, self.stop, self.accelerator.device) for _ in range(self.config.accumulate)]
+        self.stopping = self.stopping or any(shared.stop for _, shared in loaded)
+        for _, shared in loaded:
             self._note_failures(shared.failures)
+        if any(shared.empty and shared.stop for _, shared in loaded):
+            return False  # before anything of the model has changed, running statistics among it
+        for batch, shared in loaded:
             if shared.empty:  # of one process is enough: all of them take a step, or none
                 continue
             images += shared.images
@@ -149,6 +157,7 @@ class Fit:
         self.stopping = self.stopping or (world() == 1 and self.stop.requested)
         self.images += images
         self._report(parts, images)
+        return True
 
     def _next_rate(self) -> None:
         with warnings.catch_warnings():
@@ -263,11 +272,8 @@ class Fit:
         self.done = counters["done"]
         self.scheduler.last_epoch = self.done
         self.best, self.best_step, self.final = counters["best"], counters["best_step"], counters["final"]
-        self.corrupt, self.bad_in_a_row, self.skipped = (
-            counters["corrupt"],
-            counters["bad_in_a_row"],
-            counters["skipped"],
-        )
+        self.corrupt, self.skipped = counters["corrupt"], counters["skipped"]
+        self.bad_in_a_row = counters["bad_in_a_row"]
         self.images, self.seconds = counters["images"], counters["seconds"]
 
     def _parts(self) -> Parts:

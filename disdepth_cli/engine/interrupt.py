@@ -17,6 +17,8 @@ class StopSignal:
     """Context manager; `requested` turns True at the first SIGINT or SIGTERM. Idle outside the main thread.
 
     Of several processes each may get it twice, from the terminal and from the launcher: for a while it is one request.
+    A signal to a whole group of processes ends the workers that load images too. PyTorch would raise that at whatever
+    line the run is; from the request on it is left to the loader, which raises a RuntimeError when it is next asked.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -37,7 +39,13 @@ class StopSignal:
             raise KeyboardInterrupt
         if not self.requested:
             self.requested, self._since = True, time.monotonic()
+            if hasattr(signal, "SIGCHLD"):
+                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _let_pass)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+def _let_pass(number: int, frame: FrameType | None) -> None:
+    """A child has ended."""

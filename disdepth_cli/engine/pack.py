@@ -105,12 +105,19 @@ class _Packer:
                 return
 
     def _watched(self, samples: Iterator[PackedSample]) -> Iterator[PackedSample]:
-        for sample in samples:
+        while True:
+            try:
+                sample = next(samples, None)
+            except RuntimeError:  # the signal has ended the workers too
+                if not self.stop.requested:
+                    raise
             if self.stop.requested:
                 raise Interrupted(
                     f"stopped after {self.journal.done} of {sum(self.journal.lengths.values())} images, in whole "
                     f"shards; go on with --resume -o {self.config.output}"
                 )
+            if sample is None:
+                return
             if sample.refused:
                 raise DataError(sample.error or sample.key)
             self.count += 1

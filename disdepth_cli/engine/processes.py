@@ -6,7 +6,7 @@ effect; a process that simply left would leave the others waiting. With one proc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from disdepth_cli.across_ranks import world
+from disdepth_cli.engine.interrupt import StopSignal
 from disdepth_cli.errors import DisdepthError, ElsewhereError
 from disdepth_cli.types import DepthBatch
 
@@ -99,6 +100,17 @@ class Shared:
     empty: bool
     failures: list[tuple[str, str]]
     stop: bool
+
+
+def load_shared(batches: Iterator[DepthBatch], stop: StopSignal, device: torch.device) -> tuple[DepthBatch, Shared]:
+    """The next batch, and what all processes have. Empty where the signal that ends the run has ended the workers too."""
+    try:
+        batch = next(batches)
+    except RuntimeError:
+        if not stop.requested:
+            raise
+        batch = DepthBatch.collate([])
+    return batch, share_batch(batch, stop.requested, device)
 
 
 def share_batch(batch: DepthBatch, stop: bool, device: torch.device) -> Shared:

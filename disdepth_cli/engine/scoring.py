@@ -13,7 +13,7 @@ from disdepth_cli.data.loader import EvalItem, eval_loader
 from disdepth_cli.data.shards import only_labelled
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.errors import DataError
+from disdepth_cli.errors import DataError, near_names
 from disdepth_cli.evaluation.details import DetailMetrics
 from disdepth_cli.evaluation.metrics import (
     DepthMetrics,
@@ -25,7 +25,7 @@ from disdepth_cli.evaluation.metrics import (
     score_image,
     scored_pixels,
 )
-from disdepth_cli.evaluation.protocols import Protocol, get_protocol, override
+from disdepth_cli.evaluation.protocols import PROTOCOLS, Protocol, get_protocol, override
 from disdepth_cli.option_types import OutputKind
 from disdepth_cli.working_size import restore
 
@@ -37,6 +37,9 @@ class Details(NamedTuple):
     scores: DetailMetrics
     pixels: int
     share: float
+
+
+KEPT = 1 << 30  # bytes of a teacher's depth that are kept between validations
 
 
 @dataclass
@@ -61,20 +64,25 @@ class Scores:
 
 class TeacherTruth:
     """A teacher's depth [m], or relative disparity, in the place of ground truth, kept from one validation to the
-    next."""
+    next: that of the first images, up to `KEPT` bytes, so that memory does not grow with the data."""
 
     def __init__(self, teacher: DepthPredictor) -> None:
         self.teacher = teacher
         self.known: dict[str, np.ndarray] = {}
+        self.kept = 0
 
     def __call__(self, item: EvalItem) -> np.ndarray:
         """Depth (h, w) of the image at the size it was brought to."""
-        if item.key not in self.known:
-            (top, left), (height, width) = item.placement.offset, item.placement.scaled
-            view = item.image[0, :, top : top + height, left : left + width]
-            image = (view.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-            self.known[item.key] = self.teacher.predict(image)
-        return self.known[item.key]
+        if item.key in self.known:
+            return self.known[item.key]
+        (top, left), (height, width) = item.placement.offset, item.placement.scaled
+        view = item.image[0, :, top : top + height, left : left + width]
+        image = (view.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+        depth = self.teacher.predict(image)
+        if self.kept + depth.nbytes <= KEPT:
+            self.known[item.key] = depth
+            self.kept += depth.nbytes
+        return depth
 
 
 def val_items(source: DataSource) -> Sequence[DataItem]:
@@ -89,6 +97,9 @@ def val_items(source: DataSource) -> Sequence[DataItem]:
 
 def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
     """The named protocol, else the data's, else `plain`; with the data's range where it has none of its own."""
+    if name is None and source.protocol not in (None, *PROTOCOLS):
+        hint = near_names(str(source.protocol), PROTOCOLS) or f"; there are {', '.join(PROTOCOLS)}"
+        raise DataError(f"{source.root}: its `protocol: {source.protocol}` does not exist{hint}")
     protocol = get_protocol(name or source.protocol or "plain")
     if protocol.range_is_the_datas:
         protocol = override(protocol, min_depth=max(source.min_depth, 1e-3), max_depth=source.max_depth)

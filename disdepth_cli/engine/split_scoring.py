@@ -26,11 +26,11 @@ def score_split(
     Stretches, not every n-th image: one after the other they are the list again, images and errors alike. A process
     has the same stretch each time, so the teacher's depth that it keeps is of use.
     """
+    if world() == 1:
+        return score(predictor, source, items, protocol, workers=workers, truth=truth)
     begin, end = (len(items) * place // world() for place in (rank(), rank() + 1))
     mine = items[begin:end]
     parts = from_all(lambda: score(predictor, source, mine, protocol, workers=workers, truth=truth))
-    if len(parts) == 1:
-        return parts[0]
     whole = Scores()
     for part in parts:
         whole.per_image.update(part.per_image)

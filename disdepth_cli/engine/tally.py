@@ -13,6 +13,7 @@ from disdepth_cli.data.finding import DepthStatistics, Finding
 from disdepth_cli.data.sources import Split
 
 _KINDS = ("image_sizes", "image_kinds", "depth_sizes", "depth_kinds")
+MOST_ALIKE = 64  # training images that one val image is compared with for each part of its look
 NEAR = 8  # of 256 bits that may differ between two looks of one view
 
 
@@ -86,15 +87,29 @@ def shared_images(train: Tally, val: Tally) -> tuple[list[tuple[str, str]], list
     others = [(key, look) for key, look in val.looks if key not in known]
     if not others or not train.looks:
         return equal, []
-    theirs = np.frombuffer(b"".join(look for _, look in train.looks), np.uint64).reshape(len(train.looks), -1)
-    near = []
-    for key, look in others:
-        apart = np.bitwise_xor(theirs, np.frombuffer(look, np.uint64))
-        bits = np.unpackbits(apart.view(np.uint8), axis=1).sum(axis=1)
-        closest = int(bits.argmin())
-        if bits[closest] <= NEAR:
-            near.append((train.looks[closest][0], key))
-    return equal, near
+    mine, theirs = _bits(others), _bits(train.looks)
+    best: dict[int, tuple[int, int]] = {}  # of mine: (bits apart, number of theirs)
+    for part in np.array_split(np.arange(mine.shape[1]), NEAR + 1):  # of NEAR + 1 parts one at least is equal
+        codes = [np.packbits(bits[:, part], axis=1) for bits in (theirs, mine)]
+        keys = [np.ascontiguousarray(code).view(f"V{code.shape[1]}").ravel() for code in codes]
+        _, shared = np.unique(np.concatenate(keys), return_inverse=True)
+        by_code: dict[int, list[int]] = {}
+        for number, code in enumerate(shared[: len(theirs)].tolist()):
+            by_code.setdefault(code, []).append(number)
+        for own, code in enumerate(shared[len(theirs) :].tolist()):
+            candidates = by_code.get(code, [])[:MOST_ALIKE]
+            if candidates:
+                apart = (theirs[candidates] != mine[own]).sum(axis=1)
+                closest = int(apart.argmin())
+                best[own] = min(best.get(own, (len(mine[own]), 0)), (int(apart[closest]), candidates[closest]))
+    near = sorted((own, number) for own, (apart, number) in best.items() if apart <= NEAR)
+    return equal, [(train.looks[number][0], others[own][0]) for own, number in near]
+
+
+def _bits(looks: list[tuple[str, bytes]]) -> np.ndarray:
+    """(n, 256) bool."""
+    packed = np.frombuffer(b"".join(look for _, look in looks), np.uint8).reshape(len(looks), -1)
+    return np.unpackbits(packed, axis=1).view(bool)
 
 
 def depth_of_all(tallies: Iterable[Tally]) -> DepthStatistics:

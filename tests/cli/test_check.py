@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
+from disdepth_cli.engine.tally import NEAR, Tally, shared_images
+
 
 @pytest.fixture
 def scene(tmp_path: Path):
@@ -69,7 +71,7 @@ def test_the_terminal_shows_counts_and_a_histogram(scene, cli, tmp_path: Path) -
     outcome = cli("check", scene(), "--no-picture")
     assert outcome.code == 0
     assert "2.51 to 3.16 m" in outcome.out and "█" in outcome.out
-    assert "uint16 x 1 (6)" in outcome.out and "data: no errors, 0 warnings" in outcome.out
+    assert "uint16 x 1 (6)" in outcome.out and "data: no errors, no warnings" in outcome.out
     assert not (tmp_path / "checks").exists() and not Path("checks").exists()
 
 
@@ -172,6 +174,7 @@ def test_images_without_depth_and_a_number_that_is_not_the_protocols(scene, chec
     result = checked(0, scene(protocol="nyu-eigen"))
     assert result["warnings"] == ["nyu-eigen has 654 images, val has 3: its figures are not the benchmark's"]
     photos = checked(0, scene("other").parent / "rgb")
+    assert any("no image has depth" in warning for warning in photos["warnings"])
     assert photos["splits"]["train"]["unlabelled"] == 8 and photos["depth"] is None and photos["picture"] is None
 
 
@@ -190,6 +193,47 @@ def test_an_image_that_pillow_takes_for_a_bomb(scene, checked, monkeypatch) -> N
     monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 48 * 64 // 3)
     result = checked(0, scene())
     assert result["splits"]["train"]["pairs"] == 6 and result["splits"]["train"]["image_kinds"] == {".png": 6}
+
+
+def test_depth_maps_in_the_place_of_images_are_an_error(scene, checked) -> None:
+    result = checked(1, scene().parent / "depth")
+    assert [line.partition(":")[0] for line in result["errors"]] == ["train", "val"]
+    assert all("16-bit grey, as depth maps are" in line for line in result["errors"])
+
+
+def test_pictures_are_named_after_their_description(scene, checked) -> None:
+    file = scene()
+    other = file.with_name("night.yaml")
+    other.write_text(file.read_text())
+    names = [Path(checked(0, one)["picture"]).name for one in (file, other)]
+    assert names == ["data-depth.png", "data-night-depth.png"]
+
+
+def test_a_picture_that_cannot_be_written_is_refused_before_the_work(scene, refused, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("disdepth_cli.engine.check.inspect", None)
+    refused(1, ("cannot be written",), "check", scene(), "-o", tmp_path / "file" / "x")
+
+
+def test_look_alikes_are_those_that_comparing_all_with_all_finds() -> None:
+    rng = np.random.default_rng(4)
+    train = rng.integers(0, 256, (300, 32), dtype=np.uint8)
+    val = train[:40].copy()
+    for number, look in enumerate(val):  # 0, 1, 2, ... bits differ
+        for place in rng.choice(256, number, replace=False):
+            look[place // 8] ^= np.uint8(1 << (place % 8))
+    tallies = []
+    for split, looks in (("train", train), ("val", val)):
+        tally = Tally(split, len(looks))
+        tally.looks = [(str(number), look.tobytes()) for number, look in enumerate(looks)]
+        tallies.append(tally)
+    assert shared_images(*tallies) == ([], [(str(number), str(number)) for number in range(NEAR + 1)])
+
+
+def test_a_wrong_protocol_in_data_yaml_is_the_files(scene, cli, refused) -> None:
+    file = scene(protocol="nyu-eigne")
+    refused(1, ("protocol: nyu-eigne", "nyu-eigen"), "evaluate", "bundled", "--data", file)
+    assert "there is no such protocol" in cli("check", file, "--no-picture").err
 
 
 def test_what_cannot_be_opened_is_one_line(refused, tmp_path: Path) -> None:

@@ -252,6 +252,24 @@ def test_a_spoilt_image_is_an_error_and_leaves_the_baselines_too(scored, student
     )
 
 
+def test_an_image_that_is_listed_twice_is_told_of(scored, student, own_rooms):
+    listed = own_rooms.parent / "val.txt"
+    listed.write_text(listed.read_text() + listed.read_text().splitlines()[0] + "\n")
+    result = scored(student, "--data", own_rooms)
+    assert result["images"] == 3
+    assert any(line.startswith("1 rows name an image that another row names") for line in result["warnings"])
+
+
+@pytest.mark.parametrize("option", ["--per-image", "--output"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    option, refused, student, rooms, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr("disdepth_cli.engine.evaluate.open_model", None)  # the work would begin with it
+    place = (option, tmp_path / "file" / "x", *(("--worst", 1) if option == "--output" else ()))
+    refused(1, ("cannot be written", "file"), "evaluate", student, "--data", rooms, *place)
+
+
 def test_pictures_of_the_worst_images(scored, student, tmp_path):
     rows, folder = tmp_path / "rows.csv", tmp_path / "worst"
     result = scored(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_evaluate_and_distill_take_shards(cli, rooms, short, student, tiny_teach
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_loses_no_whole_shard(number, cli, rooms, tmp_path) -> None:
-    args = ("--shard-count", "2", "--workers", "0", "--json")
+    args = ("--shard-count", "2", "--workers", "1" if number == signal.SIGTERM else "0", "--json")
     assert cli("pack", rooms, "-o", tmp_path / "whole", *args).code == 0
     slow = (
         "import sys, time; import disdepth_cli.data.packing as p; r = p.packed\n"
@@ -90,19 +91,22 @@ def test_a_stop_loses_no_whole_shard(number, cli, rooms, tmp_path) -> None:
         "p.packed = packed\nfrom disdepth_cli.cli.app import main; main()"
     )
     command = [sys.executable, "-c", slow, "pack", str(rooms), "-o", str(tmp_path / "out"), *args]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "out" / "train-000001.tar").exists():
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
-    process.send_signal(number)
+    if number == signal.SIGTERM:  # as a service manager sends it: to the workers too
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and f"go on with --resume -o {tmp_path / 'out'}" in err
     assert "Traceback" not in err and not list((tmp_path / "out").glob(".*.tar"))
     before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "out").glob("*.tar")}
     assert 2 <= len(before) < 9
     refused = cli("evaluate", "bundled", "--data", tmp_path / "out")
-    assert refused.code == 1 and "is not packed to its end; go on with disdepth pack --resume" in refused.err
+    assert refused.code == 1 and "is not packed to its end; go on with disdepth pack DATA --resume" in refused.err
     outcome = cli("pack", rooms, "-o", tmp_path / "out", "--resume", *args)
     assert outcome.code == 0, outcome.err
     assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in before} == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -158,6 +159,17 @@ def test_what_differs_from_the_index_is_refused(site) -> None:
     with pytest.raises(DataError, match=r"arrived damaged \(sha256 differs from the index\)"):
         local_copy(shard(site, 1), sha256="0" * 64)
     assert not copy_of(shard(site, 1)).exists()
+
+
+def test_a_copy_of_an_older_shard_of_the_same_size_is_not_used(site) -> None:
+    file, url = site.folder / "train-000000.tar", shard(site, 0)
+    old = file.read_bytes()
+    local_copy(url, size=BYTES, sha256=hashlib.sha256(old).hexdigest())
+    new = bytes(reversed(old))
+    file.write_bytes(new)
+    digest = hashlib.sha256(new).hexdigest()
+    assert local_copy(url, size=BYTES, sha256=digest).read_bytes() == new
+    assert local_copy(url, size=BYTES, sha256=digest).read_bytes() == new and site.gets[file.name] == 2
 
 
 def test_processes_share_a_download(site) -> None:

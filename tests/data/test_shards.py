@@ -146,6 +146,24 @@ def test_few_shards_are_open_and_counts_need_none(packed, monkeypatch) -> None:
     assert isinstance(pickle.loads(pickle.dumps(source)).train, ShardItems)  # workers that are not forked
 
 
+def test_a_stretch_of_the_samples_opens_no_shard_before_its_time(packed, monkeypatch) -> None:
+    items = load_source(packed).train
+    expected = [str(items[place].image) for place in range(2, 9)]
+    asked: list[int] = []
+    look_up = ShardItems.__getitem__
+
+    def counted(self: ShardItems, index: int | slice) -> object:
+        if isinstance(index, int):
+            asked.append(index)
+        return look_up(self, index)
+
+    monkeypatch.setattr(ShardItems, "__getitem__", counted)
+    stretch = items[2:9]
+    assert len(stretch) == 7 and asked == []
+    assert [str(item.image) for item in stretch] == expected and asked == list(range(2, 9))
+    assert [str(item.image) for item in stretch[1::2]] == expected[1::2]
+
+
 def test_samples_with_and_without_depth_in_one_shard(tmp_path) -> None:
     members: dict[str, bytes] = {}
     for number in range(11):

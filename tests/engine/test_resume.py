@@ -22,6 +22,7 @@ def start(*args):
         stderr=subprocess.PIPE,
         text=True,
         env=dict(os.environ),
+        start_new_session=True,  # a group of its own, with its workers
     )
 
 
@@ -60,7 +61,10 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(kind, number, comman
 
     process = start(*commands[kind], "-o", stopped)
     wait_for_step(stopped, 3, process)
-    process.send_signal(number)
+    if number == signal.SIGTERM:  # as a service manager sends it: to the workers too
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
     if number != signal.SIGKILL:

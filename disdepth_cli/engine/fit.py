@@ -21,14 +21,7 @@ from disdepth_cli.across_ranks import some, world
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.engine.interrupt import StopSignal
 from disdepth_cli.engine.observers import Observer, Progress
-from disdepth_cli.engine.processes import (
-    agreed,
-    all_finite,
-    average_norms,
-    from_main,
-    gather,
-    rank,
-)
+from disdepth_cli.engine.processes import agreed, all_finite, average_norms, from_main, gather, load_shared, rank
 from disdepth_cli.engine.resume import Parts, pack, unpack
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.task import FitResult, Schedule, Task

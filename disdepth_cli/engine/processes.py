@@ -103,7 +103,7 @@ class Shared:
 
 
 def load_shared(batches: Iterator[DepthBatch], stop: StopSignal, device: torch.device) -> tuple[DepthBatch, Shared]:
-    """The next batch, and what all processes have. Empty where the signal that ends the run has ended the workers too."""
+    """The next batch, and what all have; empty where the signal that ends the run has ended the workers too."""
     try:
         batch = next(batches)
     except RuntimeError:

@@ -232,7 +232,7 @@ def test_look_alikes_are_those_that_comparing_all_with_all_finds() -> None:
 
 def test_a_wrong_protocol_in_data_yaml_is_the_files(scene, cli, refused) -> None:
     file = scene(protocol="nyu-eigne")
-    refused(1, ("protocol: nyu-eigne", "nyu-eigen"), "evaluate", "bundled", "--data", file)
+    refused(2, ("protocol: nyu-eigne", "nyu-eigen"), "evaluate", "bundled", "--data", file)
     assert "there is no such protocol" in cli("check", file, "--no-picture").err
 
 

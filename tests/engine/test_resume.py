@@ -52,7 +52,12 @@ def commands(rooms, acclimated, tiny_run):
 
 
 @pytest.mark.parametrize(
-    ("kind", "number"), [("control", signal.SIGKILL), ("distilled", signal.SIGKILL), ("accumulated", signal.SIGTERM)]
+    ("kind", "number"),
+    [
+        pytest.param("control", signal.SIGKILL, marks=pytest.mark.slow),
+        ("distilled", signal.SIGKILL),
+        ("accumulated", signal.SIGTERM),
+    ],
 )
 def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(kind, number, commands, run_disdepth, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
@@ -96,6 +101,7 @@ def test_ctrl_c_saves_the_state_and_exits_130(commands, tmp_path):
     assert "Traceback" not in stderr
 
 
+@pytest.mark.slow
 def test_acclimation_resumes_exactly_in_both_phases(rooms, tiny_teacher, tiny_run, run_disdepth, tmp_path):
     command = ("acclimate", "--teacher", tiny_teacher, "--data", rooms, "--max-steps", 8, "--attention-steps", 8)
     command += ("--save-every", 2, *tiny_run)

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disdepth_cli.atomic import write_text
+from disdepth_cli.data.io import IMAGE_SUFFIXES
 from disdepth_cli.data.shard_cache import cache_folder, is_remote, read_remote
 from disdepth_cli.data.shards import Shard, open_table
 from disdepth_cli.errors import DataError, DisdepthError
@@ -291,4 +293,8 @@ def _has_tars(folder: Path) -> bool:
 
 
 def _has_images(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("data.yaml", "rgb", "images"))
+    """Images are there as files, and an archive beside them is not what is meant."""
+    if any((folder / name).exists() for name in ("data.yaml", "rgb", "images")):
+        return True
+    suffixes = Counter(file.suffix.lower() for file in folder.iterdir())
+    return sum(suffixes[suffix] for suffix in IMAGE_SUFFIXES) > suffixes[".tar"]

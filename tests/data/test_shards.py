@@ -164,6 +164,13 @@ def test_a_stretch_of_the_samples_opens_no_shard_before_its_time(packed, monkeyp
     assert [str(item.image) for item in stretch[1::2]] == expected[1::2]
 
 
+def test_an_archive_beside_photos_is_left_alone(packed, make_pairs) -> None:
+    photos = make_pairs(3, name="photos") / "rgb"
+    shutil.copy(next(packed.glob("*.tar")), photos / "backup.tar")
+    source = load_source(photos)
+    assert sorted(item.image.name for item in (*source.train, *source.val)) == ["0000.png", "0001.png", "0002.png"]
+
+
 def test_samples_with_and_without_depth_in_one_shard(tmp_path) -> None:
     members: dict[str, bytes] = {}
     for number in range(11):

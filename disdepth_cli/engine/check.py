@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -19,9 +19,12 @@ from disdepth_cli.data.listing import DataItem
 from disdepth_cli.data.scale import scale_guesses
 from disdepth_cli.data.sources import DataSource, Split, load_source
 from disdepth_cli.engine.check_verdict import Verdict, judge
-from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.tally import Tally, depth_of_all, shared_images
 from disdepth_cli.outputs.depth_histogram import plot_depth_histogram
+
+if TYPE_CHECKING:
+    from disdepth_cli.engine.observers import Observer  # it loads torch, which a check does without
+
 
 SPLITS: tuple[Split, ...] = ("train", "val")
 

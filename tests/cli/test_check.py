@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -234,6 +236,12 @@ def test_a_wrong_protocol_in_data_yaml_is_the_files(scene, cli, refused) -> None
     file = scene(protocol="nyu-eigne")
     refused(2, ("protocol: nyu-eigne", "nyu-eigen"), "evaluate", "bundled", "--data", file)
     assert "there is no such protocol" in cli("check", file, "--no-picture").err
+
+
+def test_a_check_does_not_wait_for_torch(scene) -> None:
+    look = "import sys; from disdepth_cli import check; check(data=sys.argv[1], picture=False); print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", look, str(scene())], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "False"
 
 
 def test_what_cannot_be_opened_is_one_line(refused, tmp_path: Path) -> None:

@@ -239,7 +239,8 @@ def test_a_wrong_protocol_in_data_yaml_is_the_files(scene, cli, refused) -> None
 
 
 def test_a_check_does_not_wait_for_torch(scene) -> None:
-    look = "import sys; from disdepth_cli import check; check(data=sys.argv[1], picture=False); print('torch' in sys.modules)"
+    look = "import sys; from disdepth_cli import check; check(data=sys.argv[1], picture=False)"
+    look += "; print('torch' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", look, str(scene())], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "False"
 

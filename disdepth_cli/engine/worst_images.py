@@ -15,11 +15,9 @@ from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.scoring import Scores
 from disdepth_cli.engine.summary import row
-from disdepth_cli.evaluation.alignment import align
-from disdepth_cli.evaluation.metrics import scored_pixels
+from disdepth_cli.evaluation.metrics import in_metres, scored_pixels
 from disdepth_cli.evaluation.protocols import Protocol
 from disdepth_cli.evaluation.resizing import resized
-from disdepth_cli.option_types import OutputKind
 from disdepth_cli.outputs.comparison import Comparison, compare
 from disdepth_cli.outputs.naming import output_stems
 from disdepth_cli.outputs.pictures import write_image
@@ -72,19 +70,6 @@ def _look(predictor: DepthPredictor, source: DataSource, item: DataItem, protoco
     assert truth is not None  # it was scored
     predicted = predictor.predict_fitted(loaded.image, loaded.placement, protocol.tta)
     valid = scored_pixels(truth, protocol)
-    metres = in_metres(
-        resized(predicted, (truth.shape[0], truth.shape[1]), protocol.resize), truth, valid, protocol, predictor.kind
-    )
+    full = resized(predicted, (truth.shape[0], truth.shape[1]), protocol.resize).astype(np.float64)
+    metres = in_metres(full, truth, protocol, predictor.kind, valid)
     return Comparison(read_image(item.image), truth, metres, valid, protocol.crop_box(*truth.shape))
-
-
-def in_metres(
-    predicted: np.ndarray, truth: np.ndarray, valid: np.ndarray, protocol: Protocol, kind: OutputKind
-) -> np.ndarray:
-    """A prediction (H, W) of truth's size as the metrics see it: aligned at the valid pixels, in the range [m]."""
-    depth = predicted.astype(np.float64)
-    if protocol.align != "none":
-        if protocol.space == "disparity" and kind != "disparity":
-            depth = 1.0 / np.maximum(depth, protocol.min_depth)
-        depth = align(depth, truth, valid, protocol.align, protocol.space)
-    return np.clip(np.nan_to_num(depth, nan=protocol.min_depth), protocol.min_depth, protocol.max_depth)

@@ -186,7 +186,7 @@ class _Pixels:
             )
         given = resized(prediction, (height, width), protocol.resize)[top:bottom, left:right]
         self.truth = self._known(self.wanted)
-        self.metres = _metres(self._known(given), self.truth, protocol, kind)
+        self.metres = in_metres(self._known(given), self.truth, protocol, kind)
 
     def _known(self, values: np.ndarray) -> np.ndarray:
         """values (h, w) where they count, as a new (N,) of float64."""
@@ -208,12 +208,18 @@ class _Pixels:
         return sums
 
 
-def _metres(predicted: np.ndarray, truth: np.ndarray, protocol: Protocol, kind: OutputKind) -> np.ndarray:
-    """Prediction (N,), which is overwritten, aligned as the protocol says, finite and in its range [m]."""
+def in_metres(
+    predicted: np.ndarray, truth: np.ndarray, protocol: Protocol, kind: OutputKind, valid: np.ndarray | None = None
+) -> np.ndarray:
+    """A float64 prediction, which is overwritten, aligned as the protocol says, finite and in its range [m].
+
+    predicted, truth: of one shape; valid: where truth is to be fitted, everywhere when None.
+    """
     if protocol.align != "none":
         if protocol.space == "disparity" and kind != "disparity":
             np.divide(1.0, np.maximum(predicted, protocol.min_depth, out=predicted), out=predicted)
-        predicted = fitted(predicted, *fit(predicted, truth, protocol.align, protocol.space), protocol.space)
+        known, wanted = (predicted, truth) if valid is None else (predicted[valid], truth[valid])
+        predicted = fitted(predicted, *fit(known, wanted, protocol.align, protocol.space), protocol.space)
     np.fmax(predicted, protocol.min_depth, out=predicted)  # takes the minimum over NaN
     return np.minimum(predicted, protocol.max_depth, out=predicted)
 

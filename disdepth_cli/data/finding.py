@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from disdepth_cli.data.listing import DataItem
-from disdepth_cli.data.place import Place, fetch
+from disdepth_cli.data.place import Encoded, fetch
 from disdepth_cli.data.sample import read_pair
 from disdepth_cli.data.sources import DataSource
 from disdepth_cli.errors import DataError
@@ -85,19 +85,20 @@ def inspect(item: DataItem, source: DataSource) -> Finding:
     try:
         image, depth = read_pair(item, source.coding)
         stored = fetch(item.image)
+        data = stored.tobytes() if isinstance(stored, np.ndarray) else stored.data
         found = Finding(
             key,
             image_size=(image.shape[0], image.shape[1]),
-            image_kind=_kind(item.image),
-            digest=blake2b(
-                stored.tobytes() if isinstance(stored, np.ndarray) else stored.data, digest_size=16
-            ).digest(),
+            image_kind=_kind(stored),
+            digest=blake2b(data, digest_size=16).digest(),
             look=_look(image),
         )
         if depth is None or item.depth is None:
             return found
         size = (depth.shape[0], depth.shape[1])
-        return replace(found, depth_size=size, depth_kind=_kind(item.depth), statistics=_statistics(depth, source))
+        return replace(
+            found, depth_size=size, depth_kind=_kind(fetch(item.depth)), statistics=_statistics(depth, source)
+        )
     except DataError as error:
         return Finding(key, problem=str(error))
 
@@ -133,9 +134,8 @@ def _look(image: np.ndarray) -> bytes:
     return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes()
 
 
-def _kind(place: Place) -> str:
+def _kind(stored: Encoded | np.ndarray) -> str:
     """Type and channels as they are stored; the suffix where that cannot be told from a header."""
-    stored = fetch(place)
     if isinstance(stored, np.ndarray):
         return f"{stored.dtype} x {stored.shape[2] if stored.ndim == 3 else 1}"
     if stored.suffix == ".npy":

@@ -13,14 +13,13 @@ import numpy as np
 
 from disdepth_cli.data.description import DataFile
 from disdepth_cli.data.io import read_stored
-from disdepth_cli.data.listing import DataItem
+from disdepth_cli.data.listing import DataItem, every_tenth
 from disdepth_cli.data.place import READERS, Encoded, Member, Place
 from disdepth_cli.errors import DataError, near_names
 
 _SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk writes: several splits, or one
 _IMAGE_NAMES = ("image", "rgb", "img", "color", "pixel_values")
 _VAL_SPLITS = ("validation", "val", "valid", "test")
-_VAL_EVERY = 10
 _MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tiff", b"MM\0*": ".tiff", b"\x93NUM": ".npy"}
 
 
@@ -82,7 +81,9 @@ def open_rows(place: str, described: DataFile) -> HubSplits:
         return HubRows(place, name, range(len(held[name]) if name else 0) if chosen is None else chosen, image, depth)
 
     if val is None and train is not None:
-        train_rows, val_rows = (rows(train, chosen) for chosen in _every_tenth(len(held[train])))
+        held_out = every_tenth(len(held[train]))
+        train_rows = rows(train, [row for row in range(len(held[train])) if row not in held_out])
+        val_rows = rows(train, held_out)
     else:
         train_rows, val_rows = rows(train), rows(val)
     first = next((part[0].depth for part in (train_rows, val_rows) if len(part)), None)
@@ -101,13 +102,6 @@ def _split_names(place: str, held: Any, described: DataFile) -> tuple[str | None
     if train is None and val is None:
         raise DataError(f"{place}: has the splits {', '.join(held)}; say which as `train:` and `val:` in a data.yaml")
     return train, val  # type: ignore[return-value]  # lists are refused above
-
-
-def _every_tenth(count: int) -> tuple[Sequence[int], Sequence[int]]:
-    """Rows for train and for val: every 10th, at least the last."""
-    val = range(count)[_VAL_EVERY - 1 :: _VAL_EVERY] or range(count)[-1:]
-    held_out = set(val)
-    return [row for row in range(count) if row not in held_out], val
 
 
 def _columns(place: str, features: Any, named: dict[str, str]) -> tuple[str, str | None]:

@@ -12,6 +12,8 @@ from disdepth_cli.data.patterns import Folders
 from disdepth_cli.data.place import Place
 from disdepth_cli.errors import DataError
 
+TENTH = 10
+
 
 @dataclass(frozen=True, slots=True)
 class DataItem:
@@ -54,6 +56,11 @@ class Listing:
         self.skipped += other.skipped
         self.missing += other.missing
         self.slashed += other.slashed
+
+
+def every_tenth(count: int) -> range:
+    """Which of `count` things are val where nobody says: every 10th, at least the last; none of none."""
+    return range(count)[TENTH - 1 :: TENTH] or range(count)[-1:]
 
 
 def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> Listing:

@@ -112,7 +112,7 @@ def _download(url: str, copy: Path, size: int | None, sha256: str | None) -> Non
 
     def fetch() -> None:
         _fetch(filesystem, path, partial, known)
-        if sha256 and _digest(partial) != sha256:
+        if sha256 and sha256_of(partial) != sha256:
             partial.unlink()
             raise OSError("it arrived damaged (sha256 differs from the index)")
 
@@ -203,7 +203,8 @@ def _filesystem(url: str) -> tuple[Any, str]:
         raise DataError(f"{url}: {_reason(error)}; addresses start with http(s)://, hf:// or s3://") from None
 
 
-def _digest(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file, read piece by piece."""
     digest = hashlib.sha256()
     with open(file, "rb") as handle:
         while piece := handle.read(_PIECE):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 from collections.abc import Callable, Iterator
@@ -12,11 +11,11 @@ import numpy as np
 
 from disdepth_cli.atomic import write_atomic
 from disdepth_cli.data.packing import PackedSample
+from disdepth_cli.data.shard_cache import sha256_of
 from disdepth_cli.data.shard_index import pack_bits
 from disdepth_cli.data.shards import Shard
 
 _BLOCK = tarfile.BLOCKSIZE
-_PIECE = 1 << 20
 
 
 class Samples:
@@ -69,9 +68,8 @@ def write_shard(
     if _only_skipped(samples, skip):
         return None
     write_atomic(file, fill)
-    digest, size = _digest(file)
     labelled = np.array([sample.labelled for sample in written])
-    return Shard(str(file), len(written), pack_bits(labelled), size, digest, written[0].foreign)
+    return Shard(str(file), len(written), pack_bits(labelled), file.stat().st_size, sha256_of(file), written[0].foreign)
 
 
 def _only_skipped(samples: Samples, skip: Callable[[PackedSample], object]) -> bool:
@@ -103,13 +101,3 @@ def _unused(key: str, names: set[str]) -> str:
 def _taken(data: bytes) -> int:
     """Bytes that a file takes in a tar file."""
     return _BLOCK + -(-len(data) // _BLOCK) * _BLOCK
-
-
-def _digest(file: Path) -> tuple[str, int]:
-    """(SHA-256, bytes) of a file."""
-    digest, size = hashlib.sha256(), 0
-    with open(file, "rb") as handle:
-        while piece := handle.read(_PIECE):
-            digest.update(piece)
-            size += len(piece)
-    return digest.hexdigest(), size

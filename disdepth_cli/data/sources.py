@@ -11,7 +11,7 @@ from disdepth_cli.data.coding import DepthCoding
 from disdepth_cli.data.description import DataFile, read_description
 from disdepth_cli.data.formats import HUB, get_format, recognise
 from disdepth_cli.data.layouts import Splits
-from disdepth_cli.data.listing import DataItem, Listing, Skipped, read_list, scan_folder, scan_images
+from disdepth_cli.data.listing import DataItem, Listing, Skipped, every_tenth, read_list, scan_folder, scan_images
 from disdepth_cli.data.shard_cache import is_remote
 from disdepth_cli.data.shard_index import has_index, names_shards, open_shards
 from disdepth_cli.data.shard_source import joined, said_by_index, shards_of, shared_shard
@@ -20,8 +20,6 @@ from disdepth_cli.data.source import DataSource, Split
 from disdepth_cli.errors import DataError
 
 __all__ = ["DataItem", "DataSource", "Skipped", "Split", "load_source"]
-
-_VAL_EVERY = 10
 
 
 def load_source(data: Path | str, strict: bool = True) -> DataSource:
@@ -160,7 +158,7 @@ def _from_folder(folder: Path, described: DataFile) -> DataSource:
 def _split(name: str, root: Path, described: DataFile, listing: Listing) -> DataSource:
     """Items without a split: every 10th, at least one, is val."""
     items = listing.items
-    val = items[_VAL_EVERY - 1 :: _VAL_EVERY] or items[-1:]
+    val = [items[place] for place in every_tenth(len(items))]
     held_out = set(val)
     train = [item for item in items if item not in held_out]
     return _source(name, root, described, Splits.of(replace(listing, items=train), Listing(val)))

@@ -11,13 +11,11 @@ from typing import Protocol
 import numpy as np
 
 from disdepth_cli.data.hdf5 import read_matlab
-from disdepth_cli.data.listing import DataItem, rows
+from disdepth_cli.data.listing import TENTH, DataItem, every_tenth, rows
 from disdepth_cli.errors import DataError
 
 Found = Sequence[tuple[DataItem, Mapping[str, str]]]
 """Items, in order, each with the named parts of its path."""
-
-TENTH = 10
 
 
 class SplitRule(Protocol):
@@ -60,7 +58,7 @@ class HeldOut:
         if len(names) < 2:
             count = max(len(found) // TENTH, 1)
             return ["train"] * (len(found) - count) + ["val"] * count if found else []
-        chosen = {name for name in names if name in self.scenes} or {*names[TENTH - 1 :: TENTH]} or {names[-1]}
+        chosen = {name for name in names if name in self.scenes} or {names[n] for n in every_tenth(len(names))}
         return ["val" if fields[self.field] in chosen else "train" for _, fields in found]
 
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from disdepth_cli.engine.observers import Observer  # it loads torch, which a check does without
 
 
-SPLITS: tuple[Split, ...] = ("train", "val")
-
-
 def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
     """Look at every image and depth map of a data set.
 

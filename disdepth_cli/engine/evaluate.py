@@ -57,6 +57,11 @@ def evaluate(
     _warn(observers, scores.errors)
     result = _result(config, own, predictor, scores)
     by_key = {source.key(item): item for item in items}
+    if again := len(items) - len(by_key):
+        warnings.append(
+            f"{again} rows name an image that another row names too: it counts once, with the last one's depth"
+        )
+        _warn(observers, warnings[-1:])
     if config.per_image:
         write_rows(config.per_image, scores, source, by_key)
     clock.lap("scoring")
@@ -178,8 +183,6 @@ def _entry(baseline: Baseline, scores: Scores) -> dict[str, Any]:
 def _oddities(source: DataSource, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
     """What makes the result doubtful, a line each."""
     odd = [warning] if (warning := scale_warning(items, source.coding)) else []
-    if again := len(items) - len({source.key(item) for item in items}):
-        odd.append(f"{again} rows name an image that another row names too: it counts once, with the last row's depth")
     if protocol.name != "custom" and protocol.images and len(items) != protocol.images:
         odd.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
     return odd

@@ -13,7 +13,7 @@ from disdepth_cli.data.loader import EvalItem, eval_loader
 from disdepth_cli.data.shards import only_labelled
 from disdepth_cli.data.sources import DataItem, DataSource
 from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.errors import ConfigError, DataError, near_names
+from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.details import DetailMetrics
 from disdepth_cli.evaluation.metrics import (
     DepthMetrics,
@@ -25,7 +25,7 @@ from disdepth_cli.evaluation.metrics import (
     score_image,
     scored_pixels,
 )
-from disdepth_cli.evaluation.protocols import PROTOCOLS, Protocol, get_protocol, override
+from disdepth_cli.evaluation.protocols import Protocol, get_protocol, override
 from disdepth_cli.option_types import OutputKind
 from disdepth_cli.working_size import restore
 
@@ -97,10 +97,8 @@ def val_items(source: DataSource) -> Sequence[DataItem]:
 
 def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
     """The named protocol, else the data's, else `plain`; with the data's range where it has none of its own."""
-    if name is None and source.protocol not in (None, *PROTOCOLS):
-        hint = near_names(str(source.protocol), PROTOCOLS) or f"; there are {', '.join(PROTOCOLS)}"
-        raise ConfigError(f"{source.root}: its `protocol: {source.protocol}` does not exist{hint}")
-    protocol = get_protocol(name or source.protocol or "plain")
+    said = "--protocol" if name else f"{source.root}: protocol:"
+    protocol = get_protocol(name or source.protocol or "plain", said)
     if protocol.range_is_the_datas:
         protocol = override(protocol, min_depth=max(source.min_depth, 1e-3), max_depth=source.max_depth)
     return protocol

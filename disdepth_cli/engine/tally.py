@@ -1,4 +1,4 @@
-"""What the findings of a split add up to, in memory that grows by a few dozen bytes an image."""
+"""What the findings of a split add up to, in memory that grows by some 300 bytes an image."""
 
 from __future__ import annotations
 

@@ -159,15 +159,15 @@ TEACHER_DISPARITY = Protocol("teacher-disparity", 1e-3, 1000.0, "none", align="s
 """A relative student against its teacher's disparity, at every pixel; the range in metres says nothing here."""
 
 
-def get_protocol(name: str) -> Protocol:
-    """The protocol of that name.
+def get_protocol(name: str, said: str = "--protocol") -> Protocol:
+    """The protocol of that name. said: where it was named, for the error.
 
     Raises:
         ConfigError: there is none; the message names those there are.
     """
     if name not in PROTOCOLS:
         hint = near_names(name, PROTOCOLS) or f"; there are {', '.join(PROTOCOLS)}"
-        raise ConfigError(f"--protocol {name}: no such protocol{hint}")
+        raise ConfigError(f"{said} {name}: no such protocol{hint}")
     return PROTOCOLS[name]
 
 

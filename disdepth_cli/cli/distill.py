@@ -24,6 +24,8 @@ Distill = Annotated[bool | None, o.option("--distill/--no-distill", rich_help_pa
 OutputWeight = Annotated[float | None, o.option("--output-weight", rich_help_panel=LOSSES)]
 OutputTarget = Annotated[str | None, o.option("--output-target", rich_help_panel=LOSSES)]
 FeatureWeight = Annotated[float | None, o.option("--feature-weight", rich_help_panel=LOSSES)]
+FeatureTarget = Annotated[str | None, o.option("--feature-target", rich_help_panel=LOSSES)]
+FeatureProjection = Annotated[str | None, o.option("--feature-projection", rich_help_panel=LOSSES)]
 FeatureLevels = Annotated[str | None, o.option("--feature-levels", rich_help_panel=LOSSES)]
 AttentionKind = Annotated[str | None, o.option("--attention", rich_help_panel=LOSSES)]
 PushToHub = Annotated[str | None, o.option("--push-to-hub", rich_help_panel=o.HUB)]
@@ -44,6 +46,8 @@ def distill(
     output_weight: OutputWeight = None,
     output_target: OutputTarget = None,
     feature_weight: FeatureWeight = None,
+    feature_target: FeatureTarget = None,
+    feature_projection: FeatureProjection = None,
     feature_levels: FeatureLevels = None,
     attention: AttentionKind = None,
     init_decoder: InitDecoder = None,

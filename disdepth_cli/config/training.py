@@ -173,10 +173,21 @@ class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace, HubC
     output_weight: float = Field(1.0, ge=0, description="weight of |log student - log target depth|")
     output_target: Literal["ghost", "teacher"] = Field("ghost", description="whose depth the student imitates")
     feature_weight: float = Field(0.1, ge=0, description="weight of the attentive feature loss")
+    feature_target: Literal["ghost", "teacher"] = Field(
+        "ghost",
+        description="ghost: the acclimated features; teacher: its raw ones at strides 16 and 32, which the ghost is "
+        "measured by",
+    )
     feature_levels: Literal["encoder", "decoder", "both"] = Field(
         "both", description="encoder: strides 16 and 32; decoder: its own levels"
     )
     attention: Attention = Field("learned", description="what weighs the positions of the feature loss")
+    feature_projection: Literal["folded", "dropped"] = Field(
+        "folded",
+        description="what translates the backbone's features, where the decoder starts from the ghost. folded: a "
+        "conv1x1 a level, started by least squares and multiplied into the decoder at the end; dropped: a help for the "
+        "loss alone",
+    )
     init_decoder: Literal["ghost", "random"] = Field("ghost", description="what the student's decoder starts from")
     push_to_hub: NameOrNothing = Field(
         None, description="OWNER/NAME on the Hub that gets the finished student; '' for none"

@@ -81,7 +81,7 @@ class AcclimatedTeacher(nn.Module):
     def forward(self, image: Tensor) -> AcclimatedOutput:
         seen = self.look(image)
         output = self.acclimation(seen.features, (image.shape[-2], image.shape[-1]))
-        output.teacher_depth = seen.depth
+        output.teacher_depth, output.teacher_features = seen.depth, seen.features
         return output
 
 

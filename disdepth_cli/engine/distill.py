@@ -18,6 +18,7 @@ from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, describe,
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
+from disdepth_cli.engine.adapting import ADAPTING_BATCHES, adapt, has_adapters
 from disdepth_cli.engine.cost import model_cost
 from disdepth_cli.engine.distill_step import DistillStep
 from disdepth_cli.engine.distill_teachers import find_teachers, resolve_teachers
@@ -45,6 +46,7 @@ from disdepth_cli.engine.scoring import TeacherTruth, val_items
 from disdepth_cli.engine.split_scoring import score_split
 from disdepth_cli.engine.task import FitResult, Schedule, Task
 from disdepth_cli.engine.together import together
+from disdepth_cli.models.adapters import folded
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student
 
@@ -110,6 +112,9 @@ class _Distillation:
         if self.acclimated and config.init_decoder == "ghost":
             student.decoder.load_state_dict(self.acclimated[0].acclimation.ghost.state_dict(), strict=True)
         self.student = channels_last(student.to(device))
+        if has_adapters(config):
+            views = self.data.batches(config, 0, 1, config.seed)  # the same in every process
+            adapt(self.student, self.acclimated[0], views(0, ADAPTING_BATCHES))
 
     def report(self) -> dict[str, Any]:
         result = self._train()
@@ -156,8 +161,7 @@ class _Distillation:
         random_start = not config.pretrained and config.student_weights is None
         backbone_lr = config.backbone_lr or (config.lr if random_start else PRETRAINED_SHARE * config.lr)
         groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)
-        for projections in (step.project_encoder, step.project_decoder):
-            groups += decay_groups(projections, config.lr, config.weight_decay)
+        groups += decay_groups(step.features, config.lr, config.weight_decay)
         batches = self.data.batches(
             config, accelerator.process_index, accelerator.num_processes, config.seed, labelled_only=not self.acclimated
         )
@@ -214,7 +218,7 @@ class _Distillation:
             metrics=metrics,
             recipe=recipe_of(self.config) | {"best_step": step},
         )
-        save_checkpoint(self.run.path / "student.safetensors", student.state_dict(), metadata)
+        save_checkpoint(self.run.path / "student.safetensors", folded(student).state_dict(), metadata)
 
     def _costs(self) -> dict[str, Any]:
         """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from disdepth_cli import across_ranks
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
-from disdepth_cli.engine.fusion import blend, on_grid, teacher_shares
-from disdepth_cli.engine.supervision import Target, imitation, supervise, target_parts
-from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
+from disdepth_cli.engine.feature_loss import FeatureLoss
+from disdepth_cli.engine.fusion import blend, teacher_shares
+from disdepth_cli.engine.supervision import imitation, supervise, target_parts
 from disdepth_cli.losses.depth import silog
 from disdepth_cli.models.acclimation import AcclimatedOutput
 from disdepth_cli.models.student import DepthStudent
-from disdepth_cli.types import DepthBatch, DepthOutput, FeatureMaps, LossTerms
-
-ENCODER_LEVELS = (2, 3)  # strides 16 and 32; finer levels of a CNN's encoder are too local to match
+from disdepth_cli.types import DepthBatch, DepthOutput, LossTerms
 
 
 class DistillStep(nn.Module):
@@ -40,18 +36,11 @@ class DistillStep(nn.Module):
         if acclimated is None or isinstance(acclimated, AcclimatedTeacher):
             acclimated = [] if acclimated is None else [acclimated]
         self._frozen = tuple(acclimated)  # in a tuple: not a part of this module, so never trained nor saved
-        # A backbone has its own channels, so its levels are translated by a projection that is dropped after training.
-        # The decoder's levels need none where it starts from the ghost's weights: both then speak the same features.
-        self.project_encoder, self.project_decoder = nn.ModuleList(), nn.ModuleList()
-        if self._frozen and config.feature_weight:
-            channels, width = student.encoder.spec.channels, student.decoder.channels
-            if config.feature_levels != "decoder":
-                self.project_encoder.extend(nn.Conv2d(channels[i], channels[i], 1) for i in ENCODER_LEVELS)
-            if config.feature_levels != "encoder" and config.init_decoder == "random":
-                self.project_decoder.extend(nn.Conv2d(width, width, 1) for _ in channels)
-        for projection in (*self.project_encoder, *self.project_decoder):
-            # From zero the loss starts at 1. A random projection starts at 8, and drowns the others for an epoch.
-            nn.init.zeros_(projection.weight)
+        wanted = acclimated if config.feature_weight else []
+        specs = [one.teacher.contract.spec for one in wanted]
+        # Acclimated features of all teachers are alike; raw ones are not.
+        own = specs if config.feature_target == "teacher" else specs[:1]
+        self.features = nn.ModuleList(FeatureLoss(student, spec, config) for spec in own)
 
     def forward(self, batch: DepthBatch) -> LossTerms:
         output: DepthOutput = self.student(batch.image)
@@ -70,8 +59,9 @@ class DistillStep(nn.Module):
             goal = blend(own if self.config.output_target == "teacher" else ghosts, shares, kind)
             parts["output"] = self.config.output_weight * imitation(output.depth, goal, kind)
         if self.config.feature_weight:
-            for acclimated, one, share in zip(self._frozen, seen, shares, strict=True):
-                for name, loss in self._feature_parts(acclimated, output, one, target, share).items():
+            for place, (acclimated, one, share) in enumerate(zip(self._frozen, seen, shares, strict=True)):
+                features = self.features[place if len(self.features) > 1 else 0]
+                for name, loss in features(acclimated.acclimation, output, one, target, share).items():
                     parts[name] = parts[name] + loss if name in parts else loss
         return LossTerms.of(parts, target.shares if self.log_shares else None)
 
@@ -85,59 +75,3 @@ class DistillStep(nn.Module):
         """`_word` of other images, (B, 3, H, W) -> (B, 1, H, W)."""
         with torch.no_grad():
             return self._word([acclimated(image) for acclimated in self._frozen])
-
-    def _feature_parts(
-        self,
-        acclimated: AcclimatedTeacher,
-        student: DepthOutput,
-        ghost: AcclimatedOutput,
-        target: Target,
-        share: Tensor,
-    ) -> dict[str, Tensor]:
-        """The attentive loss of the encoder's levels and of the decoder's own, each a mean over its levels.
-
-        share (B, 1, H, W): how much this teacher counts beside the others.
-        """
-        acclimation = acclimated.acclimation
-        assert student.decoder is not None and ghost.decoder is not None and ghost.masks is not None
-        theirs = acclimation.encoder_stats.standardise(ghost.features)
-        masks = [self._masks(level, feature, ghost, target) for level, feature in enumerate(theirs)]
-        mean_loss = partial(self._mean_loss, masks=masks, share=share)
-        parts: dict[str, Tensor] = {}
-        if self.config.feature_levels != "decoder":
-            parts["encoder"] = mean_loss(student.features, theirs, self.project_encoder, ENCODER_LEVELS)
-        if self.config.feature_levels != "encoder":
-            mine = acclimation.decoder_stats.standardise(student.decoder.levels)
-            theirs = acclimation.decoder_stats.standardise(ghost.decoder.levels)
-            parts["decoder"] = mean_loss(mine, theirs, self.project_decoder, range(len(mine)))
-        return parts
-
-    def _mean_loss(
-        self,
-        mine: FeatureMaps,
-        theirs: FeatureMaps,
-        projections: nn.ModuleList,
-        levels: Sequence[int],
-        *,
-        masks: list[Tensor],
-        share: Tensor,
-    ) -> Tensor:
-        weight = across_ranks.mean(share)
-        losses = []
-        for place, level in enumerate(levels):
-            feature = projections[place](mine[level]) if len(projections) else mine[level]
-            mask = masks[level]
-            mask = mask * on_grid(share, (mask.shape[-2], mask.shape[-1]))
-            losses.append(weight * attentive_loss(feature, theirs[level], mask))
-        return self.config.feature_weight * torch.stack(losses).mean()
-
-    def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Target) -> Tensor:
-        """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
-        if self.config.attention == "learned":
-            assert ghost.masks is not None
-            return ghost.masks[level]
-        if self.config.attention == "ghost-error":
-            assert ghost.depth is not None
-            grid = (feature.shape[-2], feature.shape[-1])
-            return ghost_error_masks(ghost.depth, target.value, target.valid, grid)
-        return fgd_masks(feature) if self.config.attention == "fgd" else uniform_masks(feature)

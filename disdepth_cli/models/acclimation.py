@@ -39,12 +39,17 @@ class FeatureAcclimation(nn.Module):
         maps = []
         for taps, refine, stride in zip(self.taps, self.refine, self.student.reductions, strict=True):
             assert isinstance(taps, nn.ModuleList)
-            grid = (size[0] // stride, size[1] // stride)
-            mixed = [
-                F.interpolate(tap(feature), size=grid, mode="bilinear", align_corners=False)
-                for tap, feature in zip(taps, features, strict=True)
+            sums: dict[tuple[int, ...], Tensor] = {}
+            for tap, feature in zip(taps, features, strict=True):
+                mixed = tap(feature)
+                grid = tuple(feature.shape[-2:])
+                sums[grid] = sums[grid] + mixed if grid in sums else mixed
+            # Resampling is linear: taps of one grid are summed first, and resampled once.
+            size_here = (size[0] // stride, size[1] // stride)
+            resampled = [
+                F.interpolate(one, size=size_here, mode="bilinear", align_corners=False) for one in sums.values()
             ]
-            maps.append(refine(torch.stack(mixed).sum(dim=0)))
+            maps.append(refine(torch.stack(resampled).sum(dim=0) if len(resampled) > 1 else resampled[0]))
         return maps
 
 
@@ -69,11 +74,13 @@ class AttentionTokens(nn.Module):
 class AcclimatedOutput(DepthOutput):
     """`DepthOutput` of the ghost decoder: features are the acclimated ones, h_l (B, C_l, H / r_l, W / r_l).
 
-    masks: (B, T, H / r_l, W / r_l) per level; teacher_depth: the teacher's own, (B, 1, H, W).
+    masks: (B, T, H / r_l, W / r_l) per level; teacher_depth: the teacher's own, (B, 1, H, W); teacher_features: its
+    raw features, (B, C_t, h_t, w_t) per tap.
     """
 
     masks: list[Tensor] | None = None
     teacher_depth: Tensor | None = None
+    teacher_features: FeatureMaps | None = None
 
 
 class Acclimation(nn.Module):

@@ -88,7 +88,7 @@ class DepthStudent(nn.Module):
             for n, p in m.named_parameters()
             if not n.startswith("local.")
         }
-        backbone = {id(p) for p in self.encoder.parameters()} - lg
+        backbone = {id(p) for p in self.encoder.net.parameters()} - lg
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for parameter in self.parameters():
             rate = backbone_lr if id(parameter) in backbone else lr

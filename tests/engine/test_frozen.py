@@ -68,7 +68,7 @@ def test_distillation_changes_the_student_and_nothing_else(acclimated, student, 
 def test_each_loss_part_reaches_the_student(acclimated, student, batch):
     teacher, _ = load_acclimated(acclimated, "fp32")
     step = DistillStep(student, teacher, DistillConfig(data="x")).train()
-    for projection in step.project_encoder:  # at zero, where they start, they would let nothing through
+    for projection in step.features[0].project_encoder:  # at zero, where they start, they would let nothing through
         torch.nn.init.eye_(projection.weight[:, :, 0, 0])
     for part in ("depth", "output", "encoder", "decoder"):
         student.zero_grad(set_to_none=True)
@@ -83,7 +83,7 @@ def test_feature_loss_is_zero_for_a_student_that_agrees(acclimated, student, bat
     seen = teacher(batch.image)
     standard = teacher.acclimation.encoder_stats.standardise(seen.features)
     agreeing = replace(seen, features=standard)  # what the projections, here the identity, are to make of its features
-    step.project_encoder = torch.nn.ModuleList([torch.nn.Identity(), torch.nn.Identity()])
+    step.features[0].project_encoder = torch.nn.ModuleList([torch.nn.Identity(), torch.nn.Identity()])
     monkeypatch.setattr(student, "forward", lambda image: agreeing)
     parts = step(batch).parts
     assert parts["encoder"].item() == 0 and parts["decoder"].item() == 0 and parts["output"].item() == 0

@@ -89,8 +89,9 @@ def distil(*acclimated: AcclimatedTeacher, kind: str = "metric_depth", **options
         one.acclimation.freeze()
     step = DistillStep(student(kind), acclimated or None, DistillConfig(data="x", init_decoder="random", **options))
     torch.manual_seed(2)
-    for projection in (*step.project_encoder, *step.project_decoder):
-        nn.init.normal_(projection.weight, std=0.1)  # at zero, where they start, they would let no gradient through
+    for projection in step.features.modules():
+        if isinstance(projection, nn.Conv2d):
+            nn.init.normal_(projection.weight, std=0.1)  # at zero, where they start, they would let no gradient through
     return step
 
 

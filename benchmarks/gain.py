@@ -1,0 +1,234 @@
+"""Does distillation beat the control, by how much, and which part of it does? One row of a CSV a run.
+
+    python benchmarks/gain.py data.yaml TEACHER --weights tf_efficientnet_lite0.safetensors --work WORK
+
+Students: EfficientNet-Lite0 with ImageNet weights in every arm; MobileNetV2 and ResNet-18 from a random start, as
+control and in full. All arms of a student have equal steps, equal views and the same seeds, and are scored at their last step
+(averaged weights), so that no arm is chosen on val. The teacher looks at each of `--views` views of an image once, for
+all runs together. A run that has its row is not made again; one that was stopped goes on. `--report` prints the tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from threading import Lock
+from typing import Annotated
+
+import typer
+from scipy.stats import t as student_t
+
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
+COLUMNS = ("student", "arm", "seed", "epochs", "steps", *METRICS, "seconds", "teacher_rmse", "ghost_rmse", "options")
+RAW = ("--feature-target", "teacher", "--init-decoder", "random", "--attention", "uniform")
+ARMS: dict[str, tuple[str, ...]] = {
+    "control": ("--no-distill", "--lg-conv", "none"),
+    "+ LG-Conv": ("--no-distill",),
+    "+ output": ("--feature-weight", "0", "--output-target", "teacher", "--init-decoder", "random"),
+    "+ raw features": (*RAW, "--output-target", "teacher"),
+    "+ ghost": ("--attention", "uniform"),
+    "full": (),
+    "full + unlabelled": (),
+}
+"""What an arm adds to the recipe of all. From the second on each has what the one before it has, or its successor."""
+STUDENTS = {
+    "efficientnet-lite0": tuple(ARMS),
+    "mobilenetv2": ("control", "full"),
+    "resnet18": ("control", "full"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    student: str
+    arm: str
+    seed: int
+    epochs: int
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Its row's first columns."""
+        return self.student, self.arm, str(self.seed), str(self.epochs)
+
+
+@dataclass
+class Bench:
+    """Where things are, and what all runs share."""
+
+    data: Path
+    teacher: str
+    work: Path
+    table: Path
+    weights: Path | None
+    unlabelled: Path | None
+    views: int
+    jobs: int
+    common: tuple[str, ...]
+    lock: Lock
+
+    def start(self, student: str) -> list[str]:
+        """What a student starts from: its weights where they are given, a random start else."""
+        if student == "efficientnet-lite0" and self.weights is not None:
+            return ["--student-weights", str(self.weights)]
+        return ["--no-pretrained"]
+
+    def disdepth(self, verb: str, place: Path, *arguments: str) -> dict:
+        """Run a command in a process of its own, or go on with it; its report."""
+        settled = ["--views", str(self.views), "--view-seed", "0", "--teacher-cache", str(self.work / "teacher")]
+        command = [sys.executable, "-m", "disdepth_cli", verb, "-o", str(place), "--offline", "--quiet", "--json"]
+        resume = ["--resume"] if (place / "config.yaml").is_file() else [*arguments, *settled, *self.common]
+        threads = str(max((os.cpu_count() or 1) // self.jobs, 1))
+        env = os.environ | {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
+        done = subprocess.run([*command, *resume], capture_output=True, text=True, env=env, check=False)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
+    def acclimated(self, student: str, data: Path) -> tuple[Path, dict]:
+        """The teacher's acclimation to a student: seed 0, one for all its runs on that data."""
+        place = self.work / f"acclimated-{student}-{data.stem}"
+        report = place / "report.json"
+        if not report.is_file():
+            arguments = ["--teacher", self.teacher, "--student", student, "--data", str(data)]
+            self.disdepth("acclimate", place, *arguments)
+        return place, json.loads(report.read_text())
+
+    def one(self, run: Run) -> None:
+        """Train one student and write its row."""
+        data = self.unlabelled if run.arm.endswith("unlabelled") else self.data
+        assert data is not None
+        teacher, acclimation = self.acclimated(run.student, self.data)
+        arguments = ["--student", run.student, *self.start(run.student), "--data", str(data), *ARMS[run.arm]]
+        if "--no-distill" not in ARMS[run.arm]:
+            arguments += ["--teacher", str(teacher)]
+        # Epochs are those of the labelled images in every arm, so that all have equal steps.
+        steps = max(acclimation_steps(acclimation) * run.epochs, 1)
+        arguments += ["--max-steps", str(steps), "--seed", str(run.seed), "--validate-every", str(run.epochs)]
+        name = f"{run.student}-{run.arm}-{run.seed}-{run.epochs}".replace(" ", "").replace("+", "")
+        report = self.disdepth("distill", self.work / name, *arguments)
+        row = dict(zip(COLUMNS[:4], run.key, strict=True)) | {"steps": report["steps"], "seconds": report["seconds"]}
+        row |= {metric: f"{report['final'][metric]:.5f}" for metric in METRICS}
+        row["teacher_rmse"] = f"{acclimation['teacher_metrics']['rmse']:.5f}"
+        row["ghost_rmse"] = f"{acclimation['ghost_metrics']['rmse']:.5f}"
+        row["options"] = " ".join((*ARMS[run.arm], *self.common))
+        with self.lock:
+            _append(self.table, row)
+            print(f"{' '.join(run.key)}: rmse {row['rmse']} abs_rel {row['abs_rel']} in {row['seconds']} s", flush=True)
+
+
+def acclimation_steps(report: dict) -> int:
+    """Steps of one epoch of the labelled images."""
+    return round(report["steps"] / report["epochs"])
+
+
+def _append(table: Path, row: dict) -> None:
+    new = not table.is_file()
+    with open(table, "a", newline="", encoding="utf-8") as handle:
+        writer = csv.DictWriter(handle, COLUMNS)
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def rows_of(table: Path) -> list[dict[str, str]]:
+    """The rows there are."""
+    if not table.is_file():
+        return []
+    with open(table, newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Student's t, 95 %, of the mean of a few seeds; unknown for one."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    half = student_t.ppf(0.975, len(values) - 1) * stdev(values) / len(values) ** 0.5
+    return mean(values) - half, mean(values) + half
+
+
+def report(table: Path) -> None:
+    """Mean and standard deviation over seeds of every arm, and its paired difference to the control, as Markdown."""
+    rows = rows_of(table)
+    for student, epochs in dict.fromkeys((row["student"], row["epochs"]) for row in rows):
+        mine = [row for row in rows if (row["student"], row["epochs"]) == (student, epochs)]
+        controls = {row["seed"]: row for row in mine if row["arm"] == "control"}
+        teacher = float(mine[0]["teacher_rmse"])
+        ghost = float(mine[0]["ghost_rmse"])
+        print(f"\n{student}, {epochs} epochs; teacher {teacher:.3f}, through the ghost {ghost:.3f}\n")
+        print("| arm | seeds | abs_rel | rmse | delta1 | rmse against control | 95 % | of the way to the teacher |")
+        print("|---|---|---|---|---|---|---|---|")
+        for arm in dict.fromkeys(row["arm"] for row in mine):
+            some = [row for row in mine if row["arm"] == arm]
+            print("| " + " | ".join([arm, str(len(some)), *_spread(some), *_against(some, controls, teacher)]) + " |")
+
+
+def _spread(rows: list[dict[str, str]]) -> list[str]:
+    columns = []
+    for metric in ("abs_rel", "rmse", "delta1"):
+        values = [float(row[metric]) for row in rows]
+        columns.append(f"{mean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else ""))
+    return columns
+
+
+def _against(rows: list[dict[str, str]], controls: dict[str, dict[str, str]], teacher: float) -> list[str]:
+    pairs = [(float(row["rmse"]), float(controls[row["seed"]]["rmse"])) for row in rows if row["seed"] in controls]
+    if not pairs or rows[0]["arm"] == "control":
+        return ["", "", ""]
+    before = mean(control for _, control in pairs)
+    low, high = (100 * bound / before for bound in interval([student - control for student, control in pairs]))
+    gain = mean(student - control for student, control in pairs)
+    way = 100 * gain / (teacher - before) if before > teacher else math.nan
+    return [f"{100 * gain / before:+.1f} %", f"{low:+.1f} to {high:+.1f} %", f"{way:.0f} %"]
+
+
+def main(
+    data: Annotated[Path, typer.Argument(help="data.yaml of the labelled images")],
+    teacher: Annotated[str, typer.Argument(help="Hub id or local folder")],
+    work: Annotated[Path, typer.Option(help="folder of the runs and of the teacher's kept outputs")] = Path(
+        "runs/gain"
+    ),
+    table: Annotated[Path, typer.Option(help="CSV of the results")] = Path("benchmarks/results/gain.csv"),
+    weights: Annotated[Path | None, typer.Option(help="ImageNet weights of EfficientNet-Lite0")] = None,
+    unlabelled: Annotated[Path | None, typer.Option(help="data.yaml with `unlabeled:` images for that arm")] = None,
+    epochs: Annotated[list[int] | None, typer.Option(help="passes over the labelled images; may be repeated")] = None,
+    seeds: int = 3,
+    views: Annotated[int, typer.Option(help="different views of an image")] = 5,
+    jobs: Annotated[int, typer.Option(help="runs at a time, each with its share of the cores")] = 2,
+    only: Annotated[list[str] | None, typer.Option(help="STUDENT/ARM, may be repeated")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="further option of all runs, such as --option=--lr=1e-3")
+    ] = None,
+    report_only: Annotated[bool, typer.Option("--report", help="print the tables of the rows there are")] = False,
+) -> None:
+    """Make the runs that have no row yet, then print the tables."""
+    bench = Bench(data, teacher, work, table, weights, unlabelled, views, jobs, tuple(option or ()), Lock())
+    there = {tuple(row[name] for name in COLUMNS[:4]) for row in rows_of(table)}
+    wanted = [
+        Run(student, arm, seed, count)
+        for count in epochs or [10]
+        for student, arms in STUDENTS.items()
+        for seed in range(seeds)
+        for arm in arms
+        if not only or f"{student}/{arm}" in only or student in only
+    ]
+    missing = [run for run in wanted if run.key not in there and (unlabelled or not run.arm.endswith("unlabelled"))]
+    if not report_only:
+        for student in dict.fromkeys(run.student for run in missing):
+            bench.acclimated(student, data)
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(bench.one, missing))
+    report(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,133 @@
+"""The backbone's translation into acclimated features: where it starts, and that nothing of it is left at the end."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from disdepth_cli import distill
+from disdepth_cli.checkpoint import load_student
+from disdepth_cli.config import DistillConfig
+from disdepth_cli.engine.acclimated import load_acclimated
+from disdepth_cli.engine.adapting import adapt, has_adapters
+from disdepth_cli.engine.distill_step import DistillStep
+from disdepth_cli.models.adapters import AdaptedEncoder, folded
+from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.types import DepthBatch
+from disdepth_cli.working_size import WorkingSize
+
+
+@pytest.fixture
+def student():
+    torch.manual_seed(0)
+    return build_student(StudentArchitecture("mobilenetv2_100", 0.001, 10.0, WorkingSize(64, 96)))
+
+
+def batches(count):
+    torch.manual_seed(1)
+    depth = torch.rand(4, 1, 64, 96) * 4 + 1
+    labelled = torch.ones(4).bool()
+    return [DepthBatch(torch.rand(4, 3, 64, 96), depth, depth > 0, list("abcd"), labelled) for _ in range(count)]
+
+
+def moved(student):
+    """Norms and adapters away from their start, so that folding has something to do."""
+    for name, buffer in student.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(std=0.1)
+    for parameter in student.encoder.adapters.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return student.eval()
+
+
+def test_folding_leaves_the_function_and_no_layer(student):
+    names = set(student.state_dict())
+    student.encoder = AdaptedEncoder(student.encoder)
+    moved(student)
+    image = torch.rand(2, 3, 64, 96)
+    plain = folded(student)
+    with torch.no_grad():
+        before, after = student(image).depth, plain(image).depth
+    assert set(plain.state_dict()) == names
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
+    assert isinstance(student.encoder, AdaptedEncoder)  # the one in training keeps its own
+    assert folded(plain) is plain
+
+
+def test_least_squares_finds_a_linear_map():
+    torch.manual_seed(0)
+    encoder = build_student(StudentArchitecture("mobilenetv2_100", 0.001, 10.0, WorkingSize(64, 96))).encoder
+    adapted = AdaptedEncoder(encoder)
+    mine = [torch.randn(4, c, 8, 8) for c in encoder.spec.channels]
+    maps = [torch.randn(c, c) for c in encoder.spec.channels]
+    theirs = [torch.einsum("dc,bchw->bdhw", m, x) + 3.0 for m, x in zip(maps, mine, strict=True)]
+    adapted.fit([(mine, theirs)])
+    for adapter, x, y in zip(adapted.adapters[:2], mine, theirs, strict=False):  # 256 rows tell of so many channels
+        assert (adapter(x) - y).square().mean() < 1e-3 * y.var()
+
+
+def test_adapting_brings_features_nearer_and_changes_nothing_else(acclimated, student):
+    teacher, _ = load_acclimated(acclimated, "fp32")
+    before = {name: value.clone() for name, value in student.state_dict().items()}
+    some = batches(3)
+    adapt(student, teacher, some)
+    after = student.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    encoder = student.encoder.train()
+    wanted = teacher(some[0].image).features
+    with torch.no_grad():
+        got = encoder((some[0].image - student.mean) / student.std)
+        bare = encoder.net((some[0].image - student.mean) / student.std)
+    for mine, raw, theirs in zip(got, bare, wanted, strict=True):
+        assert (mine - theirs).square().mean() < 0.9 * (raw - theirs).square().mean()
+    step = DistillStep(student, teacher, DistillConfig(data="x"))
+    assert not len(step.features[0].project_encoder)
+    terms = step.train()(some[0])
+    terms.parts["encoder"].backward()
+    assert all(adapter.weight.grad is not None for adapter in encoder.adapters[2:])
+    groups = student.parameter_groups(1e-3, 1e-4, 0.05)
+    rates = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert {rates[id(p)] for p in encoder.adapters.parameters()} == {1e-3}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, True),
+        ({"feature_projection": "dropped"}, False),
+        ({"init_decoder": "random"}, False),
+        ({"feature_target": "teacher"}, False),
+        ({"distill": False}, False),
+    ],
+)
+def test_where_there_are_adapters(options, expected):
+    assert has_adapters(DistillConfig(data="x", **options)) is expected
+
+
+def test_a_run_ships_a_student_without_them(acclimated, rooms, tiny, tmp_path):
+    options = {"data": rooms, "teacher": str(acclimated), "max_steps": 3, **tiny}
+    report = distill(output=tmp_path / "folded", **options)
+    distill(output=tmp_path / "dropped", feature_projection="dropped", **options)
+    one, other = (load_file(tmp_path / run / "student.safetensors") for run in ("folded", "dropped"))
+    assert set(one) == set(other)
+    assert report["best"]["rmse"] > 0
+    student = load_student(tmp_path / "folded")
+    assert not isinstance(student.encoder, AdaptedEncoder)
+
+
+def test_raw_features_are_the_teachers_own(acclimated, student):
+    teacher, _ = load_acclimated(acclimated, "fp32")
+    config = DistillConfig(data="x", feature_target="teacher", attention="uniform", init_decoder="random")
+    step = DistillStep(student, teacher, config).train()
+    loss = step.features[0]
+    channels = teacher.teacher.contract.spec.channels
+    assert [projection.out_channels for projection in loss.project_encoder] == [channels[2], channels[3]]
+    some = batches(1)[0]
+    terms = step(some)
+    assert set(terms.parts) == {"depth", "output", "encoder"}
+    # Projections start at zero and features are standardised, so the loss starts below 1 and not at their own scale.
+    assert 0 < terms.parts["encoder"].item() < config.feature_weight
+    terms.parts["encoder"].backward()
+    assert all(p.weight.grad is not None and p.weight.grad.abs().sum() > 0 for p in loss.project_encoder)
+    assert loss.raw_stats.get_buffer("updates") == 1

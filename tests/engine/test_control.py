@@ -85,37 +85,41 @@ def test_the_report_has_the_control_and_the_gain_of_the_shipped_files(whole):
         assert low <= gain["difference"] <= high and gain["images"] == 3
 
 
-def test_it_goes_on_in_the_control_and_leaves_the_finished_student_alone(whole, options, watcher, tmp_path):
+def test_it_goes_on_in_the_control_and_leaves_the_finished_student_alone(
+    whole, options, watcher, new_watcher, tmp_path
+):
     run = tmp_path / "run"
     stop_in_arm(watcher, 3, arm=2)
     with pytest.raises(Interrupted, match=f"stopped at step 3 of {run}-control; go on with --resume -o {run}$"):
         distill(output=run, control=True, observers=[watcher], **options)
     assert "gain" not in report_of(run)
-    again = type(watcher)()
+    again = new_watcher()
     distill(output=run, control=True, resume=True, observers=[again], **options)
     assert len(again.parts) == 3  # the control's last three; none of the student's
     assert report_of(run)["gain"] == report_of(whole[0])["gain"]
     assert student(run.with_name("run-control")) == student(whole[0].with_name("run-control"))
 
 
-def test_it_goes_on_in_the_student(whole, options, watcher, tmp_path):
+def test_it_goes_on_in_the_student(whole, options, watcher, new_watcher, tmp_path):
     run = tmp_path / "run"
     stop_in_arm(watcher, 3, arm=1)
     with pytest.raises(Interrupted, match=f"stopped at step 3; go on with --resume -o {run}$"):
         distill(output=run, control=True, observers=[watcher], **options)
-    again = type(watcher)()
+    again = new_watcher()
     distill(output=run, control=True, resume=True, observers=[again], **options)
     assert len(again.parts) == 3 + 6 and report_of(run)["gain"] == report_of(whole[0])["gain"]
 
 
-def test_a_finished_run_gets_its_control_afterwards_and_a_finished_control_is_kept(whole, options, watcher, tmp_path):
+def test_a_finished_run_gets_its_control_afterwards_and_a_finished_control_is_kept(
+    whole, options, watcher, new_watcher, tmp_path
+):
     run = tmp_path / "run"
     shutil.copytree(whole[0], run)
     report = report_of(run)
     (run / "report.json").write_text(json.dumps({k: v for k, v in report.items() if k not in ("gain", "control")}))
     distill(output=run, control=True, resume=True, observers=[watcher], **options)
     assert len(watcher.parts) == 6 and report_of(run)["gain"] == report["gain"]  # the control's steps alone
-    again = type(watcher)()
+    again = new_watcher()
     distill(output=run, control=True, resume=True, observers=[again], **options)
     assert again.parts == [] and any("run-control: is finished" in note for note in again.notes)
     assert report_of(run)["gain"] == report["gain"]
@@ -147,7 +151,7 @@ def test_a_control_of_changed_data_is_no_control(whole, options, rooms, tmp_path
         distill(output=tmp_path / "run", control=True, resume=True, **{**options, "data": tmp_path / "data.yaml"})
 
 
-@pytest.mark.parametrize("flag", ["control"])
+@pytest.mark.parametrize("flag", ["control", "sweep"])
 def test_where_there_is_no_control_to_be_had(flag, options, photos, tiny, watcher, tmp_path):
     run = tmp_path / "run"
     with pytest.raises(ConfigError, match=f"--{flag}: contradicts --no-distill"):
@@ -184,9 +188,7 @@ def test_a_student_that_is_worse_beyond_the_interval_is_warned_of(options, rooms
     values = yaml.safe_load(rooms.read_text()) | {"path": str(rooms.parent), "val": "train.txt"}
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(values))
     believed = {**options, "data": tmp_path / "data.yaml", "output_weight": 1000.0, "init_decoder": "random"}
-    report = distill(
-        output=tmp_path / "run", control=True, observers=[watcher], **{**believed, "max_steps": 25, "seed": 1}
-    )
+    report = distill(output=tmp_path / "run", control=True, observers=[watcher], **{**believed, "max_steps": 12})
     assert report["gain"]["rmse"]["verdict"] == "worse", report["gain"]
     (warning,) = [line for line in watcher.warnings if "worse than its control" in line]
     assert "rmse" in warning and "--sweep" in warning and "--teacher" in warning and "--no-distill" in warning

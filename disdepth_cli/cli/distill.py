@@ -10,6 +10,7 @@ from rich.table import Table
 from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import metrics_table, protocol_line, run_verb, stdout
 from disdepth_cli.cli.push import show as show_push
+from disdepth_cli.cli.score_tables import sweep_table
 from disdepth_cli.config import DistillConfig
 
 LOSSES = "Distillation"
@@ -126,15 +127,8 @@ def _show(report: dict[str, Any]) -> None:
 
 
 def _show_sweep(swept: dict[str, Any]) -> None:
-    table = Table(title=f"sweep, {swept['steps']} steps each", title_justify="left")
-    columns = ("output_weight", "feature_weight", "rmse", "abs_rel", "delta1", "difference")
-    for column in ("", "output", "feature", *columns[2:5], "rmse - control's"):
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for row in swept["settings"]:
-        weights = (f"{row[name]:g}" for name in columns[:2])
-        scores = ("none" if row[name] is None else f"{row[name]:.4f}" for name in columns[2:])
-        table.add_row(row["setting"], *weights, *scores, style="bold" if row["setting"] == swept["chosen"] else None)
-    stdout.print(table)
+    stdout.print(f"sweep of the loss weights, {swept['steps']} steps each")
+    stdout.print(sweep_table(swept))
     beats = "" if swept["beats_control"] else ", the least harmful: none beat the control"
     stdout.print(f"sweep: {swept['chosen']} was taken{beats}; val was used to choose", soft_wrap=True, markup=False)
 

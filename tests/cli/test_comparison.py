@@ -39,12 +39,14 @@ def test_a_finished_run_gets_its_control_when_it_is_asked_for(cli, command, tmp_
     assert outcome.code == 0 and "rmse" in outcome.out and "against the control's" in outcome.out, outcome.err
 
 
-def test_the_sweep_is_a_table_on_stdout_and_lines_on_stderr_as_it_goes(cli, command, tmp_path):
+def test_the_sweep_is_a_table_on_stdout_and_lines_on_stderr_as_it_goes(cli, command, tmp_path, monkeypatch):
+    monkeypatch.setattr("disdepth_cli.cli.console.stdout.width", 80)
     outcome = cli(*command, "--sweep", "--sweep-steps", 1)
     assert outcome.code == 0, outcome.err
     for name in ("control", "x1"):
         assert any(line.startswith(f"sweep: {name} ") and "rmse" in line for line in outcome.err.splitlines())
         assert any(name in line and "0." in line for line in outcome.out.splitlines())
+    assert "rmse - control's" in outcome.out and "…" not in outcome.out
     assert "sweep: x1 was taken" in outcome.out and "val was used to choose" in outcome.out
     assert "warning: the loss weights were chosen on the val images" in outcome.err
 

@@ -153,6 +153,8 @@ def test_the_least_harmful_is_taken_with_a_warning_where_none_beats_the_control(
     monkeypatch.setattr(sweeping, "train_arm", score)
     swept = distill(observers=[watcher], **options)["sweep"]
     assert swept["chosen"] == "output-only" and swept["beats_control"] is (control == 0.9)
+    recipe = read_metadata(options["output"] / "student.safetensors").recipe
+    assert (recipe["output_weight"], recipe["feature_weight"]) == (2.0, 0.0)  # not the 2.0 and 0.5 that were given
     doubts = [line for line in watcher.warnings if "no loss weights that were tried beat the control" in line]
     assert len(doubts) == (control == 0.5)
     assert all("output-only" in line and "--control" in line and "--no-distill" in line for line in doubts)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from disdepth_cli.evaluation.intervals import paired_interval
+from disdepth_cli.engine.gain import LARGER_IS_BETTER, paired_gain
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 
@@ -31,11 +31,12 @@ def main(files: list[Path]) -> None:
     print(f"\n{files[-1].stem} against {files[-2].stem}, paired by image:")
     for metric in ("abs_rel", "rmse", "delta1"):
         before, after = (np.array([rows[key][metric] for key in sorted(control)]) for rows in (control, student))
-        worse, better = (after, before) if metric == "delta1" else (before, after)  # larger is better
-        gain, (low, high) = (worse - better).mean(), paired_interval(worse, better)
+        gain = paired_gain(metric, after, before)
+        sign = 1 if metric in LARGER_IS_BETTER else -1
+        low, high = sorted((sign * gain.low, sign * gain.high))
         print(
-            f"{metric:8} better by {gain:+.4f} [{low:+.4f}, {high:+.4f}], "
-            f"{100 * gain / before.mean():+.1f} % of the control's {before.mean():.4f}"
+            f"{metric:8} better by {sign * gain.difference:+.4f} [{low:+.4f}, {high:+.4f}], "
+            f"{100 * sign * (gain.relative or 0):+.1f} % of the control's {gain.control:.4f}"
         )
 
 

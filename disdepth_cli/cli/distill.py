@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
 from rich.table import Table
@@ -10,9 +10,11 @@ from rich.table import Table
 from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import metrics_table, protocol_line, run_verb, stdout
 from disdepth_cli.cli.push import show as show_push
+from disdepth_cli.cli.score_tables import sweep_table
 from disdepth_cli.config import DistillConfig
 
 LOSSES = "Distillation"
+COMPARISON = "Does it help?"
 UNLABELLED = "Images without ground truth"
 Teachers = Annotated[list[str] | None, o.option("--teacher", "-t")]
 Fusion = Annotated[str | None, o.option("--teacher-fusion", rich_help_panel=LOSSES)]
@@ -21,6 +23,9 @@ PseudoConfidence = Annotated[str | None, o.option("--pseudo-confidence", rich_he
 Epochs = Annotated[int | None, o.option("--epochs", rich_help_panel=o.TRAINING)]
 BackboneLr = Annotated[float | None, o.option("--backbone-lr", rich_help_panel=o.TRAINING)]
 Distill = Annotated[bool | None, o.option("--distill/--no-distill", rich_help_panel=LOSSES)]
+Control = Annotated[bool | None, o.option("--control/--no-control", rich_help_panel=COMPARISON)]
+Sweep = Annotated[bool | None, o.option("--sweep/--no-sweep", rich_help_panel=COMPARISON)]
+SweepSteps = Annotated[int | None, o.option("--sweep-steps", rich_help_panel=COMPARISON)]
 OutputWeight = Annotated[float | None, o.option("--output-weight", rich_help_panel=LOSSES)]
 OutputTarget = Annotated[str | None, o.option("--output-target", rich_help_panel=LOSSES)]
 FeatureWeight = Annotated[float | None, o.option("--feature-weight", rich_help_panel=LOSSES)]
@@ -39,6 +44,9 @@ def distill(
     data: o.DataPath = None,
     output: o.Output = None,
     distill: Distill = None,
+    control: Control = None,
+    sweep: Sweep = None,
+    sweep_steps: SweepSteps = None,
     student_weights: o.StudentWeights = None,
     pretrained: o.Pretrained = None,
     revision: o.Revision = None,
@@ -110,11 +118,42 @@ def _show(report: dict[str, Any]) -> None:
     label = "student" if report["distilled"] else "control"
     title = f"{protocol_line(report['protocol'])}; scored against {report['scored_against']}"
     stdout.print(title, soft_wrap=True)
-    stdout.print(metrics_table({label: report["best"]}))
+    if "sweep" in report:
+        _show_sweep(report["sweep"])
+    beside = {"control": report["control"]["metrics"]} if "control" in report else {}
+    stdout.print(metrics_table({label: report["best"], **beside}))
+    for line in _gain_lines(report):
+        stdout.print(line, soft_wrap=True, markup=False)
+    stdout.print(_cost_table(report["cost"]))
+    stdout.print(f"student: {report['run']}/student.safetensors", soft_wrap=True, markup=False)
+    if "push" in report:
+        show_push(report["push"])
+
+
+def _show_sweep(swept: dict[str, Any]) -> None:
+    stdout.print(f"sweep of the loss weights, {swept['steps']} steps each")
+    stdout.print(sweep_table(swept))
+    beats = "" if swept["beats_control"] else ", the least harmful: none beat the control"
+    stdout.print(f"sweep: {swept['chosen']} was taken{beats}; val was used to choose", soft_wrap=True, markup=False)
+
+
+def _gain_lines(report: dict[str, Any]) -> Iterator[str]:
+    """What distillation has gained, a line a metric."""
+    if "gain" not in report:
+        return
+    from disdepth_cli.engine.gain import gain_in_words
+
+    for metric, gain in report["gain"].items():
+        yield gain_in_words(metric, gain)
+    yield "in brackets: 95 % interval over the val images; another --seed may give another gain"
+    yield f"control: {report['control']['run']}/student.safetensors"
+
+
+def _cost_table(costs: dict[str, dict[str, Any]]) -> Table:
     table = Table()
     for column in ("", "parameters", "GFLOPs", "latency", "input", "on"):
         table.add_column(column, justify="right" if column else "left")
-    for name, cost in report["cost"].items():
+    for name, cost in costs.items():
         table.add_row(
             name,
             f"{cost['parameters'] / 1e6:.2f} M",
@@ -123,7 +162,4 @@ def _show(report: dict[str, Any]) -> None:
             cost["input_size"],
             f"{cost['device']} {cost['precision']}",
         )
-    stdout.print(table)
-    stdout.print(f"student: {report['run']}/student.safetensors", soft_wrap=True, markup=False)
-    if "push" in report:
-        show_push(report["push"])
+    return table

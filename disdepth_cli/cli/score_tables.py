@@ -1,4 +1,4 @@
-"""What evaluate prints: the model beside its baselines, near and far apart, and what has to be said of them."""
+"""What evaluate prints, the model beside its baselines, near and far apart; and the loss weights that distill tried."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ DETAILS = ("pair_accuracy", "boundary_f1")
 BASELINES = {"constant": "constant", "mean_map": "mean map", "teacher": "teacher"}
 BUCKETS = ("near", "middle", "far")
 OF_BUCKETS = ("abs_rel", "rmse", "delta1")
+OF_SWEEPS = ("rmse", "abs_rel", "delta1")
 
 
 def scores_table(result: dict[str, Any]) -> Table:
@@ -62,6 +63,19 @@ def remarks(result: dict[str, Any]) -> Iterator[str]:
             yield f"{BASELINES[name]}: {baseline['note']}"
     for picture in result.get("worst", ()):
         yield f"worst: {picture['file']}"
+
+
+def sweep_table(swept: dict[str, Any]) -> Table:
+    """A row a setting of the loss weights: its scores after a short run, its RMSE less the control's. 80 columns."""
+    table = _table("")
+    for label in ("output", "feature", *OF_SWEEPS, "rmse - control's"):
+        table.add_column(label, justify="right", no_wrap=True)
+    for row in swept["settings"]:
+        weights = (f"{row[name]:g}" for name in ("output_weight", "feature_weight"))
+        scores = (_number(row[name]) for name in OF_SWEEPS)
+        difference = "" if row["setting"] == "control" or row["difference"] is None else f"{row['difference']:+.4f}"
+        table.add_row(row["setting"], *weights, *scores, difference)
+    return table
 
 
 def _scored(result: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -170,6 +170,15 @@ class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace, HubC
         "mean", description="of several teachers: their mean, or at each pixel the one whose ghost decoder errs least"
     )
     distill: bool = Field(True, description="off: the control, the same training without the teacher")
+    control: bool = Field(
+        False, description="also train the control, into RUN-control, and report what distillation has gained"
+    )
+    sweep: bool = Field(
+        False, description="first try a few loss weights in short runs, in RUN-sweep; the best by val RMSE is taken"
+    )
+    sweep_steps: int | None = Field(
+        None, ge=1, description="steps of each of those; default: a quarter of the run's, at least 50"
+    )
     output_weight: float = Field(1.0, ge=0, description="weight of |log student - log target depth|")
     output_target: Literal["ghost", "teacher"] = Field("ghost", description="whose depth the student imitates")
     feature_weight: float = Field(0.1, ge=0, description="weight of the attentive feature loss")

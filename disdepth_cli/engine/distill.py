@@ -19,13 +19,15 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.engine.adapting import ADAPTING_BATCHES, adapt, has_adapters
+from disdepth_cli.engine.arm import check_comparable, finished_run
+from disdepth_cli.engine.control import check_control_place, compare_with_control
 from disdepth_cli.engine.cost import model_cost
 from disdepth_cli.engine.distill_step import DistillStep
 from disdepth_cli.engine.distill_teachers import find_teachers, resolve_teachers
 from disdepth_cli.engine.fit import Fit
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.observers import Observer, Unrepeated
 from disdepth_cli.engine.open_model import teacher_predictor
 from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.preparation import (
@@ -36,6 +38,7 @@ from disdepth_cli.engine.preparation import (
     prepare_data,
     recipe_of,
     require_labels,
+    rewrite,
     run_observers,
     student_architecture,
 )
@@ -44,6 +47,7 @@ from disdepth_cli.engine.push import finished_report, push_finished, target_of
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.scoring import TeacherTruth, val_items
 from disdepth_cli.engine.split_scoring import score_split
+from disdepth_cli.engine.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.engine.task import FitResult, Schedule, Task
 from disdepth_cli.engine.together import together
 from disdepth_cli.models.adapters import folded
@@ -59,7 +63,9 @@ def distill(
     """Train a student and write `student.safetensors` into a run folder.
 
     config, or its fields as keywords. Returns the report: steps, speed, best and final metrics, cost of student and
-    teacher; with `push_to_hub` also `push`, what was sent (a finished run that is resumed with it is only pushed); with
+    teacher; with `control` also `control` and `gain`, what distillation has over the same training without a teacher;
+    with `sweep` also `sweep`, the loss weights that were tried and the ones that were taken;
+    with `push_to_hub` also `push`, what was sent (a finished run that is resumed with it is only pushed); with
     `dry_run` only `plan`, what would be done.
 
     Raises:
@@ -71,14 +77,50 @@ def distill(
     with together(config, observers) as observers:
         if config.push_to_hub is not None:
             from_main(partial(target_of(config).check, config.offline))  # now, not after hours
-        report = finished_report(config) or _train(config, observers)
+        report = finished_report(config)
+        if report is None or (config.control and "gain" not in report):
+            report = _train(config, observers)
         if config.push_to_hub is not None and is_main():  # nobody waits for an upload
             report["push"] = push_finished(config, Path(report["run"]), observers)
         return report
 
 
 def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, Any]:
+    """A run, and what it is compared with."""
     data = prepare_data(config, observers)
+    check_comparable(config, data)
+    if not (config.control or config.sweep):
+        alone = _train_alone(config, data, observers)
+        _doubt(alone, observers)
+        return alone
+    observers = [Unrepeated(observer) for observer in observers]
+    config = resolve_teachers(config, observers)
+    run = RunFolder.open(config, "distill", config.student)
+    if config.control:
+        check_control_place(config, run.path)
+    report: dict[str, Any] | None = from_main(lambda: finished_run(run.path))
+    if report is None:
+        report = _train_chosen(config, data, run, observers)
+    if config.control:
+        report |= compare_with_control(config, data, run, _train_alone, observers)
+    else:
+        _doubt(report, observers)
+    return rewrite(run, report)
+
+
+def _train_chosen(
+    config: DistillConfig, data: TrainingData, run: RunFolder, observers: Sequence[Observer]
+) -> dict[str, Any]:
+    """The run itself, after the sweep that chooses its loss weights where one was asked for."""
+    if not config.sweep:
+        return _Distillation(config, data, run, observers).report()
+    swept = sweep(config, data, run, _train_alone, observers)
+    tell_choice(swept, observers)
+    return _Distillation(with_chosen(config, swept), data, run, observers, {"sweep": swept}).report()
+
+
+def _train_alone(config: DistillConfig, data: TrainingData, observers: Sequence[Observer]) -> dict[str, Any]:
+    """One run: a student with its teacher, or a control."""
     if not config.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
         if data.source.counts()[1]:
@@ -90,12 +132,30 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
     return _Distillation(config, data, run, observers).report()
 
 
+def _doubt(report: dict[str, Any], observers: Sequence[Observer]) -> None:
+    """Say so when the student has passed its teacher: it may be better off without."""
+    theirs = (report["ghost_metrics"] or {}).get("rmse") if report["scored_against"] == "ground truth" else None
+    if theirs is not None and report["best"] and report["best"]["rmse"] < theirs:
+        for observer in observers:
+            observer.on_warning(
+                f"the student's RMSE {report['best']['rmse']:.3f} is below its teacher's through the ghost decoder, "
+                f"{theirs:.3f}: see whether this teacher helps at all with --resume -o {report['run']} --control"
+            )
+
+
 class _Distillation:
     """The story of one run."""
 
     def __init__(
-        self, config: DistillConfig, data: TrainingData, run: RunFolder, observers: Sequence[Observer]
+        self,
+        config: DistillConfig,
+        data: TrainingData,
+        run: RunFolder,
+        observers: Sequence[Observer],
+        known: dict[str, Any] | None = None,
     ) -> None:
+        """known: what else belongs into the report."""
+        self.known = known or {}
         self.config, self.data, self.run, self.observers = config, data, run, observers
         self.accelerator = make_accelerator(config)
         device = self.accelerator.device
@@ -120,7 +180,6 @@ class _Distillation:
         result = self._train()
         records = [record.model_dump(mode="json") for record in self._records()]
         labelled, without = self.data.source.counts()
-        self._doubt(result.best)
         return finish(
             self.run,
             {
@@ -134,6 +193,7 @@ class _Distillation:
                 "scored_against": "ground truth" if self._truth is None else f"the acclimated teacher's {self._noun}",
                 **fit_report(result),
                 "cost": from_main(self._costs),
+                **self.known,
             },
         )
 
@@ -143,16 +203,6 @@ class _Distillation:
 
     def _records(self) -> list[TeacherRecord]:
         return [found.teacher for found in self.found if found.teacher is not None]
-
-    def _doubt(self, best: dict[str, float]) -> None:
-        """Say so when the student has passed its teacher: it may be better off without."""
-        theirs = self.found[0].metrics.get("rmse") if self.found and self._truth is None else None
-        if theirs is not None and best and best["rmse"] < theirs:
-            for observer in self.observers:
-                observer.on_warning(
-                    f"the student's RMSE {best['rmse']:.3f} is below its teacher's through the ghost decoder, "
-                    f"{theirs:.3f}: see with --no-distill whether this teacher helps at all"
-                )
 
     def _train(self) -> FitResult:
         config, accelerator = self.config, self.accelerator

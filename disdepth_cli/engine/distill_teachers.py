@@ -23,7 +23,7 @@ from disdepth_cli.engine.introduction import warn_of_licence
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.preparation import TrainingData, student_architecture
 from disdepth_cli.engine.processes import from_main
-from disdepth_cli.engine.run import RunFolder, latest_acclimation, read_config
+from disdepth_cli.engine.run import RunFolder, beside, latest_acclimation, read_config
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.option_types import Precision
 
@@ -51,6 +51,21 @@ def resolve_teachers(config: DistillConfig, observers: Sequence[Observer]) -> Di
     for observer in observers:
         observer.on_note(f"teacher: the latest acclimated run, {latest}")
     return config.model_copy(update={"teacher": [str(latest)]})
+
+
+def acclimated_first(config: DistillConfig, run: RunFolder, observers: Sequence[Observer]) -> DistillConfig:
+    """The configuration with an acclimated run for each teacher, made now where need be, for several runs to share.
+
+    Raises:
+        ConfigError: one is unfinished, or its place holds another teacher's.
+    """
+    names = config.teacher or []
+    runs: list[Path] = []
+    for name in names:
+        ghost = runs[0] if runs else None
+        runs.append(_acclimated_run(config, name, run, ghost, len(names), observers).absolute())
+    own = {"teacher": [str(made) for made in runs], "revision": None, "teacher_weights": None}
+    return config.model_copy(update=own)
 
 
 def find_teachers(
@@ -108,7 +123,7 @@ def _acclimated_run(
             raise ConfigError(f"{teacher}: is unfinished; go on with: disdepth acclimate --resume -o {teacher}")
         return Path(teacher)
     place = 1 + (config.teacher or []).index(teacher)
-    made = run.path.with_name(f"{run.path.name}-teacher{place if count > 1 else ''}")
+    made = beside(run.path, f"-teacher{place if count > 1 else ''}")
     # Asked of the main process: it may have begun to acclimate before another one looks.
     finished, begun = from_main(lambda: (is_finished(made), (made / "config.yaml").is_file()))
     if finished:

@@ -61,6 +61,38 @@ class Silent:
         pass
 
 
+class Unrepeated:
+    """Passes on what it is told to another observer, each note and warning once: several runs in one say much alike."""
+
+    def __init__(self, to: Observer, validations: bool = True) -> None:
+        self.to, self.validations = to, validations
+        self.told: set[str] = set()
+
+    def on_start(self, done: int, total: int, steps_per_epoch: int) -> None:
+        self.to.on_start(done, total, steps_per_epoch)
+
+    def on_step(self, progress: Progress) -> None:
+        self.to.on_step(progress)
+
+    def on_validation(self, step: int, epoch: int, metrics: dict[str, float], is_best: bool) -> None:
+        if self.validations:
+            self.to.on_validation(step, epoch, metrics, is_best)
+
+    def on_image(self, done: int, total: int) -> None:
+        self.to.on_image(done, total)
+
+    def on_warning(self, message: str) -> None:
+        self._once(message, self.to.on_warning)
+
+    def on_note(self, message: str) -> None:
+        self._once(message, self.to.on_note)
+
+    def _once(self, message: str, tell: Callable[[str], None]) -> None:
+        if message not in self.told:
+            self.told.add(message)
+            tell(message)
+
+
 class CsvLog(Silent):
     """Writes metrics.csv: the mean of every few training steps, and every validation."""
 

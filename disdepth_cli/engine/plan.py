@@ -10,9 +10,12 @@ from typing import Any
 from disdepth_cli.checkpoint import read_metadata
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.acclimated import ACCLIMATED, is_acclimated_run
+from disdepth_cli.engine.arm import check_comparable
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.preparation import prepare_data, require_labels
 from disdepth_cli.engine.push import FILES, target_of
+from disdepth_cli.engine.run import beside
+from disdepth_cli.engine.sweep import CONTROL, settings_of, steps_of
 from disdepth_cli.engine.task import Schedule
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.teachers import load_teacher
@@ -26,7 +29,8 @@ class _Teacher:
 
 
 def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> dict[str, Any]:
-    """{"plan": {...}}: data, teacher with its contract's kind, student, steps, epochs, and what a push would send.
+    """{"plan": {...}}: data, teacher with its contract's kind, student, steps, epochs, what it is compared
+    with, and what a push would send.
 
     Raises:
         DisdepthError: the run could not begin like this; the message is what the run itself would say.
@@ -36,6 +40,7 @@ def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> d
     data = prepare_data(config, observers)
     if not config.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
+    check_comparable(config, data)
     teachers = [_look_at_teacher(config, name) for name in config.teacher or []] if config.distill else []
     train = data.source.counts()
     schedule = Schedule.plan(config, data.batches_per_epoch(config, 1))
@@ -55,10 +60,22 @@ def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> d
             "steps": schedule.total_steps,
             "epochs": round(schedule.total_steps / schedule.steps_per_epoch, 2),
             "batch_size": config.batch_size * config.accumulate,
+            "sweep": _sweep(config, schedule.total_steps) if config.sweep else None,
+            "control": f"{schedule.total_steps} steps, into {_beside(config, '-control')}" if config.control else None,
             "push_to_hub": config.push_to_hub,
             "files": list(FILES) if config.push_to_hub else [],
         }
     }
+
+
+def _sweep(config: DistillConfig, planned: int) -> str:
+    names = ", ".join((CONTROL, *settings_of(config)))
+    return f"{names}: {steps_of(config, planned)} steps each, into {_beside(config, '-sweep')}"
+
+
+def _beside(config: DistillConfig, ending: str) -> str:
+    """Where an arm of the comparison would go; the name of a run's folder may not be known yet."""
+    return str(beside(config.output, ending)) if config.output else f"RUN{ending}"
 
 
 def _look_at_teacher(config: DistillConfig, name: str) -> _Teacher:

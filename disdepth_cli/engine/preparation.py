@@ -209,6 +209,12 @@ def finish(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
     return from_main(write)
 
 
+def rewrite(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
+    """Write report.json again, with what has become known since; the report."""
+    from_main(lambda: run.write_report({name: value for name, value in report.items() if name != "run"}))
+    return report
+
+
 def trainable(module: nn.Module) -> list[nn.Parameter]:
     """The parameters of `module` that require a gradient."""
     return [parameter for parameter in module.parameters() if parameter.requires_grad]
@@ -229,6 +235,7 @@ def recipe_of(config: Any) -> dict[str, Any]:
     options = config.model_dump(mode="json", exclude={"data", "output", "resume", "offline", "device", "workers"})
     hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
     hidden |= {"push_to_hub", "private", "licence"}  # of the page on the Hub, not of the student
+    hidden |= {"control", "sweep", "sweep_steps"}  # of what it is compared with; the weights chosen are there
     recipe = {name: value for name, value in options.items() if name not in hidden}
     if getattr(config, "student_weights", None) is not None:
         recipe["student_weights"] = Path(config.student_weights).name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from functools import partial
@@ -19,7 +18,7 @@ from disdepth_cli.engine.card_picture import draw_picture, picture_images
 from disdepth_cli.engine.hub_target import Content, HubTarget
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_student
-from disdepth_cli.engine.run import RunFolder, read_config
+from disdepth_cli.engine.run import RunFolder, read_config, read_report
 from disdepth_cli.errors import CheckpointError, ConfigError, DisdepthError, HubError
 from disdepth_cli.outputs.licence import Source, choose_licence
 from disdepth_cli.outputs.model_card import PICTURE, CardFacts, model_card, model_config
@@ -82,7 +81,7 @@ def finished_report(config: DistillConfig) -> dict[str, Any] | None:
     if not (config.output / "report.json").is_file() or not (config.output / STUDENT).is_file():
         return None
     run = RunFolder.open(config, "distill", config.student)
-    return {"run": str(run.path), **_report(run.path)}
+    return {"run": str(run.path), **read_report(run.path)}
 
 
 def push_finished(config: DistillConfig, run: Path, observers: Sequence[Observer]) -> dict[str, Any]:
@@ -126,7 +125,7 @@ def _pack(config: PushConfig, file: Path, run: Path | None) -> tuple[CardFacts, 
     predictor = open_student(file, "cpu", "fp32")  # also tells whether the file is whole
     metadata = read_metadata(file)
     run_config = read_config(run) if run and (run / "config.yaml").is_file() else None
-    report = _report(run) if run else {}
+    report = read_report(run) if run else {}
     kind, images = picture_images(config.picture, config.picture_from_data, run_config, metadata)
     backbone_licence = _backbone_licence(metadata)
     facts = CardFacts(
@@ -151,16 +150,6 @@ def _pack(config: PushConfig, file: Path, run: Path | None) -> tuple[CardFacts, 
     return facts, content
 
 
-def _report(run: Path) -> dict[str, Any]:
-    file = run / "report.json"
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({error}); make it again with --resume") from None
-
-
 def _control(run: Path | None, report: dict[str, Any]) -> dict[str, float]:
     """The control's metrics: of the run that was named, else those that the report holds.
 
@@ -170,7 +159,7 @@ def _control(run: Path | None, report: dict[str, Any]) -> dict[str, float]:
     if run is None:
         known = report.get("control") or {}
         return dict(known.get("best") or known.get("metrics") or {}) if isinstance(known, dict) else {}
-    control = _report(run)
+    control = read_report(run)
     if control.get("distilled") is not False:
         raise ConfigError(f"--control {run}: is no finished control; make one with: disdepth distill --no-distill")
     for name in ("protocol", "scored_against"):

@@ -17,11 +17,11 @@ from torch import Tensor
 from disdepth_cli.atomic import disk_errors, write_atomic, write_text
 from disdepth_cli.config import STUDENTS
 from disdepth_cli.engine.processes import from_main
-from disdepth_cli.errors import ConfigError, TrainingError
+from disdepth_cli.errors import CheckpointError, ConfigError, TrainingError
 
 STATE_KEY = "disdepth-state"
 FREE_TO_CHANGE = {"output", "resume", "offline", "device", "workers", "save_every", "dry_run", "max_corrupt"}
-FREE_TO_CHANGE |= {"push_to_hub", "private", "licence"}
+FREE_TO_CHANGE |= {"push_to_hub", "private", "licence", "control"}
 """Options that may differ when a run is resumed: they do not change its result."""
 
 
@@ -55,15 +55,15 @@ class RunFolder:
         """`open` in the process that writes; the others learn the path."""
         run = cls(config.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
         if config.resume:
-            run._check_same(config, verb)
+            run.check_same(config, verb)
         else:
-            run._check_free()
+            run.check_free()
         with disk_errors(run.path):
             (run.path / "last").mkdir(parents=True, exist_ok=True)
         write_text(run.path / "config.yaml", yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
         return run.path
 
-    def _check_free(self) -> None:
+    def check_free(self, advice: str = "add --resume to go on, or name another -o") -> None:
         """Nothing is there, or only what a run leaves that failed before its first step.
 
         Raises:
@@ -76,9 +76,14 @@ class RunFolder:
         states = self.state_file.parent
         began = states.is_dir() and any(states.iterdir())
         if began or {file.name for file in self.path.iterdir()} - {"config.yaml", states.name}:
-            raise ConfigError(f"{self.path}: already holds something; add --resume to go on, or name another -o")
+            raise ConfigError(f"{self.path}: already holds something; {advice}")
 
-    def _check_same(self, config: BaseModel, verb: str) -> None:
+    def check_same(self, config: BaseModel, verb: str, advice: str = "resume with the same options") -> None:
+        """The run was started by this verb with the same options, those aside that are free to change.
+
+        Raises:
+            ConfigError: it was not, or there is no run.
+        """
         before = read_config(self.path)
         if before.get("verb") != verb:
             raise ConfigError(f"{self.path}: is a run of {before.get('verb')}, not of {verb}")
@@ -87,7 +92,7 @@ class RunFolder:
             if name not in FREE_TO_CHANGE and name in before and before[name] != now[name]:
                 raise ConfigError(
                     f"--{name.replace('_', '-')}: the run in {self.path} was started with {before[name]!r}, "
-                    f"not {now[name]!r}; resume with the same options"
+                    f"not {now[name]!r}; {advice}"
                 )
 
     def write_report(self, report: Mapping[str, Any]) -> None:
@@ -140,6 +145,27 @@ def read_config(run: Path) -> dict[str, Any]:
         raise ConfigError(f"{run}: holds no run (no config.yaml); start one without --resume") from None
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: cannot be read ({error})") from None
+
+
+def read_report(run: Path) -> dict[str, Any]:
+    """The report of a run; empty where there is none yet.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    file = run / "report.json"
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{file}: cannot be read ({error}); make it again with --resume") from None
+
+
+def beside(run: Path, ending: str) -> Path:
+    """The folder beside a run's that has its name and the ending."""
+    run = run if run.name not in ("", "..") else run.resolve()
+    return run.with_name(run.name + ending)
 
 
 class MetricsTable:

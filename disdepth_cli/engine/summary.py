@@ -12,6 +12,7 @@ import numpy as np
 
 from disdepth_cli.atomic import write_atomic
 from disdepth_cli.data.sources import DataItem, DataSource
+from disdepth_cli.engine.gain import paired_gain
 from disdepth_cli.engine.scoring import Scores
 from disdepth_cli.evaluation.intervals import bootstrap_interval, paired_interval
 from disdepth_cli.evaluation.metrics import mean_details
@@ -51,6 +52,13 @@ def differences(scores: Scores, baseline: Scores) -> dict[str, list[float | None
     both = [key for key in scores.per_image if key in baseline.per_image]
     one, other = _columns(scores, both), _columns(baseline, both)
     return {name: _plain(paired_interval(one[name], other[name])) for name in HEADLINES}
+
+
+def gains(scores: Scores, control: Scores) -> dict[str, dict[str, Any]]:
+    """Name to what a student has over its control on the images that both have, for the `HEADLINES`."""
+    both = [key for key in scores.per_image if key in control.per_image]
+    one, other = _columns(scores, both), _columns(control, both)
+    return {name: paired_gain(name, one[name], other[name]).as_dict() for name in HEADLINES}
 
 
 def row(scores: Scores, key: str) -> dict[str, float | None]:

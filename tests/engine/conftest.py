@@ -37,6 +37,12 @@ def watcher() -> Watcher:
 
 
 @pytest.fixture(scope="session")
+def new_watcher() -> type[Watcher]:
+    """For a run that several tests look at, or a second one in a test."""
+    return Watcher
+
+
+@pytest.fixture(scope="session")
 def tiny() -> dict[str, Any]:
     """Keywords of a training run that takes a second."""
     return {"input_size": "64x96", "batch_size": 4, "workers": 0, "device": "cpu", "pretrained": False, "offline": True}

@@ -158,3 +158,19 @@ def test_the_whole_way_with_two_processes(torchrun, rooms, tiny_teacher, tmp_pat
     assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
     again = torchrun("-m", "disdepth_cli", "acclimate", "--resume", "-o", tuned)
     assert again.returncode == 0 and "going on after step 6 of 6" in again.stderr, again.stderr
+
+
+@pytest.mark.slow
+def test_sweep_and_control_with_two_processes(torchrun, rooms, acclimated, tmp_path):
+    """Every arm in all processes, every file by the main one; resumed, nothing is trained again."""
+    common = ("--data", rooms, "--input-size", "64x96", "--batch-size", 2, "--workers", 0, "--device", "cpu")
+    common = (*common, "--offline", "--max-steps", 3, "--no-pretrained", "-o", tmp_path / "run")
+    command = ("-m", "disdepth_cli", "distill", "-t", acclimated, *common, "--control", "--sweep", "--sweep-steps", 1)
+    result = torchrun(*command)
+    assert result.returncode == 0 and "Traceback" not in result.stderr, result.stderr
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert report["processes"] == 2 and len(report["sweep"]["settings"]) == 6
+    assert {one["images"] for one in report["gain"].values()} == {3}  # both processes' images
+    again = torchrun("-m", "disdepth_cli", "distill", "--resume", "-o", tmp_path / "run")
+    assert again.returncode == 0 and "run-control: is finished" in again.stderr, again.stderr
+    assert json.loads((tmp_path / "run" / "report.json").read_text()) == report

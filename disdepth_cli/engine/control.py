@@ -1,0 +1,106 @@
+"""The control beside a distilled student: the same student, data, steps, seed and views, without the teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from disdepth_cli.checkpoint import read_metadata
+from disdepth_cli.config import DistillConfig
+from disdepth_cli.engine.arm import Train, check_place, train_arm
+from disdepth_cli.engine.gain import gain_in_words
+from disdepth_cli.engine.hardware import make_accelerator
+from disdepth_cli.engine.observers import Observer
+from disdepth_cli.engine.open_model import open_student
+from disdepth_cli.engine.preparation import TrainingData
+from disdepth_cli.engine.processes import from_main
+from disdepth_cli.engine.run import RunFolder, beside
+from disdepth_cli.engine.scoring import Scores, val_items
+from disdepth_cli.engine.split_scoring import score_split
+from disdepth_cli.engine.summary import gains, summary
+from disdepth_cli.errors import ConfigError
+from disdepth_cli.student_place import STUDENT
+
+OF_TEACHERS = (
+    *("teacher", "revision", "teacher_weights", "teacher_fusion", "output_weight", "output_target", "feature_weight"),
+    *("feature_levels", "attention", "init_decoder", "pseudo_drop", "pseudo_confidence"),
+)
+"""Options that mean nothing to a control: it has their defaults, so that one control serves whatever they are."""
+
+
+def control_place(run: Path) -> Path:
+    """The folder of a run's control."""
+    return beside(run, "-control")
+
+
+def control_of(config: DistillConfig, place: Path) -> DistillConfig:
+    """The control's configuration: what concerns the teacher, the sweep and the Hub is left out."""
+    fields = DistillConfig.model_fields
+    away = {name: fields[name].default for name in (*OF_TEACHERS, "control", "sweep", "sweep_steps", "push_to_hub")}
+    return config.model_copy(update={**away, "distill": False, "output": place})
+
+
+def check_control_place(config: DistillConfig, run: Path) -> None:
+    """Refuse a control's folder that holds something else before the student has been trained for hours.
+
+    Raises:
+        ConfigError: it does.
+    """
+    from_main(lambda: check_place(control_of(config, control_place(run))))
+
+
+def compare_with_control(
+    config: DistillConfig, data: TrainingData, run: RunFolder, train: Train, observers: Sequence[Observer]
+) -> dict[str, Any]:
+    """Train the control of the finished student in `run`, and score the files that both ship on the val images.
+
+    Returns {"control": {"run", "steps", "best_step", "metrics"}, "gain": {metric: {...}}}, see `gain.Gain.as_dict`.
+
+    Raises:
+        ConfigError: the control's folder holds something else.
+        Interrupted: stopped by a signal; the state is saved.
+    """
+    place = control_place(run.path)
+    for observer in observers:
+        observer.on_note(f"control: the same student without the teacher, into {place}")
+    report = train_arm(control_of(config, place), data, run.path, train, observers)
+    from_main(lambda: _check_same_network(run.path, place))
+    student, control = (_scores(config, data, folder) for folder in (run.path, place))
+    gain = gains(student, control)
+    _warn_if_worse(gain, observers)
+    about = {"run": str(place), "steps": report["steps"], "best_step": report["best_step"]}
+    return {"control": {**about, "metrics": summary(control)}, "gain": gain}
+
+
+def _scores(config: DistillConfig, data: TrainingData, run: Path) -> Scores:
+    """The val images' scores of the student that a run ships, in all processes."""
+    device = str(make_accelerator(config).device)
+    predictor = open_student(run / STUDENT, device, config.precision)
+    return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=config.workers)
+
+
+def _check_same_network(run: Path, place: Path) -> None:
+    """The range is the data's, which may have changed since one of the two was trained.
+
+    Raises:
+        ConfigError: the two are not one architecture.
+    """
+    ours, theirs = (asdict(read_metadata(folder / STUDENT).architecture()) for folder in (run, place))
+    for name in ours:
+        if ours[name] != theirs[name]:
+            raise ConfigError(
+                f"{place}: was made for {name.replace('_', ' ')} {theirs[name]}, the student for {ours[name]}; has the "
+                "data changed since? remove it and go on with --resume"
+            )
+
+
+def _warn_if_worse(gain: dict[str, dict[str, Any]], observers: Sequence[Observer]) -> None:
+    worse = [gain_in_words(metric, of_metric) for metric, of_metric in gain.items() if of_metric["verdict"] == "worse"]
+    if worse:
+        for observer in observers:
+            observer.on_warning(
+                f"the distilled student is worse than its control: {', '.join(worse)}; try other loss weights "
+                "(--sweep), another --teacher, or do without (--no-distill)"
+            )

@@ -71,8 +71,8 @@ def acclimate(
     config = config or build_config(AcclimateConfig, options)
     if config.dry_run:
         return {"teacher": described(config, config.offline)}
-    refuse_trained(config)
     with together(config, observers) as observers:
+        refuse_trained(config)
         teacher = open_teacher(config, observers, config.offline)
         data = supervised_data(prepare_data(config, observers), config, teacher, observers)
         run = RunFolder.open(config, "acclimate", teacher.contract.id)

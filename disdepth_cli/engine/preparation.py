@@ -248,6 +248,6 @@ def recipe_of(config: Any) -> dict[str, Any]:
     recipe = {name: value for name, value in options.items() if name not in hidden}
     if getattr(config, "student_weights", None) is not None:
         recipe["student_weights"] = Path(config.student_weights).name
-    if getattr(config, "teacher_cache", None) is not None:
+    if getattr(config, "teacher_cache", None) is not None and getattr(config, "distill", True):
         recipe["teacher_cache"] = True  # it rounds what the teacher says
     return recipe

@@ -310,3 +310,12 @@ def test_a_run_of_an_older_version_goes_on(tiny_teacher, rooms, tmp_path):
     with pytest.raises(ConfigError, match="--augment"):
         other = build_config(AcclimateConfig, values | {"resume": True, "augment": {"views": 2}})
         RunFolder.open(other, "acclimate", "x")
+
+
+def test_a_control_has_no_teacher_to_replay(rooms, tiny, tmp_path):
+    options = {"data": rooms, "distill": False, **tiny, **TWICE, "max_steps": 2}
+    report = distill(output=tmp_path / "a", teacher_cache=tmp_path / "cache", **options)
+    distill(output=tmp_path / "b", **options)
+    assert report["teacher_cache"] is None and not (tmp_path / "cache").exists()
+    one, other = (tmp_path / run / "student.safetensors" for run in "ab")
+    assert one.read_bytes() == other.read_bytes()

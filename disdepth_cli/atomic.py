@@ -37,6 +37,34 @@ def write_atomic(path: Path | str, write: Callable[[Path], object]) -> None:
         DisdepthError: the disk is full, or the place cannot be written.
     """
     path = Path(path)
+    with _written_beside(path, write) as temporary:
+        os.replace(temporary, path)
+
+
+def write_first(path: Path | str, write: Callable[[Path], object]) -> bool:
+    """As `write_atomic`, but what is there already stays, also where several processes come at once.
+
+    Returns whether `path` is the file written now.
+
+    Raises:
+        DisdepthError: the disk is full, or the place cannot be written.
+    """
+    path = Path(path)
+    with _written_beside(path, write) as temporary:
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            if path.exists():
+                return False
+            os.replace(temporary, path)
+    return True
+
+
+@contextmanager
+def _written_beside(path: Path, write: Callable[[Path], object]) -> Iterator[Path]:
+    """A temporary file beside `path`, written and flushed; gone afterwards."""
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.tmp{path.suffix}")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +72,7 @@ def write_atomic(path: Path | str, write: Callable[[Path], object]) -> None:
             write(temporary)
             with open(temporary, "rb+") as handle:
                 os.fsync(handle.fileno())
-            os.replace(temporary, path)
+            yield temporary
         finally:
             temporary.unlink(missing_ok=True)
 

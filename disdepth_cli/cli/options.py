@@ -11,10 +11,10 @@ from disdepth_cli.config import AcclimateConfig, AugmentConfig, DistillConfig, E
 from disdepth_cli.configure import option_help
 
 
-def option(*names: str, of: type = DistillConfig, **more: Any) -> Any:
-    """A typer option whose help is the config field of the first long name."""
+def option(*names: str, of: type = DistillConfig, field: str | None = None, **more: Any) -> Any:
+    """A typer option whose help is the config field of the first long name, or the one that is given."""
     long = next(name for name in names if name.startswith("--"))
-    field = long.split("/")[0].removeprefix("--").removeprefix("no-").replace("-", "_")
+    field = field or long.split("/")[0].removeprefix("--").removeprefix("no-").replace("-", "_")
     return typer.Option(*names, help=option_help(of, field), show_default=False, **more)
 
 
@@ -37,6 +37,7 @@ Revision = Annotated[str | None, option("--revision")]
 Private = Annotated[bool | None, option("--private", rich_help_panel=HUB)]
 Licence = Annotated[str | None, option("--licence", rich_help_panel=HUB)]
 TeacherWeights = Annotated[Path | None, option("--teacher-weights")]
+TeacherCache = Annotated[Path | None, option("--teacher-cache", rich_help_panel=TRAINING)]
 
 Student = Annotated[str | None, option("--student", "-s", rich_help_panel=MODEL)]
 StudentWeights = Annotated[Path | None, option("--student-weights", rich_help_panel=MODEL)]
@@ -61,15 +62,19 @@ WeightDecay = Annotated[float | None, option("--weight-decay", rich_help_panel=T
 Clip = Annotated[float | None, option("--clip", rich_help_panel=TRAINING)]
 Ema = Annotated[float | None, option("--ema", rich_help_panel=TRAINING)]
 Seed = Annotated[int | None, option("--seed", rich_help_panel=TRAINING)]
+ValidateEvery = Annotated[int | None, option("--validate-every", rich_help_panel=TRAINING)]
 SaveEvery = Annotated[int | None, option("--save-every", rich_help_panel=TRAINING)]
 MaxCorrupt = Annotated[int | None, option("--max-corrupt", rich_help_panel=TRAINING)]
 CropSize = Annotated[str | None, option("--crop-size", of=AugmentConfig, rich_help_panel=TRAINING)]
+Views = Annotated[int | None, option("--views", of=AugmentConfig, rich_help_panel=TRAINING)]
+ViewSeed = Annotated[int | None, option("--view-seed", of=AugmentConfig, field="seed", rich_help_panel=TRAINING)]
+AUGMENT = {"crop_size": "crop_size", "views": "views", "view_seed": "seed"}
+"""Flags that are fields of `augment`."""
 
 
 def training_options(given: dict[str, Any]) -> dict[str, Any]:
-    """Flags as config fields: `--crop-size` is a field of `augment`."""
+    """Flags as config fields: some are fields of `augment`."""
     options = dict(given)
-    crop = options.pop("crop_size", None)
-    if crop is not None:
-        options["augment"] = {"crop_size": crop}
-    return options
+    views = {field: options.pop(flag, None) for flag, field in AUGMENT.items()}
+    views = {field: value for field, value in views.items() if value is not None}
+    return options | {"augment": views} if views else options

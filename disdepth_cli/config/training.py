@@ -36,6 +36,13 @@ STUDENTS = {
 class AugmentConfig(BaseConfig):
     """Training views. Each is a function of (seed, epoch, index) alone, the same for teacher and student."""
 
+    views: int | None = Field(
+        default=None,
+        ge=1,
+        description="number of different views of an image; later epochs see them again; default: every epoch has its "
+        "own",
+    )
+    seed: int | None = Field(default=None, ge=0, description="seed of the views alone; default: the run's seed")
     crop_size: Size | None = Field(
         default=None, description="training crop HxW; default: the working size less the protocol's border, to 32s"
     )
@@ -83,6 +90,7 @@ class LoopConfig(BaseConfig):
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights, warmed up; 0: off")
     seed: int = Field(0, ge=0, description="seed of initialisation, order and augmentation")
     save_every: int = Field(100, ge=1, description="steps between saves of the resume state")
+    validate_every: int = Field(1, ge=1, description="epochs between validations; the last step is always validated")
     max_corrupt: int = Field(10, ge=0, description="unreadable training files that are skipped before giving up")
     max_nonfinite: int = Field(5, ge=1, description="steps in a row with a non-finite loss before giving up")
     max_depth: float | None = Field(None, gt=0, description="largest depth [m]; default: the data's")
@@ -109,6 +117,16 @@ class TeacherConfig(BaseConfig):
     teacher_weights: AbsolutePath | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
 
 
+class TeacherCacheConfig(BaseConfig):
+    """Where a frozen teacher's outputs are kept."""
+
+    teacher_cache: AbsolutePath | None = Field(
+        None,
+        description="folder that keeps what a frozen teacher says of each training view, for this run and others to "
+        "replay; 1.3 MB a view of 224x288 with a ViT-S, and the run says how much",
+    )
+
+
 class RelativeConfig(BaseConfig):
     """A student of relative disparity: what its teacher gives where nothing says what a metre is."""
 
@@ -128,7 +146,7 @@ class PseudoLabelConfig(RelativeConfig):
     )
 
 
-class AcclimateConfig(TeacherConfig, RelativeConfig, StudentConfig, LoopConfig, RunPlace):
+class AcclimateConfig(TeacherConfig, TeacherCacheConfig, RelativeConfig, StudentConfig, LoopConfig, RunPlace):
     """disdepth acclimate."""
 
     epochs: int = Field(5, ge=1, description="passes over the training images")
@@ -158,7 +176,7 @@ class AcclimateConfig(TeacherConfig, RelativeConfig, StudentConfig, LoopConfig, 
         return {"data": ".", **values} if values.get("dry_run") else values
 
 
-class DistillConfig(PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace, HubConfig):
+class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopConfig, RunPlace, HubConfig):
     """disdepth distill."""
 
     teacher: TeacherNames | None = Field(

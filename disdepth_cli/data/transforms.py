@@ -70,7 +70,8 @@ class TrainView:
             depth is zero and valid False. Every random number is drawn whatever the options are, so that
             changing one option leaves the rest of the view as it was.
         """
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, epoch, index])))
+        turn = epoch % self.augment.views if self.augment.views else epoch
+        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, turn, index])))
         window = self.window(image.shape[0], image.shape[1], rng, bordered)
         flip = rng.random() < self.augment.flip
         table = _colour_table(self.augment, rng)

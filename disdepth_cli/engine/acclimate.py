@@ -29,7 +29,7 @@ from disdepth_cli.engine.acclimation_scores import AcclimationScores
 from disdepth_cli.engine.disparity import VIEWS, measure_disparity_range
 from disdepth_cli.engine.fit import Fit
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, teacher_precision
-from disdepth_cli.engine.introduction import described, open_teacher
+from disdepth_cli.engine.introduction import described, open_teacher, supervised_data
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.preparation import (
     TrainingData,
@@ -38,15 +38,15 @@ from disdepth_cli.engine.preparation import (
     fit_report,
     prepare_data,
     recipe_of,
-    require_labels,
     run_observers,
     student_architecture,
 )
 from disdepth_cli.engine.processes import from_main
 from disdepth_cli.engine.run import RunFolder
 from disdepth_cli.engine.task import FitResult, Schedule, Task
+from disdepth_cli.engine.teacher_memory import TeacherMemory, open_memory, refuse_trained, replay_report
 from disdepth_cli.engine.together import together
-from disdepth_cli.errors import ConfigError, TrainingError
+from disdepth_cli.errors import TrainingError
 from disdepth_cli.models.acclimation import Acclimation
 from disdepth_cli.models.student import build_student
 from disdepth_cli.teachers.teacher import DepthTeacher
@@ -72,40 +72,11 @@ def acclimate(
     if config.dry_run:
         return {"teacher": described(config, config.offline)}
     with together(config, observers) as observers:
+        refuse_trained(config)
         teacher = open_teacher(config, observers, config.offline)
         data = supervised_data(prepare_data(config, observers), config, teacher, observers)
         run = RunFolder.open(config, "acclimate", teacher.contract.id)
         return _Acclimation(config, data, teacher, run, observers).report()
-
-
-def supervised_data(
-    data: TrainingData, config: AcclimateConfig, teacher: DepthTeacher, observers: Sequence[Observer]
-) -> TrainingData:
-    """The data with the range and kind that ground truth, or without any the teacher, gives a student's output.
-
-    Raises:
-        DataError: nothing says what depth is: no ground truth, and an encoder for a teacher.
-        ConfigError: options that mean metres for a student that has none.
-    """
-    contract = teacher.contract
-    if config.train_teacher != "frozen":
-        require_labels(data, "--train-teacher learns from ground truth; give labelled images, or keep it frozen")
-    if contract.kind == "metric_depth":
-        without_range = not data.source.labelled("train") and config.max_depth is None
-        return data.in_range(data.min_depth, contract.max_depth) if without_range and contract.max_depth else data
-    if contract.kind == "disparity" and not data.source.labelled("train"):
-        if config.max_depth is not None or config.min_depth is not None:
-            raise ConfigError(
-                f"--min-depth, --max-depth: {contract.id} gives relative disparity and no image has ground truth, so "
-                "the student's output has no metres; leave them out"
-            )
-        for observer in observers:
-            observer.on_note(
-                "no ground truth and a relative teacher: the student will give relative disparity, no metres"
-            )
-        return data.as_disparity()
-    require_labels(data, f"the teacher gives {contract.kind}, not metres; give labelled images")
-    return data
 
 
 class _Acclimation:
@@ -131,6 +102,7 @@ class _Acclimation:
             acclimation.fix_ghost(load_ghost(config.ghost, student_architecture(config, data)))
         self.acclimation = channels_last(acclimation.to(device))
         self.precision = teacher_precision(config.precision, device)
+        self.memory = open_memory(config, data, [self.teacher], observers)
         self.scores = AcclimationScores(config, data, self.teacher, device)
         self.file = run.path / ACCLIMATED
         self.disparity_range: tuple[float, float] | None = None
@@ -169,6 +141,7 @@ class _Acclimation:
                 "rmse_ratio_ghost_to_teacher": ratio,
                 **fit_report(ghost),
                 "attention": fit_report(attention) if attention else None,
+                "teacher_cache": replay_report(self.memory, self.observers),
             },
         )
 
@@ -198,8 +171,8 @@ class _Acclimation:
             recipe=recipe_of(self.config),
         )
 
-    def _acclimated(self, acclimation: Acclimation) -> AcclimatedTeacher:
-        return AcclimatedTeacher(self.teacher, acclimation, self.precision, self.disparity_range)
+    def _acclimated(self, acclimation: Acclimation, memory: TeacherMemory | None = None) -> AcclimatedTeacher:
+        return AcclimatedTeacher(self.teacher, acclimation, self.precision, self.disparity_range, memory)
 
     def _validate(self, model: nn.Module) -> dict[str, float]:
         """Scores of the averaged acclimation, with the averaged teacher where it learns."""
@@ -209,7 +182,7 @@ class _Acclimation:
         return self.scores.of_ghost(model)
 
     def _train_ghost(self) -> FitResult:
-        config, acclimated = self.config, self._acclimated(self.acclimation)
+        config, acclimated = self.config, self._acclimated(self.acclimation, self.memory)
         step = GhostStep(
             self.acclimation,
             acclimated,
@@ -252,7 +225,7 @@ class _Acclimation:
         changed = load_teacher_weights(self.file)
         acclimation = channels_last(best.to(self.accelerator.device))
         acclimation.attention.requires_grad_(True)
-        step = AttentionStep(acclimation, self._acclimated(acclimation), self.config.attention_diversity)
+        step = AttentionStep(acclimation, self._acclimated(acclimation, self.memory), self.config.attention_diversity)
         config = self.config.model_copy(update={"max_steps": self.config.attention_steps, "ema": 0.0})
         schedule = Schedule(self.config.attention_steps, self.config.attention_steps)
 

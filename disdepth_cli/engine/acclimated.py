@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, load_acclimation, load_teacher_weights
 from disdepth_cli.engine.hardware import autocast
 from disdepth_cli.engine.run import read_config
+from disdepth_cli.engine.teacher_memory import TeacherMemory
 from disdepth_cli.errors import CheckpointError, ConfigError
 from disdepth_cli.models.acclimation import AcclimatedOutput, Acclimation
 from disdepth_cli.models.student import StudentArchitecture
@@ -36,12 +37,19 @@ class AcclimatedTeacher(nn.Module):
         acclimation: Acclimation,
         precision: Precision = "fp32",
         disparity_range: tuple[float, float] | None = None,
+        memory: TeacherMemory | None = None,
     ) -> None:
+        """memory: where the teacher's outputs are kept and found again; None: it always looks itself."""
         super().__init__()
         self.teacher = teacher
         self.acclimation = acclimation
         self.precision = precision
         self.disparity_range = disparity_range
+        self.memory = memory
+
+    def remembering(self, memory: TeacherMemory | None) -> AcclimatedTeacher:
+        """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
+        return AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
 
     @property
     def output_kind(self) -> OutputKind:
@@ -56,7 +64,7 @@ class AcclimatedTeacher(nn.Module):
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.teacher.frozen):
             with autocast(image.device, self.precision):
-                seen = self.teacher(image)
+                seen = self._teachers_output(image)
             depth = None if seen.depth is None else seen.depth.float()
             if depth is not None and self.teacher.contract.kind == "metric_depth":
                 head = self.acclimation.ghost.head  # beyond the student's range there is nothing to be learned
@@ -65,6 +73,11 @@ class AcclimatedTeacher(nn.Module):
                 low, high = self.disparity_range
                 depth = ((depth - low) / (high - low)).clamp(0.0, 1.0)
             return DepthOutput(depth=depth, features=[feature.float() for feature in seen.features])
+
+    def _teachers_output(self, image: Tensor) -> DepthOutput:
+        if self.memory is None:
+            return self.teacher(image)
+        return self.memory.look(self.teacher, image, self.precision)
 
     @property
     def is_of_students_kind(self) -> bool:

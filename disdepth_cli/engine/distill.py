@@ -49,6 +49,7 @@ from disdepth_cli.engine.scoring import TeacherTruth, val_items
 from disdepth_cli.engine.split_scoring import score_split
 from disdepth_cli.engine.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.engine.task import FitResult, Schedule, Task
+from disdepth_cli.engine.teacher_memory import open_memory, replay_report
 from disdepth_cli.engine.together import together
 from disdepth_cli.models.adapters import folded
 from disdepth_cli.models.encoder import BackboneStart
@@ -166,6 +167,7 @@ class _Distillation:
         if config.distill:
             found = find_teachers(config, data, run, device, self.teacher_precision, observers)
             self.acclimated, self.found, self.data = found.acclimated, found.metadata, found.data
+        self.memory = open_memory(config, self.data, [one.teacher for one in self.acclimated], observers)
         torch.manual_seed(config.seed)
         start = BackboneStart(config.pretrained, config.student_weights, config.offline)
         student = build_student(student_architecture(config, self.data), start)  # its range may be the teacher's
@@ -194,6 +196,7 @@ class _Distillation:
                 **fit_report(result),
                 "cost": from_main(self._costs),
                 **self.known,
+                "teacher_cache": replay_report(self.memory, self.observers),
             },
         )
 
@@ -207,7 +210,8 @@ class _Distillation:
     def _train(self) -> FitResult:
         config, accelerator = self.config, self.accelerator
         mixed = self.data.source.counts()[1] > 0
-        step = DistillStep(self.student, self.acclimated, config, log_shares=mixed).to(accelerator.device)
+        teachers = [acclimated.remembering(self.memory) for acclimated in self.acclimated]
+        step = DistillStep(self.student, teachers, config, log_shares=mixed).to(accelerator.device)
         random_start = not config.pretrained and config.student_weights is None
         backbone_lr = config.backbone_lr or (config.lr if random_start else PRETRAINED_SHARE * config.lr)
         groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)

@@ -73,11 +73,12 @@ class TrainingData:
     ) -> Callable[[int, int], Iterator[DepthBatch]]:
         """(first batch, total batches) -> the batches of a run, the same whenever they are asked for.
 
-        labelled_only: the images without ground truth are left out; the others come round more often.
+        seed: of the order, and of the views unless they have their own. labelled_only: the images without ground truth
+        are left out; the others come round more often.
         """
-        border = self.protocol.training_box
-        crop = config.augment.crop_size or default_crop(self.working_size, border, self._reference())
-        view = TrainView(config.augment, crop, self.working_size, border, seed, self.min_depth, self.max_depth)
+        border, crop = self.protocol.training_box, self.crop_size(config)
+        own = view_seed(config, seed)
+        view = TrainView(config.augment, crop, self.working_size, border, own, self.min_depth, self.max_depth)
         items, blocks = self.source.items("train"), self.source.train_blocks
         if labelled_only and self.source.counts()[1]:
             items = only_labelled(items)
@@ -92,10 +93,24 @@ class TrainingData:
 
         return start
 
+    def crop_size(self, config: LoopConfig) -> tuple[int, int]:
+        """(height, width) of the training views."""
+        border = self.protocol.training_box
+        return config.augment.crop_size or default_crop(self.working_size, border, self._reference())
+
     def _reference(self) -> tuple[int, int]:
         """Size of a typical image: the protocol's own, else one of the working size's shape."""
         height, width = self.working_size.height, self.working_size.width
         return {"nyu": (480, 640), "kb": (375, 1242)}.get(self.protocol.training_border or "", (height, width))
+
+
+def view_seed(config: LoopConfig, seed: int) -> int:
+    """Seed of the views of batches whose order is drawn from `seed`, the run's own or one apart from it.
+
+    Where the number of views is fixed, all that the run draws are the same views.
+    """
+    first = config.seed if config.augment.seed is None else config.augment.seed
+    return first if config.augment.views else first + seed - config.seed
 
 
 def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
@@ -236,7 +251,10 @@ def recipe_of(config: Any) -> dict[str, Any]:
     hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
     hidden |= {"push_to_hub", "private", "licence"}  # of the page on the Hub, not of the student
     hidden |= {"control", "sweep", "sweep_steps"}  # of what it is compared with; the weights chosen are there
+    hidden |= {"teacher_cache"}
     recipe = {name: value for name, value in options.items() if name not in hidden}
     if getattr(config, "student_weights", None) is not None:
         recipe["student_weights"] = Path(config.student_weights).name
+    if getattr(config, "teacher_cache", None) is not None and getattr(config, "distill", True):
+        recipe["teacher_cache"] = True  # it rounds what the teacher says
     return recipe

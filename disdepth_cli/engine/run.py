@@ -89,7 +89,7 @@ class RunFolder:
             raise ConfigError(f"{self.path}: is a run of {before.get('verb')}, not of {verb}")
         now = _plain(config)
         for name in now:
-            if name not in FREE_TO_CHANGE and name in before and before[name] != now[name]:
+            if name not in FREE_TO_CHANGE and name in before and not _same(before[name], now[name]):
                 raise ConfigError(
                     f"--{name.replace('_', '-')}: the run in {self.path} was started with {before[name]!r}, "
                     f"not {now[name]!r}; {advice}"
@@ -220,6 +220,13 @@ def latest_acclimation(root: Path, student: str) -> Path | None:
 def _plain(config: BaseModel) -> dict[str, Any]:
     """The options as plain values; where a run lies, and that it was resumed, are not options of it."""
     return json.loads(config.model_dump_json(exclude={"output", "resume"}))
+
+
+def _same(before: Any, now: Any) -> bool:
+    """Whether an option is what it was; of a group, those that the run's version had."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return all(name in now and value == now[name] for name, value in before.items())
+    return bool(before == now)
 
 
 def _slug(name: str) -> str:

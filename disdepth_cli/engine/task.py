@@ -18,16 +18,17 @@ class Schedule:
 
     total_steps: int
     steps_per_epoch: int
+    validate_every: int = 1  # epochs
 
     @classmethod
     def plan(cls, config: LoopConfig, batches_per_epoch: int) -> Schedule:
         """`max_steps` when given, else epochs; an epoch has at least one step."""
         per_epoch = max(batches_per_epoch // config.accumulate, 1)
-        return cls(config.max_steps or config.epochs * per_epoch, per_epoch)
+        return cls(config.max_steps or config.epochs * per_epoch, per_epoch, config.validate_every)
 
     def validates_after(self, step: int) -> bool:
-        """After every epoch, and at the end."""
-        return step % self.steps_per_epoch == 0 or step == self.total_steps
+        """After every epoch, or every few of them, and at the end."""
+        return step % (self.steps_per_epoch * self.validate_every) == 0 or step == self.total_steps
 
 
 @dataclass

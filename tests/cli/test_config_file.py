@@ -37,6 +37,25 @@ def test_a_crop_on_the_command_line_leaves_the_files_other_views_alone(file):
     assert config.augment.crop_size == (96, 128) and config.augment.flip == 0.25
 
 
+@pytest.mark.parametrize("verb", ["acclimate", "distill"])
+def test_the_flags_of_views_and_of_the_cache(verb, cli, rooms, tiny_teacher, tiny, tmp_path):
+    run = tmp_path / "run"
+    flags = ("--views", "2", "--view-seed", "5", "--teacher-cache", tmp_path / "cache", "--validate-every", "3")
+    flags += ("--crop-size", "32x64", "--no-pretrained", "--offline", "--device", "cpu", "--workers", "0")
+    flags += ("--max-steps", "1", "--batch-size", "2", "--input-size", "64x96")
+    outcome = cli(verb, "--teacher", tiny_teacher, "--data", rooms, "-o", run, *flags)
+    assert outcome.code == 0, outcome.err
+    written = yaml.safe_load((run / "config.yaml").read_text())
+    assert (written["augment"]["views"], written["augment"]["seed"], written["augment"]["crop_size"]) == (
+        2,
+        5,
+        [32, 64],
+    )
+    assert (written["teacher_cache"], written["validate_every"]) == (str(tmp_path / "cache"), 3)
+    assert "views replayed from" in " ".join(outcome.err.split())
+    assert list((tmp_path / "cache").glob("??/*.safetensors"))
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -67,6 +86,7 @@ def test_a_missing_file_is_named(refused, tmp_path):
         (("--input-size", "big"), ("--input-size", "'big' is not HEIGHTxWIDTH", "240x320")),
         (("--input-size", "8x8"), ("--input-size", "greater than or equal to 32")),
         (("--input-size", "64x99999"), ("--input-size", "4096")),
+        (("--views", "0"), ("--augment.views", "greater than or equal to 1")),
         (("--crop-size", "1x2x3"), ("--augment.crop-size", "HEIGHTxWIDTH")),
         (("--lr", "-1"), ("--lr", "greater than 0")),
         (("--lr", "nan"), ("--lr", "finite")),

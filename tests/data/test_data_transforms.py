@@ -234,3 +234,12 @@ def test_impossible_views() -> None:
     view = make_view(border=nyu_border)
     with pytest.raises(DataError, match="40x40 pixels has nothing inside"):
         view(np.zeros((40, 40, 3), np.uint8), None, 0, 0)
+
+
+def test_views_come_again_where_their_number_is_fixed() -> None:
+    image, depth = ramp_image(), np.ones((480, 640), np.float32)
+    endless, three = make_view(colour_probability=1), make_view(colour_probability=1, views=3)
+    for epoch in range(7):
+        again, every = three(image, depth, epoch, 5)[0], endless(image, depth, epoch, 5)[0]
+        assert torch.equal(again, endless(image, depth, epoch % 3, 5)[0])
+        assert torch.equal(again, every) == (epoch < 3)

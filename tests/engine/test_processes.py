@@ -174,3 +174,20 @@ def test_sweep_and_control_with_two_processes(torchrun, rooms, acclimated, tmp_p
     again = torchrun("-m", "disdepth_cli", "distill", "--resume", "-o", tmp_path / "run")
     assert again.returncode == 0 and "run-control: is finished" in again.stderr, again.stderr
     assert json.loads((tmp_path / "run" / "report.json").read_text()) == report
+
+
+def test_two_processes_share_what_a_teacher_said(torchrun, rooms, acclimated, tmp_path):
+    command = ["-m", "disdepth_cli", "distill", "-t", acclimated, "--no-pretrained", "--data", rooms, "--device", "cpu"]
+    command += ["--input-size", "64x96", "--batch-size", 2, "--workers", 0, "--offline", "--max-steps", 9]
+    command += ["--views", 1, "--teacher-cache", tmp_path / "cache"]
+    for name, replayed in (("first", 19), ("second", 36)):  # 17 images, each with one view
+        result = torchrun(*command, "-o", tmp_path / name)
+        assert result.returncode == 0, result.stderr
+        counts = json.loads((tmp_path / name / "report.json").read_text())["teacher_cache"]
+        assert counts["views"] == 36
+        # Where an epoch ends within a step, both may meet an image at once, and then both look at it.
+        assert replayed - 2 <= counts["replayed"] <= replayed
+        assert result.stderr.count("views replayed") == 1
+    assert counts["replayed"] == 36
+    one, other = (tmp_path / name / "student.safetensors" for name in ("first", "second"))
+    assert one.read_bytes() == other.read_bytes()

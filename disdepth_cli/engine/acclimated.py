@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -14,12 +14,14 @@ from disdepth_cli.engine.run import read_config
 from disdepth_cli.engine.teacher_memory import TeacherMemory
 from disdepth_cli.errors import CheckpointError, ConfigError
 from disdepth_cli.models.acclimation import AcclimatedOutput, Acclimation
+from disdepth_cli.models.encoder import REDUCTIONS
 from disdepth_cli.models.student import StudentArchitecture
 from disdepth_cli.option_types import OutputKind, Precision
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.teachers.tuning import load_trained
 from disdepth_cli.types import DepthOutput
+from disdepth_cli.working_size import WorkingSize
 
 ACCLIMATED = "acclimated.safetensors"
 
@@ -96,6 +98,14 @@ class AcclimatedTeacher(nn.Module):
         output = self.acclimation(seen.features, (image.shape[-2], image.shape[-1]))
         output.teacher_depth, output.teacher_features = seen.depth, seen.features
         return output
+
+
+def ghost_size(size: WorkingSize) -> WorkingSize:
+    """How images are brought to an acclimated teacher: as to its student, without padding to a CNN's stride of 32.
+
+    A ViT takes a padded image for another view: it would see things farther than they are.
+    """
+    return replace(size, multiple=REDUCTIONS[0])
 
 
 def teacher_record(teacher: DepthTeacher, trained: str = "frozen") -> TeacherRecord:

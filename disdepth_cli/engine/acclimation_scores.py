@@ -12,7 +12,7 @@ from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.data.sample import load_pair
 from disdepth_cli.data.shards import few_labelled
 from disdepth_cli.data.sources import DataSource
-from disdepth_cli.engine.acclimated import AcclimatedTeacher
+from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
 from disdepth_cli.engine.hardware import student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.engine.open_model import teacher_predictor
@@ -62,7 +62,7 @@ class AcclimationScores:
         return for_output(override(self.data.protocol, align="scale-shift"), kind)
 
     def of_ghost(self, acclimated: AcclimatedTeacher) -> dict[str, float]:
-        """Accuracy through the ghost decoder, by the student's resize rule."""
+        """Accuracy through the ghost decoder, by the student's resize rule, without its padding."""
         return self._metrics(self._predictor(acclimated), self.data.protocol)
 
     def of_constant(self) -> dict[str, float] | None:
@@ -85,7 +85,8 @@ class AcclimationScores:
 
     def _predictor(self, model: nn.Module) -> DepthPredictor:
         data, precision = self.data, student_precision(self.config.precision, self.device)
-        return DepthPredictor(model, data.working_size, data.output_kind, data.max_depth, self.device, precision)
+        size = ghost_size(data.working_size)
+        return DepthPredictor(model, size, data.output_kind, data.max_depth, self.device, precision)
 
     def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
         source = self.data.source

@@ -13,7 +13,7 @@ from disdepth_cli.models.adapters import AdaptedEncoder
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.types import DepthBatch, FeatureMaps
 
-ADAPTING_BATCHES = 24  # of the run's first; least squares of some hundred channels need no more
+ADAPTING_BATCHES = 24  # at most, of the run's first; least squares of some hundred channels need no more
 
 
 def has_adapters(config: DistillConfig) -> bool:

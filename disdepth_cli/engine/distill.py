@@ -17,7 +17,7 @@ from torch import nn
 from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, describe, load_checkpoint, save_checkpoint
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.configure import build_config
-from disdepth_cli.engine.acclimated import AcclimatedTeacher
+from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
 from disdepth_cli.engine.adapting import ADAPTING_BATCHES, adapt, has_adapters
 from disdepth_cli.engine.arm import check_comparable, finished_run
 from disdepth_cli.engine.control import check_control_place, compare_with_control
@@ -176,7 +176,8 @@ class _Distillation:
         self.student = channels_last(student.to(device))
         if has_adapters(config):
             views = self.data.batches(config, 0, 1, config.seed)  # the same in every process
-            adapt(self.student, self.acclimated[0], views(0, ADAPTING_BATCHES))
+            some = min(ADAPTING_BATCHES, self.data.batches_per_epoch(config, 1))
+            adapt(self.student, self.acclimated[0].remembering(self.memory), views(0, some))
 
     def report(self) -> dict[str, Any]:
         result = self._train()
@@ -226,10 +227,11 @@ class _Distillation:
         observers = run_observers(self.run, self.observers)
         return Fit(task, config, schedule, self.run, observers, accelerator).run_to_the_end()
 
-    def _predictor(self, student: nn.Module) -> DepthPredictor:
+    def _predictor(self, model: nn.Module) -> DepthPredictor:
+        size = self.data.working_size
         return DepthPredictor(
-            student,
-            self.data.working_size,
+            model,
+            ghost_size(size) if isinstance(model, AcclimatedTeacher) else size,
             self.data.output_kind,
             self.data.max_depth,
             self.accelerator.device,

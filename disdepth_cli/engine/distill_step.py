@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from disdepth_cli.config import DistillConfig
+from disdepth_cli.data.framing import paint_frames
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.engine.feature_loss import FeatureLoss
 from disdepth_cli.engine.fusion import blend, teacher_shares
@@ -43,7 +45,11 @@ class DistillStep(nn.Module):
         self.features = nn.ModuleList(FeatureLoss(student, spec, config) for spec in own)
 
     def forward(self, batch: DepthBatch) -> LossTerms:
-        output: DepthOutput = self.student(batch.image)
+        image = batch.image
+        if self.training and self.config.augment.frame:
+            image, valid = paint_frames(image, batch.valid, self.config.augment.frame)
+            batch = replace(batch, valid=valid)  # its image stays as it is: what the teachers see
+        output: DepthOutput = self.student(image)
         assert output.depth is not None
         if not self._frozen:
             return LossTerms.of({"depth": silog(output.depth, batch.depth, batch.valid)})

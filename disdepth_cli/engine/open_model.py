@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from disdepth_cli.checkpoint import load_checkpoint
-from disdepth_cli.engine.acclimated import is_acclimated_run, load_acclimated
+from disdepth_cli.engine.acclimated import ghost_size, is_acclimated_run, load_acclimated
 from disdepth_cli.engine.hardware import pick_device, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
 from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
@@ -35,7 +35,7 @@ def open_model(
         architecture = metadata.architecture()
         return DepthPredictor(
             acclimated,
-            architecture.working_size,
+            ghost_size(architecture.working_size),
             architecture.output_kind,
             architecture.max_depth,
             place,

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from disdepth_cli.config import AugmentConfig
+from disdepth_cli.data.framing import paint_frames
 from disdepth_cli.data.transforms import Border, TrainView, default_crop
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.working_size import WorkingSize, resize_image
@@ -243,3 +244,21 @@ def test_views_come_again_where_their_number_is_fixed() -> None:
         again, every = three(image, depth, epoch, 5)[0], endless(image, depth, epoch, 5)[0]
         assert torch.equal(again, endless(image, depth, epoch % 3, 5)[0])
         assert torch.equal(again, every) == (epoch < 3)
+
+
+def test_painted_frames_hide_pixels_and_their_depth_alone():
+    image, valid = torch.full((64, 3, 96, 120), 0.3), torch.ones(64, 1, 96, 120).bool()
+    torch.manual_seed(0)
+    painted, left = paint_frames(image, valid, 0.5)
+    hidden = ~left
+    assert (image == 0.3).all() and valid.all()  # what was given stays
+    assert torch.equal((painted != 0.3).all(dim=1, keepdim=True), hidden)
+    framed = hidden.flatten(1).any(dim=1)
+    assert 20 < framed.sum() < 44  # about half of the views
+    assert left[:, :, 8:-8, 10:-10].all()  # no frame is wider than a twelfth of the side
+    assert hidden[:, :, :8].any() and hidden[:, :, -8:].any() and hidden[..., :10].any() and hidden[..., -10:].any()
+    colours = painted.amax(dim=(1, 2, 3))[framed]
+    assert (colours == 1).sum() > 5 and (painted.amin(dim=(1, 2, 3)) == 0).any()
+    torch.manual_seed(0)
+    assert torch.equal(paint_frames(image, valid, 0.5)[0], painted)
+    assert torch.equal(paint_frames(image, valid, 0.0)[0], image)

@@ -88,12 +88,18 @@ class Bench:
         settled = ["--views", str(self.views), "--view-seed", "0", "--teacher-cache", str(self.work / "teacher")]
         command = [sys.executable, "-m", "disdepth_cli", verb, "-o", str(place), "--offline", "--quiet", "--json"]
         resume = ["--resume"] if (place / "config.yaml").is_file() else [*arguments, *settled, *self.common]
-        threads = str(max((os.cpu_count() or 1) // self.jobs, 1))
+        alone = verb == "acclimate"
+        threads = str(max((os.cpu_count() or 1) // (1 if alone else self.jobs), 1))
         env = os.environ | {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE"}
         done = subprocess.run([*command, *resume], capture_output=True, text=True, env=env, check=False)
         if done.returncode:
             raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
         return json.loads(done.stdout)
+
+    def steps(self, epochs: int) -> int:
+        """Steps that so many epochs of the labelled images take."""
+        arguments = ["--data", str(self.data), "--no-distill", "--no-pretrained", "--epochs", str(epochs), "--dry-run"]
+        return self.disdepth("distill", self.work / "plan", *arguments)["plan"]["steps"]
 
     def acclimated(self, student: str, data: Path) -> tuple[Path, dict]:
         """The teacher's acclimation to a student: seed 0, one for all its runs on that data."""
@@ -113,7 +119,7 @@ class Bench:
         if "--no-distill" not in ARMS[run.arm]:
             arguments += ["--teacher", str(teacher)]
         # Epochs are those of the labelled images in every arm, so that all have equal steps.
-        steps = max(acclimation_steps(acclimation) * run.epochs, 1)
+        steps = self.steps(run.epochs)
         arguments += ["--max-steps", str(steps), "--seed", str(run.seed), "--validate-every", str(run.epochs)]
         name = f"{run.student}-{run.arm}-{run.seed}-{run.epochs}".replace(" ", "").replace("+", "")
         report = self.disdepth("distill", self.work / name, *arguments)
@@ -125,11 +131,6 @@ class Bench:
         with self.lock:
             _append(self.table, row)
             print(f"{' '.join(run.key)}: rmse {row['rmse']} abs_rel {row['abs_rel']} in {row['seconds']} s", flush=True)
-
-
-def acclimation_steps(report: dict) -> int:
-    """Steps of one epoch of the labelled images."""
-    return round(report["steps"] / report["epochs"])
 
 
 def _append(table: Path, row: dict) -> None:

@@ -205,7 +205,7 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
     )
     output_weight: float = Field(1.0, ge=0, description="weight of |log student - log target depth|")
     output_target: Literal["ghost", "teacher"] = Field("ghost", description="whose depth the student imitates")
-    feature_weight: float = Field(0.1, ge=0, description="weight of the attentive feature loss")
+    feature_weight: float = Field(1.0, ge=0, description="weight of the attentive feature loss")
     feature_target: Literal["ghost", "teacher"] = Field(
         "ghost",
         description="ghost: the acclimated features; teacher: its raw ones at strides 16 and 32, which the ghost is "

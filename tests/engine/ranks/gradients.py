@@ -87,7 +87,11 @@ def teacher(folder: Path, kind: str = "metric_depth", seed: int = 1) -> Acclimat
 def distil(*acclimated: AcclimatedTeacher, kind: str = "metric_depth", **options: object) -> nn.Module:
     for one in acclimated:
         one.acclimation.freeze()
-    step = DistillStep(student(kind), acclimated or None, DistillConfig(data="x", init_decoder="random", **options))
+    step = DistillStep(
+        student(kind),
+        acclimated or None,
+        DistillConfig(data="x", init_decoder="random", augment={"frame": 0}, **options),
+    )
     torch.manual_seed(2)
     for projection in step.features.modules():
         if isinstance(projection, nn.Conv2d):

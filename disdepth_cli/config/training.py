@@ -57,11 +57,12 @@ class AugmentConfig(BaseConfig):
     gamma: tuple[float, float] = Field(default=(0.9, 1.1), description="range of the gamma exponent")
     brightness: tuple[float, float] = Field(default=(0.75, 1.25), description="range of the brightness factor")
     colour: tuple[float, float] = Field(default=(0.9, 1.1), description="range of each channel's factor")
-    frame: float = Field(
-        default=0.5,
+    frame: float | None = Field(
+        default=None,
         ge=0,
         le=1,
-        description="probability of a painted frame over the student's view, as scanned or letterboxed images have one",
+        description="probability of a painted frame over the student's view, as scans and letterboxed images have; "
+        "default: 0.5 where the protocol's border crop cuts one away (NYU), 0 elsewhere",
     )
 
 

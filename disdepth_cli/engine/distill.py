@@ -212,7 +212,8 @@ class _Distillation:
         config, accelerator = self.config, self.accelerator
         mixed = self.data.source.counts()[1] > 0
         teachers = [acclimated.remembering(self.memory) for acclimated in self.acclimated]
-        step = DistillStep(self.student, teachers, config, log_shares=mixed).to(accelerator.device)
+        frame = self.data.frame_share(config)
+        step = DistillStep(self.student, teachers, config, log_shares=mixed, frame=frame).to(accelerator.device)
         random_start = not config.pretrained and config.student_weights is None
         backbone_lr = config.backbone_lr or (config.lr if random_start else PRETRAINED_SHARE * config.lr)
         groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)

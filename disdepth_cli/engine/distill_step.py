@@ -29,9 +29,12 @@ class DistillStep(nn.Module):
         acclimated: AcclimatedTeacher | Sequence[AcclimatedTeacher] | None,
         config: DistillConfig,
         log_shares: bool = True,
+        frame: float = 0.0,
     ) -> None:
-        """log_shares: False where every image has ground truth, and its share tells nothing."""
+        """log_shares: False where every image has ground truth, and its share tells nothing. frame: probability of a
+        painted frame over the student's view."""
         super().__init__()
+        self.frame = frame
         self.student = student
         self.log_shares = log_shares
         self.config = config
@@ -46,8 +49,8 @@ class DistillStep(nn.Module):
 
     def forward(self, batch: DepthBatch) -> LossTerms:
         image = batch.image
-        if self.training and self.config.augment.frame:
-            image, valid = paint_frames(image, batch.valid, self.config.augment.frame)
+        if self.training and self.frame:
+            image, valid = paint_frames(image, batch.valid, self.frame)
             batch = replace(batch, valid=valid)  # its image stays as it is: what the teachers see
         output: DepthOutput = self.student(image)
         assert output.depth is not None

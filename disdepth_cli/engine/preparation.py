@@ -34,6 +34,7 @@ from disdepth_cli.outputs.curves import plot_curves
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
 
+FRAMED_BORDER, FRAMES = "nyu", 0.5  # a border crop that cuts a white frame away, which whole images then have
 Settings = TypeVar("Settings", bound=LoopConfig)
 
 
@@ -97,6 +98,12 @@ class TrainingData:
         """(height, width) of the training views."""
         border = self.protocol.training_box
         return config.augment.crop_size or default_crop(self.working_size, border, self._reference())
+
+    def frame_share(self, config: LoopConfig) -> float:
+        """Share of the student's views that get a painted frame."""
+        if config.augment.frame is not None:
+            return config.augment.frame
+        return FRAMES if self.protocol.training_border == FRAMED_BORDER else 0.0
 
     def _reference(self) -> tuple[int, int]:
         """Size of a typical image: the protocol's own, else one of the working size's shape."""

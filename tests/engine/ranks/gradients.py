@@ -90,7 +90,7 @@ def distil(*acclimated: AcclimatedTeacher, kind: str = "metric_depth", **options
     step = DistillStep(
         student(kind),
         acclimated or None,
-        DistillConfig(data="x", init_decoder="random", augment={"frame": 0}, **options),
+        DistillConfig(data="x", init_decoder="random", **options),
     )
     torch.manual_seed(2)
     for projection in step.features.modules():

@@ -8,6 +8,7 @@ from pathlib import Path
 from disdepth_cli.config import (
     STUDENTS,
     AcclimateConfig,
+    AugmentConfig,
     CheckConfig,
     DistillConfig,
     EvaluateConfig,
@@ -26,6 +27,7 @@ def test_options_in_the_readme_exist():
     fields = set()
     for config in (
         AcclimateConfig,
+        AugmentConfig,
         CheckConfig,
         DistillConfig,
         EvaluateConfig,

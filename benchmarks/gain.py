@@ -190,7 +190,8 @@ def _against(rows: list[dict[str, str]], controls: dict[str, dict[str, str]], te
     low, high = (100 * bound / before for bound in interval([student - control for student, control in pairs]))
     gain = mean(student - control for student, control in pairs)
     way = 100 * gain / (teacher - before) if before > teacher else math.nan
-    return [f"{100 * gain / before:+.1f} %", f"{low:+.1f} to {high:+.1f} %", f"{way:.0f} %"]
+    spread = "one seed" if len(pairs) == 1 else f"{low:+.1f} to {high:+.1f} %"
+    return [f"{100 * gain / before:+.1f} %", spread, f"{way:.0f} %"]
 
 
 def main(

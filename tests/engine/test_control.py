@@ -170,6 +170,7 @@ def test_val_images_without_depth_have_no_gain(options, rooms, watcher, tmp_path
         distill(output=tmp_path / "run", control=True, **{**options, "data": tmp_path / "data.yaml"})
 
 
+@pytest.mark.slow
 def test_beside_unlabelled_images_the_control_takes_as_many_steps_on_labelled_ones(
     mixed, tiny_teacher, options, watcher, tmp_path
 ):

@@ -115,6 +115,7 @@ def test_the_teacher_is_acclimated_once_and_the_full_run_is_the_one_without_a_sw
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped_and_repeats_no_finished_run(options, watcher, new_watcher, tmp_path):
     run, begun = tmp_path / "run", []
     whole_step = watcher.on_step
@@ -160,6 +161,7 @@ def test_the_least_harmful_is_taken_with_a_warning_where_none_beats_the_control(
     assert all("output-only" in line and "--control" in line and "--no-distill" in line for line in doubts)
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_control_in_one_run(options, tmp_path):
     report = distill(control=True, **options)
     assert set(report) >= {"sweep", "gain", "control"} and report_of(tmp_path / "run")["gain"] == report["gain"]

@@ -284,6 +284,7 @@ def test_acclimation_and_its_attention_see_the_same_views(tiny_teacher, rooms, t
     assert learned["teacher_cache"]["replayed"] == 36
 
 
+@pytest.mark.slow
 def test_the_flipped_image_of_a_confidence_is_kept_too(rooms, photos, tiny_teacher, tiny, looks, tmp_path):
     cache = {"teacher_cache": tmp_path / "cache", "data": photos, **tiny, **TWICE}
     acclimate(output=tmp_path / "teacher", teacher=str(tiny_teacher), attention_steps=1, **cache)

@@ -55,6 +55,7 @@ class Run:
     arm: str
     seed: int
     epochs: int
+    steps: int
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -97,7 +98,7 @@ class Bench:
         return json.loads(done.stdout)
 
     def steps(self, epochs: int) -> int:
-        """Steps that so many epochs of the labelled images take."""
+        """Steps that so many epochs of the labelled images take; every arm gets as many."""
         arguments = ["--data", str(self.data), "--no-distill", "--no-pretrained", "--epochs", str(epochs), "--dry-run"]
         return self.disdepth("distill", self.work / "plan", *arguments)["plan"]["steps"]
 
@@ -118,9 +119,7 @@ class Bench:
         arguments = ["--student", run.student, *self.start(run.student), "--data", str(data), *ARMS[run.arm]]
         if "--no-distill" not in ARMS[run.arm]:
             arguments += ["--teacher", str(teacher)]
-        # Epochs are those of the labelled images in every arm, so that all have equal steps.
-        steps = self.steps(run.epochs)
-        arguments += ["--max-steps", str(steps), "--seed", str(run.seed), "--validate-every", str(run.epochs)]
+        arguments += ["--max-steps", str(run.steps), "--seed", str(run.seed), "--validate-every", str(run.epochs)]
         name = f"{run.student}-{run.arm}-{run.seed}-{run.epochs}".replace(" ", "").replace("+", "")
         report = self.disdepth("distill", self.work / name, *arguments)
         row = dict(zip(COLUMNS[:4], run.key, strict=True)) | {"steps": report["steps"], "seconds": report["seconds"]}
@@ -216,9 +215,11 @@ def main(
     """Make the runs that have no row yet, then print the tables."""
     bench = Bench(data, teacher, work, table, weights, unlabelled, views, jobs, tuple(option or ()), Lock())
     there = {tuple(row[name] for name in COLUMNS[:4]) for row in rows_of(table)}
+    # A report plans nothing.
+    planned = {count: 0 if report_only else bench.steps(count) for count in epochs or [10]}
     wanted = [
-        Run(student, arm, seed, count)
-        for count in epochs or [10]
+        Run(student, arm, seed, count, steps)
+        for count, steps in planned.items()
         for student, arms in STUDENTS.items()
         for seed in range(seeds)
         for arm in arms

@@ -19,6 +19,7 @@ class StopSignal:
     Of several processes each may get it twice, from the terminal and from the launcher: for a while it is one request.
     A signal to a whole group of processes ends the workers that load images too. PyTorch would raise that at whatever
     line the run is; from the request on it is left to the loader, which raises a RuntimeError when it is next asked.
+    That lasts: a worker may end after the run's state is saved, when nothing is left that its end could hurt.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -40,7 +41,7 @@ class StopSignal:
         if not self.requested:
             self.requested, self._since = True, time.monotonic()
             if hasattr(signal, "SIGCHLD"):
-                self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, _let_pass)
+                signal.signal(signal.SIGCHLD, _let_pass)
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():

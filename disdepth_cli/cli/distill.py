@@ -22,6 +22,7 @@ PseudoDrop = Annotated[float | None, o.option("--pseudo-drop", rich_help_panel=U
 PseudoConfidence = Annotated[str | None, o.option("--pseudo-confidence", rich_help_panel=UNLABELLED)]
 Epochs = Annotated[int | None, o.option("--epochs", rich_help_panel=o.TRAINING)]
 BackboneLr = Annotated[float | None, o.option("--backbone-lr", rich_help_panel=o.TRAINING)]
+SmallFirst = Annotated[float | None, o.option("--small-first", rich_help_panel=o.TRAINING)]
 Distill = Annotated[bool | None, o.option("--distill/--no-distill", rich_help_panel=LOSSES)]
 Control = Annotated[bool | None, o.option("--control/--no-control", rich_help_panel=COMPARISON)]
 Sweep = Annotated[bool | None, o.option("--sweep/--no-sweep", rich_help_panel=COMPARISON)]
@@ -77,6 +78,7 @@ def distill(
     crop_size: o.CropSize = None,
     views: o.Views = None,
     view_seed: o.ViewSeed = None,
+    small_first: SmallFirst = None,
     lr: o.LearningRate = None,
     backbone_lr: BackboneLr = None,
     weight_decay: o.WeightDecay = None,

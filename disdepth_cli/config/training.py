@@ -223,6 +223,13 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
         "loss alone",
     )
     init_decoder: Literal["ghost", "random"] = Field("ghost", description="what the student's decoder starts from")
+    small_first: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the steps, from the start, in which the student sees its views at half their size: a "
+        "quarter of the cost (progressive resizing)",
+    )
     push_to_hub: NameOrNothing = Field(
         None, description="OWNER/NAME on the Hub that gets the finished student; '' for none"
     )

@@ -224,7 +224,7 @@ class _Distillation:
         schedule = Schedule.plan(config, self.data.batches_per_epoch(config, accelerator.num_processes))
         no_metres = self._truth is not None and self.data.output_kind == "disparity"
         better = "disparity_error" if no_metres else "rmse"
-        task = Task(step, self.student, groups, batches, self._validate, self._save, better)
+        task = Task(step, self.student, groups, batches, self._validate, self._save, better, before_step=step.before_step)
         observers = run_observers(self.run, self.observers)
         return Fit(task, config, schedule, self.run, observers, accelerator).run_to_the_end()
 

@@ -13,6 +13,7 @@ from disdepth_cli.data.framing import paint_frames
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.engine.feature_loss import FeatureLoss
 from disdepth_cli.engine.fusion import blend, teacher_shares
+from disdepth_cli.engine.half_size import half_size_look
 from disdepth_cli.engine.supervision import imitation, supervise, target_parts
 from disdepth_cli.losses.depth import silog
 from disdepth_cli.models.acclimation import AcclimatedOutput
@@ -35,6 +36,7 @@ class DistillStep(nn.Module):
         painted frame over the student's view."""
         super().__init__()
         self.frame = frame
+        self.small = False
         self.student = student
         self.log_shares = log_shares
         self.config = config
@@ -47,12 +49,16 @@ class DistillStep(nn.Module):
         own = specs if config.feature_target == "teacher" else specs[:1]
         self.features = nn.ModuleList(FeatureLoss(student, spec, config) for spec in own)
 
+    def before_step(self, done: int, total: int) -> None:
+        """Choose the size at which the student sees the next batch."""
+        self.small = done < self.config.small_first * total
+
     def forward(self, batch: DepthBatch) -> LossTerms:
         image = batch.image
         if self.training and self.frame:
             image, valid = paint_frames(image, batch.valid, self.frame)
             batch = replace(batch, valid=valid)  # its image stays as it is: what the teachers see
-        output: DepthOutput = self.student(image)
+        output = half_size_look(self.student, image) if self.small else self.student(image)
         assert output.depth is not None
         if not self._frozen:
             return LossTerms.of({"depth": silog(output.depth, batch.depth, batch.valid)})

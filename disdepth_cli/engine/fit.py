@@ -120,6 +120,8 @@ class Fit:
         """
         torch.manual_seed(self.config.seed * STEP_SEED_STRIDE + self.done + rank() * RANK_SEED_STRIDE)
         self.task.step.train()
+        if self.task.before_step is not None:
+            self.task.before_step(self.done, self.schedule.total_steps)
         parts: dict[str, float] = {}
         keys: list[str] = []
         images = 0

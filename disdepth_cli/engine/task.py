@@ -40,6 +40,7 @@ class Task:
     validate: model -> metrics; `better` of them (smaller is better) chooses the best checkpoint.
     save: called with the averaged model and its metrics whenever they are the best so far, in the main process.
     partly_used: some parameters that require a gradient get none in a step (several processes must know).
+    before_step: told how many steps of how many are done, before each one.
     """
 
     step: nn.Module
@@ -50,6 +51,7 @@ class Task:
     save: Callable[[nn.Module, dict[str, float], int], None]
     better: str = "rmse"
     partly_used: bool = False
+    before_step: Callable[[int, int], None] | None = None
 
 
 @dataclass

@@ -1,0 +1,43 @@
+"""The first steps at half the size: what the student sees, and on which grids its answer comes back."""
+
+from __future__ import annotations
+
+import torch
+
+from disdepth_cli.config import DistillConfig
+from disdepth_cli.engine.distill_step import DistillStep
+from disdepth_cli.engine.half_size import half_size_look
+from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.types import DepthBatch
+from disdepth_cli.working_size import WorkingSize
+
+
+def small_student():
+    torch.manual_seed(0)
+    student = build_student(StudentArchitecture("mobilenetv2_050", 0.1, 10.0, WorkingSize(96, 160), "none", 16, 8))
+    sizes = []
+    student.encoder.register_forward_pre_hook(lambda _, given: sizes.append(tuple(given[0].shape[-2:])))
+    return student, sizes
+
+
+def test_the_answer_lies_on_the_whole_images_grids():
+    student, sizes = small_student()
+    image = torch.rand(2, 3, 96, 160)
+    whole, half = student(image), half_size_look(student, image)
+    assert sizes == [(96, 160), (64, 64)]  # half of 96 is 48, of 160 is 80; both to the nearest 32 that is even
+    assert half.depth.shape == whole.depth.shape
+    assert [f.shape for f in half.features] == [f.shape for f in whole.features]
+    assert [f.shape for f in half.decoder.levels] == [f.shape for f in whole.decoder.levels]
+    assert torch.isfinite(half.depth).all() and half.depth.min() > 0
+
+
+def test_a_share_of_the_steps_is_small_and_the_rest_is_not():
+    student, sizes = small_student()
+    config = DistillConfig(data=".", distill=False, small_first=0.6)
+    step = DistillStep(student, None, config)
+    depth = torch.full((1, 1, 64, 128), 2.0)
+    batch = DepthBatch(torch.rand(1, 3, 64, 128), depth, depth > 0, ["a"], torch.tensor([True]))
+    for done in range(5):
+        step.before_step(done, 5)
+        step.eval()(batch)
+    assert sizes == [(32, 64)] * 3 + [(64, 128)] * 2

@@ -37,6 +37,7 @@ AttentionKind = Annotated[str | None, o.option("--attention", rich_help_panel=LO
 PushToHub = Annotated[str | None, o.option("--push-to-hub", rich_help_panel=o.HUB)]
 DryRun = Annotated[bool | None, o.option("--dry-run")]
 InitDecoder = Annotated[str | None, o.option("--init-decoder", rich_help_panel=LOSSES)]
+InitBackbone = Annotated[str | None, o.option("--init-backbone", rich_help_panel=LOSSES)]
 
 
 def distill(
@@ -61,6 +62,7 @@ def distill(
     feature_levels: FeatureLevels = None,
     attention: AttentionKind = None,
     init_decoder: InitDecoder = None,
+    init_backbone: InitBackbone = None,
     teacher_fusion: Fusion = None,
     pseudo_drop: PseudoDrop = None,
     pseudo_confidence: PseudoConfidence = None,

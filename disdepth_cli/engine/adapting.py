@@ -1,19 +1,56 @@
-"""The start of a student whose backbone is translated into acclimated features: see `models/adapters.py`."""
+"""The start of a student whose backbone is brought to acclimated features: see `models/adapters.py`, and for a random
+backbone `models/least_squares.py`."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
+from disdepth_cli.engine.observers import Observer
 from disdepth_cli.models.adapters import AdaptedEncoder
+from disdepth_cli.models.least_squares import start_by_least_squares
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.types import DepthBatch, FeatureMaps
 
 ADAPTING_BATCHES = 24  # at most, of the run's first; least squares of some hundred channels need no more
+
+STARTING_BATCHES = 60  # at most: a block's least squares has up to some thousand unknowns a channel
+
+
+def is_random_start(config: DistillConfig) -> bool:
+    """Whether the backbone has no pretrained weights."""
+    return not config.pretrained and config.student_weights is None
+
+
+def starts_backbone(config: DistillConfig) -> bool:
+    """Whether a random backbone is solved for the acclimated features before training."""
+    solved, ghost = config.init_backbone == "least-squares", config.feature_target == "ghost"
+    return config.distill and is_random_start(config) and solved and ghost and config.feature_weight > 0
+
+
+@torch.no_grad()
+def start_backbone(
+    student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[DepthBatch], observers: Sequence[Observer]
+) -> None:
+    """Solve a random backbone's blocks for the acclimated features of some training batches; tell how near they are."""
+
+    def pairs() -> Iterator[tuple[torch.Tensor, FeatureMaps]]:
+        for batch in batches:
+            if len(batch):
+                image = batch.to(student.mean.device).image
+                features = acclimated(image).features
+                yield (image - student.mean) / student.std, acclimated.acclimation.encoder_stats.standardise(features)
+
+    shares = start_by_least_squares(student.encoder, pairs())
+    told = (
+        f"explains {', '.join(f'{100 * share:.0f}' for share in shares)} % of the acclimated features, level by level"
+    )
+    for observer in observers:
+        observer.on_note(f"backbone: started by least squares, {told}" if shares else "backbone: random")
 
 
 def has_adapters(config: DistillConfig) -> bool:

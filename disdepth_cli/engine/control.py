@@ -25,7 +25,7 @@ from disdepth_cli.student_place import STUDENT
 
 OF_TEACHERS = (
     *("teacher", "revision", "teacher_weights", "teacher_fusion", "output_weight", "output_target", "feature_weight"),
-    *("feature_target", "feature_levels", "feature_projection", "attention", "init_decoder"),
+    *("feature_target", "feature_levels", "feature_projection", "attention", "init_decoder", "init_backbone"),
     *("pseudo_drop", "pseudo_confidence", "teacher_cache"),
 )
 """Options that mean nothing to a control: it has their defaults, so that one control serves whatever they are."""

@@ -18,7 +18,15 @@ from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, describe,
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
-from disdepth_cli.engine.adapting import ADAPTING_BATCHES, adapt, has_adapters
+from disdepth_cli.engine.adapting import (
+    ADAPTING_BATCHES,
+    STARTING_BATCHES,
+    adapt,
+    has_adapters,
+    is_random_start,
+    start_backbone,
+    starts_backbone,
+)
 from disdepth_cli.engine.arm import check_comparable, finished_run
 from disdepth_cli.engine.control import check_control_place, compare_with_control
 from disdepth_cli.engine.cost import model_cost
@@ -174,10 +182,13 @@ class _Distillation:
         if self.acclimated and config.init_decoder == "ghost":
             student.decoder.load_state_dict(self.acclimated[0].acclimation.ghost.state_dict(), strict=True)
         self.student = channels_last(student.to(device))
+        views = self.data.batches(config, 0, 1, config.seed)  # the same in every process
+        epoch = self.data.batches_per_epoch(config, 1)
+        if starts_backbone(config) and not run.state_file.is_file():  # a run that goes on has what it started from
+            some = views(0, min(STARTING_BATCHES, epoch))
+            start_backbone(self.student, self.acclimated[0].remembering(self.memory), some, observers)
         if has_adapters(config):
-            views = self.data.batches(config, 0, 1, config.seed)  # the same in every process
-            some = min(ADAPTING_BATCHES, self.data.batches_per_epoch(config, 1))
-            adapt(self.student, self.acclimated[0].remembering(self.memory), views(0, some))
+            adapt(self.student, self.acclimated[0].remembering(self.memory), views(0, min(ADAPTING_BATCHES, epoch)))
 
     def report(self) -> dict[str, Any]:
         result = self._train()
@@ -214,8 +225,7 @@ class _Distillation:
         teachers = [acclimated.remembering(self.memory) for acclimated in self.acclimated]
         frame = self.data.frame_share(config)
         step = DistillStep(self.student, teachers, config, log_shares=mixed, frame=frame).to(accelerator.device)
-        random_start = not config.pretrained and config.student_weights is None
-        backbone_lr = config.backbone_lr or (config.lr if random_start else PRETRAINED_SHARE * config.lr)
+        backbone_lr = config.backbone_lr or (config.lr if is_random_start(config) else PRETRAINED_SHARE * config.lr)
         groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)
         groups += decay_groups(step.features, config.lr, config.weight_decay)
         batches = self.data.batches(
@@ -224,7 +234,9 @@ class _Distillation:
         schedule = Schedule.plan(config, self.data.batches_per_epoch(config, accelerator.num_processes))
         no_metres = self._truth is not None and self.data.output_kind == "disparity"
         better = "disparity_error" if no_metres else "rmse"
-        task = Task(step, self.student, groups, batches, self._validate, self._save, better, before_step=step.before_step)
+        task = Task(
+            step, self.student, groups, batches, self._validate, self._save, better, before_step=step.before_step
+        )
         observers = run_observers(self.run, self.observers)
         return Fit(task, config, schedule, self.run, observers, accelerator).run_to_the_end()
 

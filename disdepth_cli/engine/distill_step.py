@@ -18,7 +18,7 @@ from disdepth_cli.engine.supervision import imitation, supervise, target_parts
 from disdepth_cli.losses.depth import silog
 from disdepth_cli.models.acclimation import AcclimatedOutput
 from disdepth_cli.models.student import DepthStudent
-from disdepth_cli.types import DepthBatch, DepthOutput, LossTerms
+from disdepth_cli.types import DepthBatch, LossTerms
 
 
 class DistillStep(nn.Module):

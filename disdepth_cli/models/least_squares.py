@@ -1,0 +1,243 @@
+"""A random backbone's start from the acclimated features: block after block, by least squares, without a gradient.
+
+Ours. A residual block that ends in convolution and batch norm is linear in what it has computed so far. So with all of
+it random but that last convolution, ridge regression finds the one with which the block's output is nearest to the
+acclimated features of its stride. The next block starts from there. Half a minute of it tells a random backbone about
+as much of the teacher's features as hundreds of steps of training do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from disdepth_cli.models.encoder import Encoder
+from disdepth_cli.models.lg_conv import LGConv
+from disdepth_cli.types import FeatureMaps
+
+RIDGES = (1e-2, 1e-1, 1.0, 10.0)  # of the mean variance of a block's inputs; the best on held-out batches is taken
+HELD_OUT = 5  # one batch in so many
+ROWS = 768  # positions of a batch that count, at most, spread evenly; more of the finest levels tell little
+LIFT = 1.0  # standard deviations that a target is lifted by where a ReLU follows
+
+TAILS = (("conv_pwl", "bn3", None), ("conv3", "bn3", "act3"), ("conv2", "bn2", "act2"))
+"""How timm names the last convolution and norm of a residual block, and the activation behind their sum."""
+
+
+@dataclass
+class Tail:
+    """The last convolution of a block with its norm; those of its shortcut, where it has any; and the activation behind
+    their sum."""
+
+    conv: nn.Conv2d
+    norm: nn.BatchNorm2d
+    side: tuple[nn.Conv2d, nn.BatchNorm2d] | None
+    rectified: nn.Module | None
+
+
+@torch.no_grad()
+def start_by_least_squares(encoder: Encoder, pairs: Iterable[tuple[Tensor, FeatureMaps]]) -> list[float]:
+    """Start `encoder` at features near the wanted ones; returns what share of their variance it explains, by level.
+
+    pairs: normalised images (B, 3, H, W), and wanted features on the encoder's own grids and channels, standardised.
+    The shares, at most 1, are of held-out batches. Nothing is changed, and no share returned, where the network is not
+    a chain of blocks of a known kind.
+    """
+    images, wanted = zip(*pairs, strict=True)
+    chain = list(_chain(encoder.net))
+    if len(images) < HELD_OUT or not _is_chain(encoder, chain, images[0]):
+        return []
+    encoder.net.train()
+    reached = {stride: 0.0 for stride in encoder.spec.reductions}
+    maps = list(images)
+    height = images[0].shape[-2]
+    for block in chain:
+        tail = _tail(block)
+        if tail is None:
+            maps = [block(x) for x in maps]
+            continue
+        seen = [_watch(block, tail, x) for x in maps]
+        stride = height // seen[0].after.shape[-2]
+        if stride in reached:
+            goals = [features[encoder.spec.reductions.index(stride)] for features in wanted]
+            share = _fit(tail, seen, goals)
+            reached[stride] = reached[stride] if share is None else share
+        maps = [block(x) for x in maps]
+    return list(reached.values())
+
+
+def _chain(net: nn.Module) -> Iterator[nn.Module]:
+    """The blocks of a timm feature network, in order; containers are opened."""
+    for child in net.children():
+        if isinstance(child, nn.Sequential | nn.ModuleList):
+            yield from _chain(child)
+        else:
+            yield child
+
+
+def _is_chain(encoder: Encoder, chain: list[nn.Module], image: Tensor) -> bool:
+    """Whether the blocks one after the other are the whole network, and any of them can be fitted."""
+    if not any(_tail(block) for block in chain):
+        return False
+    was = encoder.net.training
+    encoder.net.eval()
+    x = image[:1]
+    try:
+        for block in chain:
+            x = block(x)
+    except (TypeError, RuntimeError):  # a block that takes something else
+        return False
+    finally:
+        encoder.net.train(was)
+    encoder.net.eval()
+    last = encoder(image[:1])[-1]
+    encoder.net.train(was)
+    return x.shape == last.shape and torch.allclose(x, last, atol=1e-5)
+
+
+def _tail(block: nn.Module) -> Tail | None:
+    for conv_name, norm_name, act_name in TAILS:
+        conv, norm = getattr(block, conv_name, None), getattr(block, norm_name, None)
+        act = getattr(block, act_name, None) if act_name else None
+        conv = conv.local if isinstance(conv, LGConv) else conv  # the branch beside it is zero at the start
+        plain = isinstance(conv, nn.Conv2d) and conv.groups == 1 and conv.bias is None
+        if plain and isinstance(norm, nn.BatchNorm2d) and isinstance(act, nn.Module | None):
+            return Tail(conv, norm, _side(block), act) if (act is None) == (act_name is None) else None
+    return None
+
+
+def _side(block: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d] | None:
+    layers = getattr(block, "downsample", None)
+    if isinstance(layers, nn.Sequential) and len(layers) == 2:
+        conv, norm = layers
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            return conv, norm
+    return None
+
+
+@dataclass
+class _Seen:
+    """x: the block's input; before: its last convolution's; after: its norm's output; shortcut: what is added."""
+
+    x: Tensor
+    before: Tensor
+    after: Tensor
+    shortcut: Tensor
+
+
+def _watch(block: nn.Module, tail: Tail, x: Tensor) -> _Seen:
+    caught: dict[str, Tensor] = {}
+    hooks = [
+        tail.conv.register_forward_pre_hook(lambda _, given: caught.__setitem__("before", given[0].clone())),
+        tail.norm.register_forward_hook(lambda _, given, out: caught.__setitem__("after", out.clone())),
+    ]
+    if tail.rectified is not None:
+        hooks.append(
+            tail.rectified.register_forward_pre_hook(lambda _, given: caught.__setitem__("sum", given[0].clone()))
+        )
+    out = block(x.clone())  # some blocks work in place
+    for hook in hooks:
+        hook.remove()
+    return _Seen(x, caught["before"], caught["after"], caught.get("sum", out) - caught["after"])
+
+
+def _fit(tail: Tail, seen: list[_Seen], goals: list[Tensor]) -> float | None:
+    """Solve for a block's last layers; the share of the goals' variance that is explained on held-out batches."""
+    count = tail.conv.out_channels
+    if count > goals[0].shape[1]:
+        return None
+    basis = _principal(goals, count)
+    lift = 0.0 if tail.rectified is None else LIFT
+    aims = [_rows(goal) @ basis + lift for goal in goals]
+    inputs = [_patches(one.before, tail.conv) for one in seen]
+    split = inputs[0].shape[1]
+    if tail.side is None:
+        wanted = [aim - _rows(one.shortcut) for aim, one in zip(aims, seen, strict=True)]
+    else:
+        beside = [_patches(one.x, tail.side[0]) for one in seen]
+        inputs = [torch.cat(pair, dim=1) for pair in zip(inputs, beside, strict=True)]
+        wanted = aims
+    weights, explained = _best_ridge(inputs, wanted, aims)
+    if explained <= 0:  # too few images for so many unknowns: random is better than wrong
+        return None
+    everything = torch.cat(inputs)
+    _set(tail.conv, tail.norm, everything[:, :split], weights[:split], weights[-1])
+    if tail.side is not None:
+        _set(*tail.side, everything[:, split:], weights[split:-1], torch.zeros_like(weights[-1]))
+    return explained
+
+
+def _principal(goals: list[Tensor], count: int) -> Tensor:
+    """(C, count): as they are where the channels are as many, else their `count` principal directions."""
+    channels = goals[0].shape[1]
+    if count == channels:
+        return torch.eye(channels, device=goals[0].device)
+    rows = torch.cat([_rows(goal) for goal in goals])
+    _, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
+    return vectors.flip(1)[:, :count]
+
+
+def _best_ridge(inputs: list[Tensor], wanted: list[Tensor], aims: list[Tensor]) -> tuple[Tensor, float]:
+    """Weights (N + 1, C), the last row a bias, and the share of the aims' variance explained on held-out batches."""
+    held = range(0, len(inputs), HELD_OUT)
+    gram, product = 0.0, 0.0
+    for place, (x, y) in enumerate(zip(inputs, wanted, strict=True)):
+        if place not in held:
+            x = _with_one(x)
+            gram, product = gram + (x.T @ x).double(), product + (x.T @ y).double()
+    assert isinstance(gram, Tensor) and isinstance(product, Tensor)
+    scale = gram.diagonal()[:-1].mean()
+    truth = torch.cat([aims[place] for place in held])
+    variance = (truth - truth.mean(dim=0)).square().sum()
+    best: tuple[Tensor, float] | None = None
+    for ridge in RIDGES:
+        penalty = torch.full_like(gram.diagonal(), float(ridge * scale))
+        penalty[-1] = 0  # the bias is free
+        weights = torch.cholesky_solve(product, torch.linalg.cholesky(gram + torch.diag(penalty))).to(wanted[0].dtype)
+        error = sum((_with_one(inputs[place]) @ weights - wanted[place]).square().sum() for place in held)
+        share = float(1 - error / variance)
+        if best is None or share > best[1]:
+            best = weights, share
+    assert best is not None
+    return best
+
+
+def _set(conv: nn.Conv2d, norm: nn.BatchNorm2d, inputs: Tensor, weights: Tensor, bias: Tensor) -> None:
+    """Make convolution and norm give inputs @ weights + bias.
+
+    The convolution keeps the norm it had, and with it what the learning rate means.
+    """
+    outputs = inputs @ weights
+    mean, deviation = outputs.mean(dim=0), outputs.std(dim=0).clamp(min=1e-3)
+    kernel = weights.T.reshape(conv.weight.shape)
+    factor = conv.weight.norm() / kernel.norm().clamp(min=1e-12)
+    conv.weight.copy_(kernel * factor)
+    assert norm.running_mean is not None and norm.running_var is not None
+    norm.running_mean.copy_(mean * factor)
+    norm.running_var.copy_((deviation * factor).square())
+    norm.weight.copy_(deviation)
+    norm.bias.copy_(mean + bias)
+
+
+def _patches(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """(B, C, h, w) -> (rows, C k k): what a convolution sees at the positions that count."""
+    if conv.kernel_size == (1, 1):
+        down, across = conv.stride
+        return _rows(x[..., ::down, ::across])
+    k, s, p, d = conv.kernel_size, conv.stride, conv.padding, conv.dilation
+    height, width = ((x.shape[-2 + i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(2))
+    return _rows(F.unfold(x, k, d, p, s).view(len(x), -1, height, width))
+
+
+def _rows(feature: Tensor) -> Tensor:
+    """(B, C, h, w) -> (rows, C) float32: at most ROWS positions, the same of every map of that size."""
+    rows = feature.float().movedim(1, -1).reshape(-1, feature.shape[1])
+    return rows[:: max(len(rows) // ROWS, 1)]
+
+
+def _with_one(x: Tensor) -> Tensor:
+    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)

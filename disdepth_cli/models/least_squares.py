@@ -104,8 +104,9 @@ def _tail(block: nn.Module) -> Tail | None:
         conv, norm = getattr(block, conv_name, None), getattr(block, norm_name, None)
         act = getattr(block, act_name, None) if act_name else None
         conv = conv.local if isinstance(conv, LGConv) else conv  # the branch beside it is zero at the start
-        plain = isinstance(conv, nn.Conv2d) and conv.groups == 1 and conv.bias is None
-        if plain and isinstance(norm, nn.BatchNorm2d) and isinstance(act, nn.Module | None):
+        if not (isinstance(conv, nn.Conv2d) and conv.groups == 1 and conv.bias is None):
+            continue
+        if isinstance(norm, nn.BatchNorm2d) and isinstance(act, nn.Module | None):
             return Tail(conv, norm, _side(block), act) if (act is None) == (act_name is None) else None
     return None
 
@@ -184,12 +185,14 @@ def _principal(goals: list[Tensor], count: int) -> Tensor:
 def _best_ridge(inputs: list[Tensor], wanted: list[Tensor], aims: list[Tensor]) -> tuple[Tensor, float]:
     """Weights (N + 1, C), the last row a bias, and the share of the aims' variance explained on held-out batches."""
     held = range(0, len(inputs), HELD_OUT)
-    gram, product = 0.0, 0.0
+    unknowns = inputs[0].shape[1] + 1
+    gram = inputs[0].new_zeros(unknowns, unknowns, dtype=torch.double)
+    product = inputs[0].new_zeros(unknowns, wanted[0].shape[1], dtype=torch.double)
     for place, (x, y) in enumerate(zip(inputs, wanted, strict=True)):
         if place not in held:
             x = _with_one(x)
-            gram, product = gram + (x.T @ x).double(), product + (x.T @ y).double()
-    assert isinstance(gram, Tensor) and isinstance(product, Tensor)
+            gram += x.T @ x
+            product += x.T @ y
     scale = gram.diagonal()[:-1].mean()
     truth = torch.cat([aims[place] for place in held])
     variance = (truth - truth.mean(dim=0)).square().sum()
@@ -228,9 +231,11 @@ def _patches(x: Tensor, conv: nn.Conv2d) -> Tensor:
     if conv.kernel_size == (1, 1):
         down, across = conv.stride
         return _rows(x[..., ::down, ::across])
-    k, s, p, d = conv.kernel_size, conv.stride, conv.padding, conv.dilation
-    height, width = ((x.shape[-2 + i] + 2 * p[i] - d[i] * (k[i] - 1) - 1) // s[i] + 1 for i in range(2))
-    return _rows(F.unfold(x, k, d, p, s).view(len(x), -1, height, width))
+    assert isinstance(conv.padding, tuple)
+    seen = F.unfold(x, conv.kernel_size, conv.dilation, conv.padding, conv.stride)
+    how = zip(x.shape[-2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation, strict=True)
+    grid = [(side + 2 * padding - dilation * (size - 1) - 1) // step + 1 for side, size, step, padding, dilation in how]
+    return _rows(seen.view(len(x), -1, *grid))
 
 
 def _rows(feature: Tensor) -> Tensor:

@@ -61,7 +61,7 @@ def start_by_least_squares(encoder: Encoder, pairs: Iterable[tuple[Tensor, Featu
             maps = [block(x) for x in maps]
             continue
         seen = [_watch(block, tail, x) for x in maps]
-        stride = height // seen[0].after.shape[-2]
+        stride = height // seen[0].height
         if stride in reached:
             goals = [features[encoder.spec.reductions.index(stride)] for features in wanted]
             share = _fit(tail, seen, goals)
@@ -122,12 +122,12 @@ def _side(block: nn.Module) -> tuple[nn.Conv2d, nn.BatchNorm2d] | None:
 
 @dataclass
 class _Seen:
-    """x: the block's input; before: its last convolution's; after: its norm's output; shortcut: what is added."""
+    """Of a batch, at the positions that count: inputs (rows, N) of the convolutions that are solved for, the last one's
+    first, and shortcut (rows, C), what else is added; height of the block's output."""
 
-    x: Tensor
-    before: Tensor
-    after: Tensor
+    inputs: Tensor
     shortcut: Tensor
+    height: int
 
 
 def _watch(block: nn.Module, tail: Tail, x: Tensor) -> _Seen:
@@ -143,7 +143,12 @@ def _watch(block: nn.Module, tail: Tail, x: Tensor) -> _Seen:
     out = block(x.clone())  # some blocks work in place
     for hook in hooks:
         hook.remove()
-    return _Seen(x, caught["before"], caught["after"], caught.get("sum", out) - caught["after"])
+    inputs = _patches(caught["before"], tail.conv)
+    shortcut = _rows(caught.get("sum", out) - caught["after"])
+    if tail.side is not None:
+        inputs = torch.cat([inputs, _patches(x, tail.side[0])], dim=1)
+        shortcut = torch.zeros_like(shortcut)
+    return _Seen(inputs, shortcut, out.shape[-2])
 
 
 def _fit(tail: Tail, seen: list[_Seen], goals: list[Tensor]) -> float | None:
@@ -154,18 +159,13 @@ def _fit(tail: Tail, seen: list[_Seen], goals: list[Tensor]) -> float | None:
     basis = _principal(goals, count)
     lift = 0.0 if tail.rectified is None else LIFT
     aims = [_rows(goal) @ basis + lift for goal in goals]
-    inputs = [_patches(one.before, tail.conv) for one in seen]
-    split = inputs[0].shape[1]
-    if tail.side is None:
-        wanted = [aim - _rows(one.shortcut) for aim, one in zip(aims, seen, strict=True)]
-    else:
-        beside = [_patches(one.x, tail.side[0]) for one in seen]
-        inputs = [torch.cat(pair, dim=1) for pair in zip(inputs, beside, strict=True)]
-        wanted = aims
+    inputs = [one.inputs for one in seen]
+    wanted = [aim - one.shortcut for aim, one in zip(aims, seen, strict=True)]
     weights, explained = _best_ridge(inputs, wanted, aims)
     if explained <= 0:  # too few images for so many unknowns: random is better than wrong
         return None
     everything = torch.cat(inputs)
+    split = tail.conv.weight[0].numel()
     _set(tail.conv, tail.norm, everything[:, :split], weights[:split], weights[-1])
     if tail.side is not None:
         _set(*tail.side, everything[:, split:], weights[split:-1], torch.zeros_like(weights[-1]))
@@ -176,7 +176,7 @@ def _principal(goals: list[Tensor], count: int) -> Tensor:
     """(C, count): as they are where the channels are as many, else their `count` principal directions."""
     channels = goals[0].shape[1]
     if count == channels:
-        return torch.eye(channels, device=goals[0].device)
+        return torch.eye(channels)
     rows = torch.cat([_rows(goal) for goal in goals])
     _, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
     return vectors.flip(1)[:, :count]
@@ -217,7 +217,7 @@ def _set(conv: nn.Conv2d, norm: nn.BatchNorm2d, inputs: Tensor, weights: Tensor,
     outputs = inputs @ weights
     mean, deviation = outputs.mean(dim=0), outputs.std(dim=0).clamp(min=1e-3)
     kernel = weights.T.reshape(conv.weight.shape)
-    factor = conv.weight.norm() / kernel.norm().clamp(min=1e-12)
+    factor = float(conv.weight.norm()) / max(float(kernel.norm()), 1e-12)
     conv.weight.copy_(kernel * factor)
     assert norm.running_mean is not None and norm.running_var is not None
     norm.running_mean.copy_(mean * factor)
@@ -239,9 +239,12 @@ def _patches(x: Tensor, conv: nn.Conv2d) -> Tensor:
 
 
 def _rows(feature: Tensor) -> Tensor:
-    """(B, C, h, w) -> (rows, C) float32: at most ROWS positions, the same of every map of that size."""
+    """(B, C, h, w) -> (rows, C) float32: at most about ROWS positions, the same of every map of that size.
+
+    On the CPU: some accelerators have no float64 to solve in.
+    """
     rows = feature.float().movedim(1, -1).reshape(-1, feature.shape[1])
-    return rows[:: max(len(rows) // ROWS, 1)]
+    return rows[:: max(len(rows) // ROWS, 1)].cpu()
 
 
 def _with_one(x: Tensor) -> Tensor:

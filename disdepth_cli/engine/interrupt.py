@@ -11,6 +11,8 @@ from typing import Any
 from disdepth_cli.engine.launched import launched
 
 ECHO = 2.0  # seconds
+WORKERS_GONE = (RuntimeError, OSError, EOFError)
+"""What a loader raises whose workers a signal has ended: a word of PyTorch's, or a connection that broke halfway."""
 
 
 class StopSignal:
@@ -18,8 +20,8 @@ class StopSignal:
 
     Of several processes each may get it twice, from the terminal and from the launcher: for a while it is one request.
     A signal to a whole group of processes ends the workers that load images too. PyTorch would raise that at whatever
-    line the run is; from the request on it is left to the loader, which raises a RuntimeError when it is next asked.
-    That lasts: a worker may end after the run's state is saved, when nothing is left that its end could hurt.
+    line the run is; from the request on it is left to the loader, which raises one of `WORKERS_GONE` when it is next
+    asked. That lasts: a worker may end after the run's state is saved, when nothing is left that its end could hurt.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)

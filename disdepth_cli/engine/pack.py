@@ -19,7 +19,7 @@ from disdepth_cli.data.shard_index import INDEX, record_of, write_index
 from disdepth_cli.data.shard_writer import Samples, write_shard
 from disdepth_cli.data.shards import Shard, few_labelled, foreign_flags
 from disdepth_cli.data.sources import DataSource, load_source
-from disdepth_cli.engine.interrupt import StopSignal
+from disdepth_cli.engine.interrupt import WORKERS_GONE, StopSignal
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.pack_journal import Journal
 from disdepth_cli.errors import DataError, DisdepthError, Interrupted
@@ -108,7 +108,7 @@ class _Packer:
         while True:
             try:
                 sample = next(samples, None)
-            except RuntimeError:  # the signal has ended the workers too
+            except WORKERS_GONE:  # the signal has ended the workers too
                 if not self.stop.requested:
                     raise
             if self.stop.requested:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from disdepth_cli.across_ranks import world
-from disdepth_cli.engine.interrupt import StopSignal
+from disdepth_cli.engine.interrupt import WORKERS_GONE, StopSignal
 from disdepth_cli.errors import DisdepthError, ElsewhereError
 from disdepth_cli.types import DepthBatch
 
@@ -106,7 +106,7 @@ def load_shared(batches: Iterator[DepthBatch], stop: StopSignal, device: torch.d
     """The next batch, and what all have; empty where the signal that ends the run has ended the workers too."""
     try:
         batch = next(batches)
-    except RuntimeError:
+    except WORKERS_GONE:
         if not stop.requested:
             raise
         batch = DepthBatch.collate([])

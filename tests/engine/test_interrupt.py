@@ -8,8 +8,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from disdepth_cli.engine.interrupt import StopSignal
+from disdepth_cli.engine.processes import load_shared
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="this system has no SIGCHLD")
 
@@ -45,3 +47,17 @@ def test_a_worker_that_ends_after_the_request_raises_nothing(torchs_handler, whe
 def test_without_a_request_a_dead_worker_is_told_at_once(torchs_handler):
     with StopSignal(), pytest.raises(RuntimeError, match="killed"):
         child_ends()
+
+
+@pytest.mark.parametrize("broken", [RuntimeError("worker is killed"), ConnectionResetError(104, "reset"), EOFError()])
+def test_a_batch_that_workers_could_not_hand_over_is_an_empty_one_once_a_stop_is_asked_for(broken):
+    def batches():
+        raise broken
+        yield
+
+    stop = StopSignal()
+    with pytest.raises(type(broken)):
+        load_shared(batches(), stop, torch.device("cpu"))
+    stop.requested = True
+    batch, shared = load_shared(batches(), stop, torch.device("cpu"))
+    assert not len(batch) and shared.empty and shared.stop

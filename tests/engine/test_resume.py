@@ -71,7 +71,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(kind, number, comman
     else:
         process.send_signal(number)
     _, stderr = process.communicate(timeout=120)
-    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130), stderr
     if number != signal.SIGKILL:
         assert f"--resume -o {stopped}" in stderr.splitlines()[-1]
     done = json.loads((stopped / "last" / "state.json").read_text())["done"]

@@ -11,8 +11,9 @@ from typing import Any
 from disdepth_cli.engine.launched import launched
 
 ECHO = 2.0  # seconds
-WORKERS_GONE = (RuntimeError, OSError, EOFError)
-"""What a loader raises whose workers a signal has ended: a word of PyTorch's, or a connection that broke halfway."""
+WORKERS_GONE = (RuntimeError, OSError, EOFError, StopIteration)
+"""What a loader raises whose workers a signal has ended: a word of PyTorch's, a connection that broke, or, asked
+again, that nothing is left."""
 
 
 class StopSignal:

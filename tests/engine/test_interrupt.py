@@ -49,15 +49,23 @@ def test_without_a_request_a_dead_worker_is_told_at_once(torchs_handler):
         child_ends()
 
 
-@pytest.mark.parametrize("broken", [RuntimeError("worker is killed"), ConnectionResetError(104, "reset"), EOFError()])
-def test_a_batch_that_workers_could_not_hand_over_is_an_empty_one_once_a_stop_is_asked_for(broken):
-    def batches():
-        raise broken
-        yield
+class Broken:
+    """A loader's iterator whose workers are gone."""
 
+    def __init__(self, error):
+        self.error = error
+
+    def __next__(self):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "broken", [RuntimeError("worker is killed"), ConnectionResetError(104, "reset"), EOFError(), StopIteration()]
+)
+def test_a_batch_that_workers_could_not_hand_over_is_an_empty_one_once_a_stop_is_asked_for(broken):
     stop = StopSignal()
     with pytest.raises(type(broken)):
-        load_shared(batches(), stop, torch.device("cpu"))
+        load_shared(Broken(broken), stop, torch.device("cpu"))
     stop.requested = True
-    batch, shared = load_shared(batches(), stop, torch.device("cpu"))
+    batch, shared = load_shared(Broken(broken), stop, torch.device("cpu"))
     assert not len(batch) and shared.empty and shared.stop

@@ -35,8 +35,10 @@ def main(
 
 
 def _budgets(axes: Axes, student: str, rows: Rows) -> None:
+    runs = [{(row["seed"], row["epochs"]) for row in rows if row["arm"] == arm} for arm in BUDGETS]
+    paired = runs[0] & runs[1]  # a mean of other seeds is no comparison
     for arm in BUDGETS:
-        some = [row for row in rows if row["arm"] == arm]
+        some = [row for row in rows if row["arm"] == arm and (row["seed"], row["epochs"]) in paired]
         epochs = sorted({int(row["epochs"]) for row in some})
         axes.plot(epochs, [mean(_rmse(some, epoch)) for epoch in epochs], "o-", label=arm)
         for epoch in epochs:

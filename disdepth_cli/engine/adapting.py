@@ -4,7 +4,7 @@ backbone `models/least_squares.py`."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
@@ -19,6 +19,24 @@ from disdepth_cli.types import DepthBatch, FeatureMaps
 ADAPTING_BATCHES = 24  # at most, of the run's first; least squares of some hundred channels need no more
 
 STARTING_BATCHES = 60  # at most: a block's least squares has up to some thousand unknowns a channel
+
+
+def bring_near(
+    student: DepthStudent,
+    acclimated: AcclimatedTeacher,
+    first: Callable[[int], Iterable[DepthBatch]],
+    config: DistillConfig,
+    goes_on: bool,
+    observers: Sequence[Observer],
+) -> None:
+    """Whatever of the two below the options ask for. first: at most so many of the run's first batches, each time anew.
+
+    goes_on: the run has a state, which holds what its backbone started from.
+    """
+    if starts_backbone(config) and not goes_on:
+        start_backbone(student, acclimated, first(STARTING_BATCHES), observers)
+    if has_adapters(config):
+        adapt(student, acclimated, first(ADAPTING_BATCHES))
 
 
 def is_random_start(config: DistillConfig) -> bool:

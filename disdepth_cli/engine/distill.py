@@ -18,15 +18,7 @@ from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, describe,
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
-from disdepth_cli.engine.adapting import (
-    ADAPTING_BATCHES,
-    STARTING_BATCHES,
-    adapt,
-    has_adapters,
-    is_random_start,
-    start_backbone,
-    starts_backbone,
-)
+from disdepth_cli.engine.adapting import bring_near, is_random_start
 from disdepth_cli.engine.arm import check_comparable, finished_run
 from disdepth_cli.engine.control import check_control_place, compare_with_control
 from disdepth_cli.engine.cost import model_cost
@@ -182,13 +174,11 @@ class _Distillation:
         if self.acclimated and config.init_decoder == "ghost":
             student.decoder.load_state_dict(self.acclimated[0].acclimation.ghost.state_dict(), strict=True)
         self.student = channels_last(student.to(device))
-        views = self.data.batches(config, 0, 1, config.seed)  # the same in every process
-        epoch = self.data.batches_per_epoch(config, 1)
-        if starts_backbone(config) and not run.state_file.is_file():  # a run that goes on has what it started from
-            some = views(0, min(STARTING_BATCHES, epoch))
-            start_backbone(self.student, self.acclimated[0].remembering(self.memory), some, observers)
-        if has_adapters(config):
-            adapt(self.student, self.acclimated[0].remembering(self.memory), views(0, min(ADAPTING_BATCHES, epoch)))
+        if self.acclimated:
+            first = self.data.batches(config, 0, 1, config.seed)  # the same in every process
+            epoch = self.data.batches_per_epoch(config, 1)
+            teacher, goes_on = self.acclimated[0].remembering(self.memory), run.state_file.is_file()
+            bring_near(self.student, teacher, lambda most: first(0, min(most, epoch)), config, goes_on, observers)
 
     def report(self) -> dict[str, Any]:
         result = self._train()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from disdepth_cli.models.encoder import Encoder
+from disdepth_cli.models.ridge import ridge_solution, with_one
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.types import FeatureMaps
 
@@ -39,14 +40,12 @@ class AdaptedEncoder(Encoder):
         for mine, theirs in pairs:
             for level in levels:
                 x, y = _rows(mine[level]), _rows(theirs[level])
-                x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+                x = with_one(x)
                 grams[level] = grams[level] + x.T @ x / len(x)
                 products[level] = products[level] + x.T @ y / len(x)
         for adapter, gram, product in zip(self.adapters, grams, products, strict=True):
             assert isinstance(adapter, nn.Conv2d) and isinstance(gram, Tensor) and isinstance(product, Tensor)
-            penalty = RIDGE * gram.diagonal()[:-1].mean().clamp(min=1e-12) * torch.ones(len(gram), dtype=gram.dtype)
-            penalty[-1] = 0  # the bias is free
-            weight = torch.linalg.solve(gram + torch.diag(penalty), product)
+            weight = ridge_solution(gram, product, RIDGE)
             adapter.weight.copy_(weight[:-1].T[:, :, None, None])
             if adapter.bias is not None:
                 adapter.bias.copy_(weight[-1])

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from disdepth_cli.models.encoder import Encoder
 from disdepth_cli.models.lg_conv import LGConv
+from disdepth_cli.models.ridge import ridge_solution, with_one
 from disdepth_cli.types import FeatureMaps
 
 RIDGES = (1e-2, 1e-1, 1.0, 10.0)  # of the mean variance of a block's inputs; the best on held-out batches is taken
@@ -87,15 +88,13 @@ def _is_chain(encoder: Encoder, chain: list[nn.Module], image: Tensor) -> bool:
     encoder.net.eval()
     x = image[:1]
     try:
+        last = encoder(x)[-1]
         for block in chain:
             x = block(x)
     except (TypeError, RuntimeError):  # a block that takes something else
         return False
     finally:
         encoder.net.train(was)
-    encoder.net.eval()
-    last = encoder(image[:1])[-1]
-    encoder.net.train(was)
     return x.shape == last.shape and torch.allclose(x, last, atol=1e-5)
 
 
@@ -190,18 +189,15 @@ def _best_ridge(inputs: list[Tensor], wanted: list[Tensor], aims: list[Tensor]) 
     product = inputs[0].new_zeros(unknowns, wanted[0].shape[1], dtype=torch.double)
     for place, (x, y) in enumerate(zip(inputs, wanted, strict=True)):
         if place not in held:
-            x = _with_one(x)
+            x = with_one(x)
             gram += x.T @ x
             product += x.T @ y
-    scale = gram.diagonal()[:-1].mean()
     truth = torch.cat([aims[place] for place in held])
     variance = (truth - truth.mean(dim=0)).square().sum()
     best: tuple[Tensor, float] | None = None
     for ridge in RIDGES:
-        penalty = torch.full_like(gram.diagonal(), float(ridge * scale))
-        penalty[-1] = 0  # the bias is free
-        weights = torch.cholesky_solve(product, torch.linalg.cholesky(gram + torch.diag(penalty))).to(wanted[0].dtype)
-        error = sum((_with_one(inputs[place]) @ weights - wanted[place]).square().sum() for place in held)
+        weights = ridge_solution(gram, product, ridge).to(wanted[0].dtype)
+        error = sum((with_one(inputs[place]) @ weights - wanted[place]).square().sum() for place in held)
         share = float(1 - error / variance)
         if best is None or share > best[1]:
             best = weights, share
@@ -245,7 +241,3 @@ def _rows(feature: Tensor) -> Tensor:
     """
     rows = feature.float().movedim(1, -1).reshape(-1, feature.shape[1])
     return rows[:: max(len(rows) // ROWS, 1)].cpu()
-
-
-def _with_one(x: Tensor) -> Tensor:
-    return torch.cat([x, torch.ones_like(x[:, :1])], dim=1)

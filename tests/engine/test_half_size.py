@@ -41,3 +41,13 @@ def test_a_share_of_the_steps_is_small_and_the_rest_is_not():
         step.before_step(done, 5)
         step.eval()(batch)
     assert sizes == [(32, 64)] * 3 + [(64, 128)] * 2
+
+
+def test_a_run_is_told_when_it_is_small(rooms, tiny_run, run_disdepth, tmp_path):
+    students = []
+    for share in ("0", "0.5"):
+        common = ("distill", "--no-distill", "--no-pretrained", "--data", rooms, *tiny_run, "--max-steps", "2")
+        done = run_disdepth(*common, "--small-first", share, "-o", tmp_path / share)
+        assert done.returncode == 0, done.stderr
+        students.append((tmp_path / share / "student.safetensors").read_bytes())
+    assert students[0] != students[1]

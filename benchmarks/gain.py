@@ -62,6 +62,11 @@ class Run:
         """Its row's first columns."""
         return self.student, self.arm, str(self.seed), str(self.epochs)
 
+    @property
+    def folder(self) -> str:
+        """Name of its run folder."""
+        return "-".join(self.key).replace(" ", "").replace("+", "")
+
 
 @dataclass
 class Bench:
@@ -73,6 +78,7 @@ class Bench:
     table: Path
     weights: Path | None
     unlabelled: Path | None
+    acclimation: Path
     views: int
     jobs: int
     common: tuple[str, ...]
@@ -102,12 +108,12 @@ class Bench:
         arguments = ["--data", str(self.data), "--no-distill", "--no-pretrained", "--epochs", str(epochs), "--dry-run"]
         return self.disdepth("distill", self.work / "plan", *arguments)["plan"]["steps"]
 
-    def acclimated(self, student: str, data: Path) -> tuple[Path, dict]:
-        """The teacher's acclimation to a student: seed 0, one for all its runs on that data."""
-        place = self.work / f"acclimated-{student}-{data.stem}"
+    def acclimated(self, student: str) -> tuple[Path, dict]:
+        """The teacher's acclimation to a student: seed 0, one for all its runs."""
+        place = self.work / f"acclimated-{student}-{self.acclimation.stem}"
         report = place / "report.json"
         if not report.is_file():
-            arguments = ["--teacher", self.teacher, "--student", student, "--data", str(data)]
+            arguments = ["--teacher", self.teacher, "--student", student, "--data", str(self.acclimation)]
             self.disdepth("acclimate", place, *arguments)
         return place, json.loads(report.read_text())
 
@@ -115,24 +121,24 @@ class Bench:
         """Train one student and write its row."""
         data = self.unlabelled if run.arm.endswith("unlabelled") else self.data
         assert data is not None
-        teacher, acclimation = self.acclimated(run.student, self.data)
+        teacher, acclimation = self.acclimated(run.student)
         arguments = ["--student", run.student, *self.start(run.student), "--data", str(data), *ARMS[run.arm]]
         if "--no-distill" not in ARMS[run.arm]:
             arguments += ["--teacher", str(teacher)]
         arguments += ["--max-steps", str(run.steps), "--seed", str(run.seed), "--validate-every", str(run.epochs)]
-        name = f"{run.student}-{run.arm}-{run.seed}-{run.epochs}".replace(" ", "").replace("+", "")
-        report = self.disdepth("distill", self.work / name, *arguments)
+        report = self.disdepth("distill", self.work / run.folder, *arguments)
         row = dict(zip(COLUMNS[:4], run.key, strict=True)) | {"steps": report["steps"], "seconds": report["seconds"]}
         row |= {metric: f"{report['final'][metric]:.5f}" for metric in METRICS}
         row["teacher_rmse"] = f"{acclimation['teacher_metrics']['rmse']:.5f}"
         row["ghost_rmse"] = f"{acclimation['ghost_metrics']['rmse']:.5f}"
         row["options"] = " ".join((*ARMS[run.arm], *self.common))
         with self.lock:
-            _append(self.table, row)
+            append(self.table, row)
             print(f"{' '.join(run.key)}: rmse {row['rmse']} abs_rel {row['abs_rel']} in {row['seconds']} s", flush=True)
 
 
-def _append(table: Path, row: dict) -> None:
+def append(table: Path, row: dict) -> None:
+    """Add a row; the file is made where there is none."""
     new = not table.is_file()
     with open(table, "a", newline="", encoding="utf-8") as handle:
         writer = csv.DictWriter(handle, COLUMNS)
@@ -188,9 +194,9 @@ def _against(rows: list[dict[str, str]], controls: dict[str, dict[str, str]], te
     before = mean(control for _, control in pairs)
     low, high = (100 * bound / before for bound in interval([student - control for student, control in pairs]))
     gain = mean(student - control for student, control in pairs)
-    way = 100 * gain / (teacher - before) if before > teacher else math.nan
+    way = f"{100 * gain / (teacher - before):.0f} %" if before > teacher else "the teacher is no better"
     spread = "one seed" if len(pairs) == 1 else f"{low:+.1f} to {high:+.1f} %"
-    return [f"{100 * gain / before:+.1f} %", spread, f"{way:.0f} %"]
+    return [f"{100 * gain / before:+.1f} %", spread, way]
 
 
 def main(
@@ -202,6 +208,7 @@ def main(
     table: Annotated[Path, typer.Option(help="CSV of the results")] = Path("benchmarks/results/gain.csv"),
     weights: Annotated[Path | None, typer.Option(help="ImageNet weights of EfficientNet-Lite0")] = None,
     unlabelled: Annotated[Path | None, typer.Option(help="data.yaml with `unlabeled:` images for that arm")] = None,
+    acclimate_on: Annotated[Path | None, typer.Option(help="data.yaml of the teacher's acclimation, else DATA")] = None,
     epochs: Annotated[list[int] | None, typer.Option(help="passes over the labelled images; may be repeated")] = None,
     seeds: int = 3,
     views: Annotated[int, typer.Option(help="different views of an image")] = 5,
@@ -213,7 +220,10 @@ def main(
     report_only: Annotated[bool, typer.Option("--report", help="print the tables of the rows there are")] = False,
 ) -> None:
     """Make the runs that have no row yet, then print the tables."""
-    bench = Bench(data, teacher, work, table, weights, unlabelled, views, jobs, tuple(option or ()), Lock())
+    acclimation = acclimate_on or data
+    bench = Bench(
+        data, teacher, work, table, weights, unlabelled, acclimation, views, jobs, tuple(option or ()), Lock()
+    )
     there = {tuple(row[name] for name in COLUMNS[:4]) for row in rows_of(table)}
     # A report plans nothing.
     planned = {count: 0 if report_only else bench.steps(count) for count in epochs or [10]}
@@ -228,7 +238,7 @@ def main(
     missing = [run for run in wanted if run.key not in there and (unlabelled or not run.arm.endswith("unlabelled"))]
     if not report_only:
         for student in dict.fromkeys(run.student for run in missing):
-            bench.acclimated(student, data)
+            bench.acclimated(student)
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(bench.one, missing))
     report(table)

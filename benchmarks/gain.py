@@ -172,8 +172,8 @@ def report(table: Path) -> None:
         teacher = float(mine[0]["teacher_rmse"])
         ghost = float(mine[0]["ghost_rmse"])
         print(f"\n{student}, {epochs} epochs; teacher {teacher:.3f}, through the ghost {ghost:.3f}\n")
-        print("| arm | seeds | abs_rel | rmse | delta1 | rmse against control | 95 % | of the way to the teacher |")
-        print("|---|---|---|---|---|---|---|---|")
+        print("| arm | seeds | abs_rel | rmse | delta1 | silog | rmse, control | 95 % | of the way to the teacher |")
+        print("|---|---|---|---|---|---|---|---|---|")
         for arm in dict.fromkeys(row["arm"] for row in mine):
             some = [row for row in mine if row["arm"] == arm]
             print("| " + " | ".join([arm, str(len(some)), *_spread(some), *_against(some, controls, teacher)]) + " |")
@@ -181,7 +181,7 @@ def report(table: Path) -> None:
 
 def _spread(rows: list[dict[str, str]]) -> list[str]:
     columns = []
-    for metric in ("abs_rel", "rmse", "delta1"):
+    for metric in ("abs_rel", "rmse", "delta1", "silog"):
         values = [float(row[metric]) for row in rows]
         columns.append(f"{mean(values):.4f}" + (f" ± {stdev(values):.4f}" if len(values) > 1 else ""))
     return columns

@@ -33,7 +33,9 @@ def main(
     @cache
     def metrics(model: str) -> dict[str, float]:
         command = [sys.executable, "-m", "disdepth_cli", "evaluate", model, "--data", str(data)]
-        done = subprocess.run([*command, "--offline", "--quiet", "--json"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "--offline", "--no-teacher", "--quiet", "--json"], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
         return json.loads(done.stdout)

@@ -17,7 +17,8 @@ from disdepth_cli.checkpoint import BUNDLED, load_checkpoint, save_checkpoint
 
 CARD = (
     "Indoor scenes, 0 to 10 m. Trained on research data (NYU Depth V2, official train half), which its user has to "
-    "mind. Outdoors, and on cameras with a very different field of view, its metres are wrong."
+    "mind. Outdoors, and on cameras with a very different field of view, its metres are wrong. Recipe, figures and the "
+    "commands that rebuild it: disdepth_cli/assets/student_card.md."
 )
 LARGEST = 10_000_000  # bytes
 

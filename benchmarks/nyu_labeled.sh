@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # The real run: acclimate a teacher on labelled NYU images, distil an EfficientNet-Lite0, train its control with the same seed
-# and steps, and evaluate all of them on the val images.
+# and steps, and evaluate all of them on the val images. Every run is scored at its last step: val chooses nothing.
 #
 #     bash benchmarks/nyu_labeled.sh DATA.yaml TEACHER BACKBONE.safetensors OUT [SEED]
 #
-# Figures of our run: benchmarks/results/nyu_labeled.md. Expected on 2 CPU cores: about an hour.
+# The bundled student is this script's, then: python benchmarks/bundle_student.py OUT/student
+# Its figures: disdepth_cli/assets/student_card.md. Expected on 2 CPU cores: about an hour.
 set -euo pipefail
 data="$1" teacher="$2" weights="$3" out="$4" seed="${5:-0}"
-student=(--student efficientnet-lite0 --input-size 240x320 --seed "$seed" --data "$data" --offline)
+student=(--student efficientnet-lite0 --input-size 240x320 --seed "$seed" --data "$data" --offline
+  --precision bf16 --view-seed 0 --teacher-cache "$out/views")
 mkdir -p "$out"
 
-[ -f "$out/teacher/report.json" ] || disdepth acclimate --teacher "$teacher" "${student[@]}" --epochs 5 -o "$out/teacher"
+[ -f "$out/teacher/report.json" ] || disdepth acclimate --teacher "$teacher" "${student[@]}" --epochs 5 --views 5 -o "$out/teacher"
 [ -f "$out/student/report.json" ] || disdepth distill --teacher "$out/teacher" --student-weights "$weights" \
-  "${student[@]}" --epochs 10 -o "$out/student"
-[ -f "$out/control/report.json" ] || disdepth distill --no-distill --student-weights "$weights" \
-  "${student[@]}" --epochs 10 -o "$out/control"
+  "${student[@]}" --epochs 10 --views 10 --validate-every 10 -o "$out/student"
+[ -f "$out/control/report.json" ] || disdepth distill --no-distill --lg-conv none --student-weights "$weights" \
+  "${student[@]}" --epochs 10 --views 10 --validate-every 10 -o "$out/control"
 
 for model in "$teacher" "$out/teacher" "$out/student" "$out/control"; do
   name="$(basename "$model")"

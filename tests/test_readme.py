@@ -70,6 +70,7 @@ def test_the_bundled_student_is_there_and_says_what_it_is():
     metadata = read_metadata(BUNDLED)
     assert metadata.metrics["rmse"] <= 0.761 and metadata.metrics["abs_rel"] <= 0.217  # m; the plain prototype's
     assert metadata.metrics["delta1"] >= 0.609
+    assert "student_card.md" in metadata.recipe["card"] and (BUNDLED.parent / "student_card.md").is_file()
     assert "research data" in metadata.recipe["card"] and metadata.recipe["epochs"] > 0
 
 

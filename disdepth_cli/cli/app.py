@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Annotated, TextIO
 
 import typer
@@ -45,31 +46,48 @@ def root(
     """Check data -> acclimate a teacher -> distill -> student.safetensors -> evaluate, predict, push."""
 
 
+SILENCE = 10.0  # seconds that a process with nothing to say waits for the one that speaks, before it fails
+
+
 def main() -> None:
     """Run the command line; a `DisdepthError` becomes one line on stderr and its exit code.
 
-    Of several processes only the main one says anything, unless another was the first to fail.
+    Of several processes only the main one says anything, unless another was the first to fail. A launcher ends all of
+    them as soon as one has failed, so those without a word fail last.
     """
     debug, stderr = os.environ.get("DISDEPTH_DEBUG") == "1", sys.stderr
-    silent = launched()[0] > 0 and not debug
+    rank, processes = launched()
+    silent = rank > 0 and not debug
     if silent:
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
+    code, spoken = _run(debug, silent, stderr)
+    if code and not spoken and processes > 1:
+        time.sleep(SILENCE)
+    sys.exit(code)
+
+
+def _run(debug: bool, silent: bool, stderr: TextIO) -> tuple[int | str | None, bool]:
+    """Exit code of the command line, and whether this process has said why."""
     try:
         app()
+    except SystemExit as end:  # Typer's own, after a wrong option among others
+        return end.code, not silent
     except DisdepthError as error:
         if debug:
             raise
-        if isinstance(error, ProcessError) or (not silent and not isinstance(error, ElsewhereError)):
+        spoken = isinstance(error, ProcessError) or (not silent and not isinstance(error, ElsewhereError))
+        if spoken:
             _say_why(error, stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code, spoken
     except Exception as error:  # a bug, or a machine out of memory: still one line
         if debug:
             raise
         reason = " ".join(str(error).split())[:300]
         print(f"error: {type(error).__name__}: {reason} (DISDEPTH_DEBUG=1 shows where)", file=sys.stderr)
-        sys.exit(1)
+        return 1, not silent
+    return 0, True
 
 
 def _say_why(error: DisdepthError, stderr: TextIO) -> None:
     label = "interrupted" if isinstance(error, Interrupted) else "error"
-    print(f"{label}: {' '.join(str(error).split())}", file=stderr)
+    print(f"{label}: {' '.join(str(error).split())}", file=stderr, flush=True)

@@ -135,10 +135,17 @@ def test_a_failure_of_one_ends_all_with_one_line(how, line, torchrun, rooms, tmp
     assert len(own_lines(result)) == 1 and own_lines(result)[0].startswith(line), result.stderr
 
 
-def test_a_verb_for_one_process_is_refused_once(torchrun, rooms):
-    result = torchrun("-m", "disdepth_cli", "evaluate", "bundled", "--data", rooms)
+@pytest.mark.parametrize("start", [("-m", "disdepth_cli"), (RANKS / "failing.py", "late")], ids=["plain", "late"])
+def test_a_verb_for_one_process_is_refused_once(start, torchrun, rooms):
+    """By the main process, also where another is the first to see it and a launcher ends all when one ends."""
+    result = torchrun(*start, "evaluate", "bundled", "--data", rooms)
     refusal = "error: 2 processes were launched; evaluate takes one: start it without a launcher"
     assert result.returncode != 0 and own_lines(result) == [refusal], result.stderr
+
+
+def test_a_wrong_option_is_told_once_also_by_a_late_main_process(torchrun, rooms):
+    result = torchrun(RANKS / "failing.py", "late", "distill", "--data", rooms, "--no-such-option")
+    assert result.returncode != 0 and result.stderr.count("No such option") == 1, result.stderr
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
-"""Run by torchrun: the command line, where process 1 fails in its third step.
+"""Run by torchrun: the command line, where process 1 fails in its third step, or the main one comes late.
 
-python failing.py raise|kill ARGS...
+python failing.py raise|kill|late ARGS...
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 from disdepth_cli.cli.app import main
@@ -25,5 +26,8 @@ def forward(step: DistillStep, *args: Any) -> Any:
     return whole(step, *args)
 
 
-DistillStep.forward = forward
+if how == "late":
+    time.sleep(2 if os.environ["RANK"] == "0" else 0)
+else:
+    DistillStep.forward = forward
 main()

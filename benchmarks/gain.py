@@ -37,10 +37,11 @@ ARMS: dict[str, tuple[str, ...]] = {
     "+ raw features": (*RAW, "--output-target", "teacher"),
     "+ ghost": ("--attention", "uniform"),
     "full": (),
+    "full, no LG-Conv": ("--lg-conv", "none"),
     "full + least squares": ("--init-backbone", "least-squares"),
     "full + unlabelled": (),
 }
-"""What an arm adds to the recipe of all. From the second on each has what the one before it has, or its successor."""
+"""What an arm adds to the recipe of all. Up to "full" each has what the one before it has, or its successor."""
 STUDENTS = {
     "efficientnet-lite0": tuple(arm for arm in ARMS if arm != "full + least squares"),  # nothing to solve for there
     "mobilenetv2": ("control", "full", "full + least squares"),
@@ -66,7 +67,7 @@ class Run:
     @property
     def folder(self) -> str:
         """Name of its run folder."""
-        return "-".join(self.key).replace(" ", "").replace("+", "")
+        return "-".join(self.key).replace(" ", "").replace("+", "").replace(",", "")
 
 
 @dataclass

@@ -224,7 +224,7 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
     )
     init_decoder: Literal["ghost", "random"] = Field("ghost", description="what the student's decoder starts from")
     init_backbone: Literal["random", "least-squares"] = Field(
-        "random",
+        "least-squares",
         description="what a backbone without pretrained weights starts from. least-squares: each block's last "
         "convolution is solved for the acclimated features, where the backbone's blocks are of a known kind",
     )

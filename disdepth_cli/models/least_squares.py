@@ -22,7 +22,8 @@ from disdepth_cli.types import FeatureMaps
 
 RIDGES = (1e-2, 1e-1, 1.0, 10.0)  # of the mean variance of a block's inputs; the best on held-out batches is taken
 HELD_OUT = 5  # one batch in so many
-ROWS = 768  # positions of a batch that count, at most, spread evenly; more of the finest levels tell little
+PIXELS = 20_000_000  # of the images that are looked at, at most: their maps are held, some 100 bytes a pixel
+ROWS = 46_000  # positions that count, at most, spread evenly; more of the finest levels tell little
 LIFT = 1.0  # standard deviations that a target is lifted by where a ReLU follows
 
 TAILS = (("conv_pwl", "bn3", None), ("conv3", "bn3", "act3"), ("conv2", "bn2", "act2"))
@@ -48,27 +49,48 @@ def start_by_least_squares(encoder: Encoder, pairs: Iterable[tuple[Tensor, Featu
     The shares, at most 1, are of held-out batches. Nothing is changed, and no share returned, where the network is not
     a chain of blocks of a known kind.
     """
-    images, wanted = zip(*pairs, strict=True)
+    maps, wanted = _as_many_as_fit(pairs)
     chain = list(_chain(encoder.net))
-    if len(images) < HELD_OUT or not _is_chain(encoder, chain, images[0]):
+    if len(maps) < HELD_OUT or not _is_chain(encoder, chain, maps[0]):
         return []
     encoder.net.train()
     reached = {stride: 0.0 for stride in encoder.spec.reductions}
-    maps = list(images)
-    height = images[0].shape[-2]
+    height = maps[0].shape[-2]
     for block in chain:
         tail = _tail(block)
         if tail is None:
-            maps = [block(x) for x in maps]
+            _move_on(maps, block)
             continue
-        seen = [_watch(block, tail, x) for x in maps]
+        seen = [_watch(block, tail, x, ROWS // len(maps)) for x in maps]
         stride = height // seen[0].height
         if stride in reached:
             goals = [features[encoder.spec.reductions.index(stride)] for features in wanted]
-            share = _fit(tail, seen, goals)
+            share = _fit(tail, seen, goals, ROWS // len(maps))
             reached[stride] = reached[stride] if share is None else share
-        maps = [block(x) for x in maps]
+        _move_on(maps, block)
     return list(reached.values())
+
+
+def _as_many_as_fit(pairs: Iterable[tuple[Tensor, FeatureMaps]]) -> tuple[list[Tensor], list[FeatureMaps]]:
+    """The first images and their wanted features, up to PIXELS; of each batch no more than its share of HELD_OUT."""
+    images: list[Tensor] = []
+    wanted: list[FeatureMaps] = []
+    left = PIXELS
+    for image, features in pairs:
+        height, width = image.shape[-2:]
+        share = max(PIXELS // HELD_OUT // (height * width), 1)
+        images.append(image[:share])
+        wanted.append([feature[:share] for feature in features])
+        left -= len(images[-1]) * height * width
+        if left <= 0 and len(images) >= HELD_OUT:
+            break
+    return images, wanted
+
+
+def _move_on(maps: list[Tensor], block: nn.Module) -> None:
+    """Send every map through a block, in place: the memory of one list, not of two."""
+    for place in range(len(maps)):
+        maps[place] = block(maps[place])
 
 
 def _chain(net: nn.Module) -> Iterator[nn.Module]:
@@ -129,7 +151,8 @@ class _Seen:
     height: int
 
 
-def _watch(block: nn.Module, tail: Tail, x: Tensor) -> _Seen:
+def _watch(block: nn.Module, tail: Tail, x: Tensor, most: int) -> _Seen:
+    """What one batch x shows of a block; of its positions at most about `most`."""
     caught: dict[str, Tensor] = {}
     hooks = [
         tail.conv.register_forward_pre_hook(lambda _, given: caught.__setitem__("before", given[0].clone())),
@@ -142,22 +165,23 @@ def _watch(block: nn.Module, tail: Tail, x: Tensor) -> _Seen:
     out = block(x.clone())  # some blocks work in place
     for hook in hooks:
         hook.remove()
-    inputs = _patches(caught["before"], tail.conv)
-    shortcut = _rows(caught.get("sum", out) - caught["after"])
+    inputs = _patches(caught["before"], tail.conv, most)
+    shortcut = _rows(caught.get("sum", out) - caught["after"], most)
     if tail.side is not None:
-        inputs = torch.cat([inputs, _patches(x, tail.side[0])], dim=1)
+        inputs = torch.cat([inputs, _patches(x, tail.side[0], most)], dim=1)
         shortcut = torch.zeros_like(shortcut)
     return _Seen(inputs, shortcut, out.shape[-2])
 
 
-def _fit(tail: Tail, seen: list[_Seen], goals: list[Tensor]) -> float | None:
+def _fit(tail: Tail, seen: list[_Seen], goals: list[Tensor], most: int) -> float | None:
     """Solve for a block's last layers; the share of the goals' variance that is explained on held-out batches."""
     count = tail.conv.out_channels
     if count > goals[0].shape[1]:
         return None
-    basis = _principal(goals, count)
+    rows = [_rows(goal, most) for goal in goals]
+    basis = _principal(rows, count)
     lift = 0.0 if tail.rectified is None else LIFT
-    aims = [_rows(goal) @ basis + lift for goal in goals]
+    aims = [row @ basis + lift for row in rows]
     inputs = [one.inputs for one in seen]
     wanted = [aim - one.shortcut for aim, one in zip(aims, seen, strict=True)]
     weights, explained = _best_ridge(inputs, wanted, aims)
@@ -172,11 +196,11 @@ def _fit(tail: Tail, seen: list[_Seen], goals: list[Tensor]) -> float | None:
 
 
 def _principal(goals: list[Tensor], count: int) -> Tensor:
-    """(C, count): as they are where the channels are as many, else their `count` principal directions."""
+    """Of goals (rows, C), (C, count): as they are for as many channels, else their `count` principal directions."""
     channels = goals[0].shape[1]
     if count == channels:
         return torch.eye(channels)
-    rows = torch.cat([_rows(goal) for goal in goals])
+    rows = torch.cat(goals)
     _, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
     return vectors.flip(1)[:, :count]
 
@@ -222,22 +246,22 @@ def _set(conv: nn.Conv2d, norm: nn.BatchNorm2d, inputs: Tensor, weights: Tensor,
     norm.bias.copy_(mean + bias)
 
 
-def _patches(x: Tensor, conv: nn.Conv2d) -> Tensor:
+def _patches(x: Tensor, conv: nn.Conv2d, most: int) -> Tensor:
     """(B, C, h, w) -> (rows, C k k): what a convolution sees at the positions that count."""
     if conv.kernel_size == (1, 1):
         down, across = conv.stride
-        return _rows(x[..., ::down, ::across])
+        return _rows(x[..., ::down, ::across], most)
     assert isinstance(conv.padding, tuple)
     seen = F.unfold(x, conv.kernel_size, conv.dilation, conv.padding, conv.stride)
     how = zip(x.shape[-2:], conv.kernel_size, conv.stride, conv.padding, conv.dilation, strict=True)
     grid = [(side + 2 * padding - dilation * (size - 1) - 1) // step + 1 for side, size, step, padding, dilation in how]
-    return _rows(seen.view(len(x), -1, *grid))
+    return _rows(seen.view(len(x), -1, *grid), most)
 
 
-def _rows(feature: Tensor) -> Tensor:
-    """(B, C, h, w) -> (rows, C) float32: at most about ROWS positions, the same of every map of that size.
+def _rows(feature: Tensor, most: int) -> Tensor:
+    """(B, C, h, w) -> (rows, C) float32: at most about so many positions, the same of every map of that size.
 
     On the CPU: some accelerators have no float64 to solve in.
     """
     rows = feature.float().movedim(1, -1).reshape(-1, feature.shape[1])
-    return rows[:: max(len(rows) // ROWS, 1)].cpu()
+    return rows[:: max(len(rows) // most, 1)].clone().cpu()  # a view would hold them all

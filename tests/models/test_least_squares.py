@@ -80,3 +80,24 @@ def test_what_cannot_be_solved_stays_as_it_is(name, batches):
     assert start_by_least_squares(encoder, list(scenes(encoder.spec))[:batches]) == []
     assert all(torch.equal(value, was[key]) for key, value in encoder.state_dict().items())
     assert encoder.training
+
+
+def test_it_looks_at_no_more_images_than_fit_into_memory(monkeypatch):
+    """Large images: fewer of them, and of a large batch a part; what is left out is not even asked for."""
+    asked = []
+
+    def pairs():
+        for image, wanted in scenes(encoder.spec):
+            asked.append(len(image))
+            yield image, wanted
+
+    encoder, _ = build_encoder("mobilenetv2_050", BackboneStart(pretrained=False))
+    monkeypatch.setattr("disdepth_cli.models.least_squares.PIXELS", 6 * BATCH * SIDE * SIDE)
+    assert len(start_by_least_squares(encoder, pairs())) == 4
+    assert len(asked) == 6
+
+    seen = []
+    encoder.net.conv_stem.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    monkeypatch.setattr("disdepth_cli.models.least_squares.PIXELS", 10 * SIDE * SIDE)
+    start_by_least_squares(encoder, scenes(encoder.spec))
+    assert max(seen) == 2 and sum(seen) <= 14  # five batches of two, and one image to see what the network is

@@ -2,11 +2,10 @@
 
     python benchmarks/gain.py data.yaml TEACHER --weights tf_efficientnet_lite0.safetensors --work WORK
 
-Students: EfficientNet-Lite0 with ImageNet weights in every arm; MobileNetV2 and ResNet-18 from a random start, as
-control, in full, and in full with a part taken out. All arms of a student have equal steps, equal views and the same
-seeds, and are scored at their last step (averaged weights), so that no arm is chosen on val. The teacher looks at each
-of `--views` views of an image once, for all runs together. A run that has its row is not made again; one that was
-stopped goes on. `--report` prints the tables.
+Students: EfficientNet-Lite0 with ImageNet weights in every arm; MobileNetV2 and ResNet-18 from a random start. All arms
+of a student have equal steps, equal views and the same seeds, and are scored at their last step (averaged weights), so
+that no arm is chosen on val. The teacher looks at each of `--views` views of an image once, for all runs together. A run
+that has its row is not made again; one that was stopped goes on. `--report` prints the tables.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ ARMS: dict[str, tuple[str, ...]] = {
     "full + unlabelled": (),
 }
 """What an arm adds to the recipe of all. Up to "full" each has what the one before it has, or its successor."""
-RANDOM_START = ("control", "+ LG-Conv", "full", "full, no LG-Conv", "full, random backbone")
+RANDOM_START = tuple(arm for arm in ARMS if not arm.endswith("unlabelled"))
 STUDENTS = {
     "efficientnet-lite0": tuple(arm for arm in ARMS if arm != "full, random backbone"),
     "mobilenetv2": RANDOM_START,

@@ -4,8 +4,8 @@
 
 Students: EfficientNet-Lite0 with ImageNet weights in every arm; MobileNetV2 and ResNet-18 from a random start. All arms
 of a student have equal steps, equal views and the same seeds, and are scored at their last step (averaged weights), so
-that no arm is chosen on val. The teacher looks at each of `--views` views of an image once, for all runs together. A run
-that has its row is not made again; one that was stopped goes on. `--report` prints the tables.
+that no arm is chosen on val. The teacher looks at each of `--views` views of an image once, for all runs together. A
+run that has its row is not made again; one that was stopped goes on. `--report` prints the tables.
 """
 
 from __future__ import annotations

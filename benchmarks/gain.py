@@ -28,19 +28,21 @@ from scipy.stats import t as student_t
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 COLUMNS = ("student", "arm", "seed", "epochs", "steps", *METRICS, "seconds", "teacher_rmse", "ghost_rmse", "options")
+BRANCHED = ("--lg-conv", "auto")
 RAW = ("--feature-target", "teacher", "--init-decoder", "random", "--attention", "uniform")
 ARMS: dict[str, tuple[str, ...]] = {
-    "control": ("--no-distill", "--lg-conv", "none"),
-    "+ LG-Conv": ("--no-distill",),
-    "+ output": ("--feature-weight", "0", "--output-target", "teacher", "--init-decoder", "random"),
-    "+ raw features": (*RAW, "--output-target", "teacher"),
-    "+ ghost": ("--attention", "uniform"),
+    "control": ("--no-distill",),
+    "+ LG-Conv": ("--no-distill", *BRANCHED),
+    "+ output": (*BRANCHED, "--feature-weight", "0", "--output-target", "teacher", "--init-decoder", "random"),
+    "+ raw features": (*BRANCHED, *RAW, "--output-target", "teacher"),
+    "+ ghost": (*BRANCHED, "--attention", "uniform"),
+    "+ attention": BRANCHED,
     "full": (),
-    "full, no LG-Conv": ("--lg-conv", "none"),
     "full, random backbone": ("--init-backbone", "random"),
     "full + unlabelled": (),
 }
-"""What an arm adds to the recipe of all. Up to "full" each has what the one before it has, or its successor."""
+"""What an arm adds to the recipe of all. Up to "+ attention", which is the paper's, each has what the one before it
+has, or its successor; "full" is what is on by default."""
 RANDOM_START = tuple(arm for arm in ARMS if not arm.endswith("unlabelled"))
 STUDENTS = {
     "efficientnet-lite0": tuple(arm for arm in ARMS if arm != "full, random backbone"),

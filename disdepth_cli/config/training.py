@@ -72,7 +72,11 @@ class StudentConfig(BaseConfig):
     student: str = Field("mobilenetv2", description="timm CNN, or a short name: " + ", ".join(STUDENTS))
     student_weights: AbsolutePath | None = Field(None, description="backbone weights of that timm model, safetensors")
     pretrained: bool = Field(True, description="start from timm's weights on the Hub; off: random start")
-    lg_conv: LGConvPlace = Field("auto", description="which backbone convolutions get the LG-Conv branch")
+    lg_conv: LGConvPlace = Field(
+        "none",
+        description="which backbone convolutions get the LG-Conv branch; auto: depth-wise ones in depth-wise "
+        "backbones, dense ones in the others",
+    )
     decoder_channels: int = Field(64, ge=8, le=1024, description="channels of the decoder")
     bins: int = Field(64, ge=2, le=1024, description="number of depth bins")
     input_size: Size = Field((240, 320), description="working size HxW, kept in the checkpoint")

@@ -27,7 +27,7 @@ class StudentArchitecture:
     min_depth: float
     max_depth: float
     working_size: WorkingSize
-    lg_conv: LGConvPlace = "auto"
+    lg_conv: LGConvPlace = "none"
     decoder_channels: int = 64
     bins: int = 64
     output_kind: OutputKind = "metric_depth"

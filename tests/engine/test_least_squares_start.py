@@ -1,4 +1,4 @@
-"""A random backbone's start by least squares: who gets it, what is told, and that a run that goes on does not do it again."""
+"""A random backbone's start by least squares: who gets it, what is told; a run that goes on does not do it again."""
 
 from __future__ import annotations
 

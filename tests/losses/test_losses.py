@@ -64,8 +64,12 @@ def test_attentive_loss_golden_and_masks_stay_apart():
     # errors per position: 1 and 9; token 0 looks left only, token 1 right only
     masks = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
     assert attentive_loss(student, teacher, masks).item() == pytest.approx((1 + 9) / 2)
-    unequal = torch.tensor([[[[1.0, 0.0]], [[0.0, 0.1]]]])  # a faint mask counts as much as a strong one
+    unequal = torch.tensor([[[[1.0, 0.0]], [[0.0, 0.6]]]])  # a weaker mask counts as much as a strong one
     assert attentive_loss(student, teacher, unequal).item() == pytest.approx((1 + 9) / 2)
+    faint = torch.tensor([[[[1.0, 0.0]], [[0.0, 0.1]]]])  # but not where it covers next to nothing: 0.1 of 0.5
+    assert attentive_loss(student, teacher, faint).item() == pytest.approx((1 + 9 / 5) / 2)
+    nothing = torch.zeros(1, 2, 1, 2)
+    assert attentive_loss(student, teacher, nothing).item() == 0.0
     assert attentive_loss(student, teacher, uniform_masks(teacher)).item() == pytest.approx(5.0)
 
 

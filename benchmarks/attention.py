@@ -18,6 +18,7 @@ import typer
 
 from disdepth_cli.data.io import read_image
 from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size, load_acclimated
+from disdepth_cli.losses.attentive import LEAST_SHARE
 from disdepth_cli.models.encoder import REDUCTIONS
 from disdepth_cli.outputs.pictures import Row, colourise, panel, write_image
 from disdepth_cli.working_size import WorkingSize, fit, resize_image
@@ -52,7 +53,7 @@ def _row(acclimated: AcclimatedTeacher, image: np.ndarray, size: WorkingSize, na
         for title, depth in zip(("teacher", "ghost"), depths, strict=True)
     ]
     for stride, masks in zip(REDUCTIONS, seen.masks, strict=True):
-        share = (masks / masks.mean(dim=(2, 3), keepdim=True).clamp(min=1e-6)).mean(dim=1)[0].numpy()
+        share = (masks / masks.mean(dim=(2, 3), keepdim=True).clamp(min=LEAST_SHARE)).mean(dim=1)[0].numpy()
         row.append((f"weight {share.min():.1f} to {share.max():.1f}, stride {stride}", _map(share, fitted, 2.0)))
     for token, mask in enumerate(seen.masks[TOKENS_OF][0].numpy()):
         row.append((f"token {token + 1}: mean {mask.mean():.2f}", _map(mask, fitted, 1.0)))

@@ -104,8 +104,8 @@ class FeatureLoss(nn.Module):
         losses = []
         for place, (mine, theirs, mask) in enumerate(levels):
             feature = projections[place](mine) if len(projections) else mine
-            mask = mask * on_grid(share, (mask.shape[-2], mask.shape[-1]))
-            losses.append(weight * attentive_loss(feature, theirs, mask))
+            counts = on_grid(share, (mask.shape[-2], mask.shape[-1]))
+            losses.append(weight * attentive_loss(feature, theirs, mask, counts))
         return self.config.feature_weight * torch.stack(losses).mean()
 
     def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Target) -> Tensor:

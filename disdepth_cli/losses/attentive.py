@@ -14,18 +14,20 @@ LEAST_SHARE = 0.25
 made a few positions weigh up to eighteen times what the others do."""
 
 
-def attentive_loss(student: Tensor, teacher: Tensor, masks: Tensor) -> Tensor:
+def attentive_loss(student: Tensor, teacher: Tensor, masks: Tensor, share: Tensor | None = None) -> Tensor:
     """mean_t sum_p M_t(p) |f_s(p) - h_t(p)|^2 / (C sum_p M_t(p)), the mean over images.
 
     student, teacher (B, C, h, w), both in the teacher's channel units; masks (B, T, h, w) >= 0, kept apart: each token
-    has its own weighted mean, so a small mask counts as much as a large one, down to `LEAST_SHARE` of the map.
+    has its own weighted mean, so a small mask counts as much as a large one, down to `LEAST_SHARE` of the map. share
+    (B, 1, h, w) >= 0: how much a position counts for every token, by default 1; only its proportions matter.
     """
     with torch.autocast(student.device.type, enabled=False):
         error = (student.float() - teacher.float()).square().mean(dim=1)  # (B, h, w)
-        masks = masks.float()
+        share = torch.ones_like(error)[:, None] if share is None else share.float()
+        masks = masks.float() * share
         weighted = torch.einsum("bthw,bhw->bt", masks, error)
-        least = LEAST_SHARE * masks.shape[2] * masks.shape[3]
-        return across_ranks.mean(weighted / masks.sum(dim=(2, 3)).clamp(min=least))
+        least = (LEAST_SHARE * share.sum(dim=(2, 3))).clamp(min=1e-6)  # (B, 1)
+        return across_ranks.mean(weighted / torch.maximum(masks.sum(dim=(2, 3)), least))
 
 
 def union(masks: Tensor) -> Tensor:

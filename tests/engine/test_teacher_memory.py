@@ -25,7 +25,8 @@ from disdepth_cli.teachers import DepthTeacher, load_teacher
 
 TWO_VIEWS = {"views": 2, "seed": 11, "crop_size": "32x64"}  # smaller than the images: no two views are alike
 TWICE = {"max_steps": 9, "augment": TWO_VIEWS}  # 36 views of 17 images: two come again
-BARE = {"feature_projection": "dropped"}  # adapters would look at some views before the first step
+BARE = {"feature_projection": "dropped", "init_backbone": "random"}
+"""Adapters and least squares would look at some views before the first step."""
 
 
 @pytest.fixture

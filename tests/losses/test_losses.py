@@ -68,6 +68,8 @@ def test_attentive_loss_golden_and_masks_stay_apart():
     assert attentive_loss(student, teacher, unequal).item() == pytest.approx((1 + 9) / 2)
     faint = torch.tensor([[[[1.0, 0.0]], [[0.0, 0.1]]]])  # but not where it covers next to nothing: 0.1 of 0.5
     assert attentive_loss(student, teacher, faint).item() == pytest.approx((1 + 9 / 5) / 2)
+    half = torch.full((1, 1, 1, 2), 0.5)  # what counts half everywhere is no smaller mask
+    assert attentive_loss(student, teacher, faint, half).item() == pytest.approx((1 + 9 / 5) / 2)
     nothing = torch.zeros(1, 2, 1, 2)
     assert attentive_loss(student, teacher, nothing).item() == 0.0
     assert attentive_loss(student, teacher, uniform_masks(teacher)).item() == pytest.approx(5.0)

@@ -71,7 +71,7 @@ def _arms(axes: Axes, rows: Rows) -> None:
         axes.plot([mean(change)] if change else [], [place] if change else [], "o", color="C1")
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_yticks(range(len(arms)), arms)
-    axes.set(xlabel=f"RMSE against the control [%], {budget} epochs (left is better)", ylim=(len(arms) - 0.5, -0.5))
+    axes.set(xlabel=f"RMSE change [%], {budget} epochs", ylim=(len(arms) - 0.5, -0.5))
 
 
 if __name__ == "__main__":

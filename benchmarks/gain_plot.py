@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 Rows = list[dict[str, str]]
-BUDGETS = ("control", "full")
+DISTILLED = ("full", "+ attention")
+"""Arms that may stand beside the control over budgets: the one with more pairs, the default where they have as many."""
 
 
 def main(
@@ -35,9 +36,10 @@ def main(
 
 
 def _budgets(axes: Axes, student: str, rows: Rows) -> None:
-    runs = [{(row["seed"], row["epochs"]) for row in rows if row["arm"] == arm} for arm in BUDGETS]
-    paired = runs[0] & runs[1]  # a mean of other seeds is no comparison
-    for arm in BUDGETS:
+    runs = {arm: {(r["seed"], r["epochs"]) for r in rows if r["arm"] == arm} for arm in ("control", *DISTILLED)}
+    distilled = max(DISTILLED, key=lambda arm: len(runs["control"] & runs[arm]))
+    paired = runs["control"] & runs[distilled]  # a mean of other seeds is no comparison
+    for arm in ("control", distilled):
         some = [row for row in rows if row["arm"] == arm and (row["seed"], row["epochs"]) in paired]
         epochs = sorted({int(row["epochs"]) for row in some})
         axes.plot(epochs, [mean(_rmse(some, epoch)) for epoch in epochs], "o-", label=arm)

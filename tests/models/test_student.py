@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from disdepth_cli.config import STUDENTS
+from disdepth_cli.config.training import StudentConfig
 from disdepth_cli.errors import StudentError
 from disdepth_cli.models.acclimation import Acclimation, ChannelStatistics
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
@@ -57,6 +58,13 @@ def test_lg_conv_places(place, kinds):
     found = {encoder.get_submodule(n).local.groups == encoder.get_submodule(n).local.in_channels for n in names}
     assert found <= kinds and (names or place == "dense")
     assert insert_lg_convs(build_encoder("ghostnet", BackboneStart())[0], "none") == []
+
+
+def test_lg_conv_is_off_unless_asked_for():
+    asked = build_student(architecture("resnet18", lg_conv=StudentConfig(lg_conv="auto").lg_conv))
+    assert any(isinstance(module, LGConv) for module in asked.modules())
+    for plain in (architecture("resnet18"), architecture("resnet18", lg_conv=StudentConfig().lg_conv)):
+        assert not any(isinstance(module, LGConv) for module in build_student(plain).modules())
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2", "resnet18"])

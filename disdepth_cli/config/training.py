@@ -61,8 +61,8 @@ class AugmentConfig(BaseConfig):
         default=None,
         ge=0,
         le=1,
-        description="probability of a painted frame over the view of whatever learns, as scans and letterboxed images "
-        "have; default: 0.5 where the protocol's border crop cuts one away (NYU), 0 elsewhere",
+        description="probability of a painted frame over the student's view, as scans and letterboxed images have; "
+        "default: 0.5 where the protocol's border crop cuts one away (NYU), 0 elsewhere",
     )
 
 

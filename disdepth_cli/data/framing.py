@@ -1,8 +1,7 @@
 """Painted frames: bars at the edges of a training view, as scans, rectified or letterboxed images have them.
 
 A student that is trained inside a protocol's border crop has never seen the frame that whole images have, and misjudges
-their depth. It learns to look past one by frames that are painted over its views; a frozen teacher sees the view as it
-is, and one that learns (`--train-teacher`) is painted over too.
+their depth. It learns to look past one by frames that are painted over its views; the teacher sees the view as it is.
 """
 
 from __future__ import annotations

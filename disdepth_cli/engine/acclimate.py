@@ -190,7 +190,6 @@ class _Acclimation:
             anchor_weight=config.anchor_weight,
             own_weight=config.own_loss,
             log_shares=self.data.source.counts()[1] > 0,
-            frame=self.data.frame_share(config),
         )
         self.acclimation.attention.requires_grad_(False)
         groups = decay_groups(self.acclimation, config.lr, config.weight_decay)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
 from disdepth_cli import across_ranks
-from disdepth_cli.data.framing import paint_frames
 from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.engine.supervision import Target, imitation, pseudo_labelled, target_parts
 from disdepth_cli.losses.attentive import dice_diversity, union
@@ -29,12 +26,9 @@ class GhostStep(nn.Module):
         anchor_weight: float = 0.0,
         own_weight: float = 0.0,
         log_shares: bool = False,
-        frame: float = 0.0,
     ) -> None:
-        """frame: probability of a painted frame over the view of a teacher that learns; a frozen one sees none."""
         super().__init__()
         self.log_shares = log_shares
-        self.frame = frame if acclimated.teacher.learns else 0.0
         self.acclimation = acclimation
         self._looks = (acclimated,)  # in a tuple: a frozen teacher is not a part of this module, so never saved
         if acclimated.teacher.learns:
@@ -44,9 +38,6 @@ class GhostStep(nn.Module):
         self.own_weight = own_weight if acclimated.teacher.learns else 0.0
 
     def forward(self, batch: DepthBatch) -> LossTerms:
-        if self.training and self.frame:
-            image, valid = paint_frames(batch.image, batch.valid, self.frame)
-            batch = replace(batch, image=image, valid=valid)
         acclimated = self._looks[0]
         seen = acclimated.look(batch.image)
         ghost = self.acclimation(seen.features, (batch.image.shape[-2], batch.image.shape[-1]))

@@ -100,7 +100,7 @@ class TrainingData:
         return config.augment.crop_size or default_crop(self.working_size, border, self._reference())
 
     def frame_share(self, config: LoopConfig) -> float:
-        """Share of the views that get a painted frame, of a student and of a teacher that learns."""
+        """Share of the student's views that get a painted frame."""
         if config.augment.frame is not None:
             return config.augment.frame
         return FRAMES if self.protocol.training_border == FRAMED_BORDER else 0.0

@@ -55,17 +55,17 @@ def start_by_least_squares(encoder: Encoder, pairs: Iterable[tuple[Tensor, Featu
         return []
     encoder.net.train()
     reached = {stride: 0.0 for stride in encoder.spec.reductions}
-    height = maps[0].shape[-2]
+    height, most = maps[0].shape[-2], ROWS // len(maps)
     for block in chain:
         tail = _tail(block)
         if tail is None:
             _move_on(maps, block)
             continue
-        seen = [_watch(block, tail, x, ROWS // len(maps)) for x in maps]
+        seen = [_watch(block, tail, x, most) for x in maps]
         stride = height // seen[0].height
         if stride in reached:
             goals = [features[encoder.spec.reductions.index(stride)] for features in wanted]
-            share = _fit(tail, seen, goals, ROWS // len(maps))
+            share = _fit(tail, seen, goals, most)
             reached[stride] = reached[stride] if share is None else share
         _move_on(maps, block)
     return list(reached.values())

@@ -1,0 +1,34 @@
+"""The teacher of an acclimated run, as it was trained along (`--train-teacher`), in a folder in Hub format.
+
+    python benchmarks/trained_teacher.py RUN FOLDER
+
+FOLDER is then a teacher like any other: one that learned more of a place, for any student. It says of itself that it
+wants images of the size it was trained at.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+from transformers import AutoImageProcessor, PreTrainedModel
+
+from disdepth_cli.engine.acclimated import load_acclimated
+from disdepth_cli.engine.run import read_config
+
+
+def main(run: Path, folder: Path) -> None:
+    """Write config.json, model.safetensors and preprocessor_config.json."""
+    acclimated, metadata = load_acclimated(run, "fp32", offline=True)
+    assert metadata.teacher is not None and metadata.teacher.trained != "frozen", f"{run}: its teacher was frozen"
+    models = [module for module in acclimated.teacher.modules() if isinstance(module, PreTrainedModel)]
+    models[0].save_pretrained(folder)
+    processor = AutoImageProcessor.from_pretrained(read_config(run)["teacher"])
+    processor.size = {side: metadata.working_size[side] for side in ("height", "width")}
+    processor.save_pretrained(folder)
+    print(json.dumps({"teacher": str(folder), "from": metadata.teacher.id, "trained": metadata.teacher.trained}))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -133,17 +133,12 @@ class Bench:
         report = self.disdepth("distill", self.work / run.folder, *arguments)
         row = dict(zip(COLUMNS[:4], run.key, strict=True)) | {"steps": report["steps"], "seconds": report["seconds"]}
         row |= {metric: f"{report['final'][metric]:.5f}" for metric in METRICS}
-        row["teacher_rmse"] = f"{teachers_rmse(acclimation):.5f}"
+        row["teacher_rmse"] = f"{acclimation['teacher_metrics']['rmse']:.5f}"
         row["ghost_rmse"] = f"{acclimation['ghost_metrics']['rmse']:.5f}"
         row["options"] = " ".join((*ARMS[run.arm], *self.common))
         with self.lock:
             append(self.table, row)
             print(f"{' '.join(run.key)}: rmse {row['rmse']} abs_rel {row['abs_rel']} in {row['seconds']} s", flush=True)
-
-
-def teachers_rmse(acclimation: dict) -> float:
-    """RMSE of the teacher itself as its students see it: after its training, where it was trained."""
-    return (acclimation["teacher_metrics_after"] or acclimation["teacher_metrics"])["rmse"]
 
 
 def append(table: Path, row: dict) -> None:

@@ -21,10 +21,12 @@ from disdepth_cli.engine.run import read_config
 def main(run: Path, folder: Path) -> None:
     """Write config.json, model.safetensors and preprocessor_config.json."""
     acclimated, metadata = load_acclimated(run, "fp32", offline=True)
-    assert metadata.teacher is not None and metadata.teacher.trained != "frozen", f"{run}: its teacher was frozen"
-    models = [module for module in acclimated.teacher.modules() if isinstance(module, PreTrainedModel)]
-    models[0].save_pretrained(folder)
-    processor = AutoImageProcessor.from_pretrained(read_config(run)["teacher"])
+    model = getattr(acclimated.teacher.network, "model", None)
+    if metadata.teacher is None or metadata.teacher.trained == "frozen" or not isinstance(model, PreTrainedModel):
+        raise typer.BadParameter(f"{run}: its teacher is not one of transformers' that was trained along")
+    model.save_pretrained(folder)
+    config = read_config(run)
+    processor = AutoImageProcessor.from_pretrained(config["teacher"], revision=config.get("revision"))
     processor.size = {side: metadata.working_size[side] for side in ("height", "width")}
     processor.save_pretrained(folder)
     print(json.dumps({"teacher": str(folder), "from": metadata.teacher.id, "trained": metadata.teacher.trained}))

@@ -11,7 +11,7 @@ with `disdepth evaluate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +22,9 @@ from torch.nn import functional as F
 
 from disdepth_cli.checkpoint import load_checkpoint
 from disdepth_cli.config import AugmentConfig, DistillConfig
-from disdepth_cli.data.loader import TrainDataset
+from disdepth_cli.data.loader import TrainDataset, train_loader
 from disdepth_cli.data.transforms import TrainView
-from disdepth_cli.engine.acclimated import ACCLIMATED, load_acclimated
+from disdepth_cli.engine.acclimated import is_acclimated_run, load_acclimated
 from disdepth_cli.engine.preparation import TrainingData, prepare_data
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
 from disdepth_cli.models.ridge import ridge_solution, with_one
@@ -84,22 +84,22 @@ def inputs(look: Look, image: Tensor) -> Tensor:
     return torch.cat([place, *finer], dim=1).flatten(2).transpose(1, 2)
 
 
-def views(data: TrainingData, config: DistillConfig, split: str) -> Iterator[DepthBatch]:
-    """One training view of every training image, or a plain view of every val image."""
-    if split == "train":
-        yield from data.batches(config, 0, 1, config.seed)(0, data.batches_per_epoch(config, 1))
-        return
+def training_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatch]:
+    """One view of every training image, as training has them."""
+    return data.batches(config, 0, 1, config.seed)(0, data.batches_per_epoch(config, 1))
+
+
+def plain_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatch]:
+    """One view of every val image by itself: a window inside the border, nothing else changed."""
     plain = AugmentConfig(flip=0, scale=1, colour_probability=0)
     border, crop = data.protocol.training_box, data.crop_size(config)
     view = TrainView(plain, crop, data.working_size, border, 0, data.min_depth, data.max_depth)
-    items = data.source.items("val")
-    dataset = TrainDataset(items, data.source, view)
-    for place in range(len(items)):
-        yield DepthBatch.collate([dataset[0, place]])
+    dataset = TrainDataset(data.source.items("val"), data.source, view)
+    return train_loader(dataset, [[(0, place)] for place in range(len(dataset))], config.workers)
 
 
-def fit(look: Look, batches: list[DepthBatch]) -> tuple[Tensor, float]:
-    """Weights (N + 1,) of the readout, and its mean squared error on the images held out."""
+def fit(look: Look, batches: list[DepthBatch]) -> Tensor:
+    """Weights (N + 1,) of the readout."""
     gram = product = 0.0
     held: list[tuple[Tensor, Tensor]] = []
     for number, batch in enumerate(batches):
@@ -110,13 +110,8 @@ def fit(look: Look, batches: list[DepthBatch]) -> tuple[Tensor, float]:
             held.append((x, y))
         else:
             gram, product = gram + x.T @ x, product + x.T @ y
-    found = []
-    for ridge in RIDGES:
-        weights = ridge_solution(gram, product, ridge)
-        errors = torch.cat([x @ weights - y for x, y in held])
-        found.append((float(errors.square().mean()), weights))
-    error, weights = min(found, key=lambda one: one[0])
-    return weights[:, 0], error
+    solutions = [ridge_solution(gram, product, ridge) for ridge in RIDGES]
+    return min(solutions, key=lambda weights: sum(float((x @ weights - y).square().sum()) for x, y in held))[:, 0]
 
 
 def score(look: Look, weights: Tensor, batches: list[DepthBatch]) -> dict[str, float]:
@@ -149,12 +144,11 @@ def main(
         given = weights if place == 0 else None
         looks[f"{one}, {'random' if given is None else given.stem}"] = backbone(one, given)
     for run in models or []:
-        looks[str(run)] = (acclimated if (run / ACCLIMATED).is_file() else student)(run)
-    train, val = (list(views(ready, config, split)) for split in ("train", "val"))
+        looks[str(run)] = (acclimated if is_acclimated_run(run) else student)(run)
+    train, val = ([batch for batch in make(ready, config) if len(batch)] for make in (training_views, plain_views))
     print("| features | rmse | silog | spread of log scale |\n|---|---|---|---|")
     for title, look in looks.items():
-        solved, _ = fit(look, train)
-        figures = score(look, solved, val)
+        figures = score(look, fit(look, train), val)
         print(f"| {title} | " + " | ".join(f"{value:.3f}" for value in figures.values()) + " |", flush=True)
 
 

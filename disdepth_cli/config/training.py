@@ -220,11 +220,12 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
         "both", description="encoder: strides 16 and 32; decoder: its own levels"
     )
     attention: Attention = Field("learned", description="what weighs the positions of the feature loss")
-    feature_projection: Literal["folded", "dropped"] = Field(
-        "folded",
+    feature_projection: Literal["auto", "folded", "dropped", "both"] = Field(
+        "auto",
         description="what translates the backbone's features, where the decoder starts from the ghost. folded: a "
         "conv1x1 a level, started by least squares and multiplied into the decoder at the end; dropped: a help for the "
-        "loss alone",
+        "loss alone; both: the folded one to start from, and another one for the loss, which then binds less; auto: "
+        "folded where the backbone starts at random, both where it is pretrained",
     )
     init_decoder: Literal["ghost", "random"] = Field("ghost", description="what the student's decoder starts from")
     init_backbone: Literal["random", "least-squares"] = Field(

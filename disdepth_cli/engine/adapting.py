@@ -73,8 +73,18 @@ def start_backbone(
 
 def has_adapters(config: DistillConfig) -> bool:
     """Whether adapters bring the student's features to the acclimated ones, which its decoder understands."""
-    folded, ghost = config.feature_projection == "folded", config.feature_target == "ghost"
-    return config.distill and folded and ghost and config.init_decoder == "ghost"
+    ghost = config.feature_target == "ghost" and config.init_decoder == "ghost"
+    return config.distill and ghost and config.feature_projection != "dropped"
+
+
+def bound_by_adapters(config: DistillConfig) -> bool:
+    """Whether the feature loss compares what the adapters give, so that decoder and backbone are held to the ghost's.
+
+    A backbone that starts at random gains most so. A pretrained one is held back by it in the long run: there the loss
+    has projections of its own, which are dropped (benchmarks/results/gain.md).
+    """
+    kind = config.feature_projection
+    return has_adapters(config) and (kind == "folded" or (kind == "auto" and is_random_start(config)))
 
 
 @torch.no_grad()

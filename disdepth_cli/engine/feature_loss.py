@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from disdepth_cli import across_ranks
 from disdepth_cli.config import DistillConfig
+from disdepth_cli.engine.adapting import bound_by_adapters, has_adapters
 from disdepth_cli.engine.fusion import on_grid
 from disdepth_cli.engine.supervision import Target
 from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
@@ -30,8 +31,9 @@ class FeatureLoss(nn.Module):
 
     A backbone has its own channels, so its levels are translated: by its adapters, which become a part of the student
     (`models/adapters.py`), or by a projection that is dropped after training. The decoder's levels need none where it
-    starts from the ghost's weights: both then speak the same features. Acclimated features of several teachers are
-    alike (one ghost decoder understands them all), so one module serves them.
+    starts from the ghost's weights: both then speak the same features. They have one all the same where the adapters
+    were only a start (`feature_projection` "both"), which leaves the decoder free to part from the ghost. Acclimated
+    features of several teachers are alike (one ghost decoder understands them all), so one module serves them.
     """
 
     def __init__(self, student: DepthStudent, teacher: FeatureSpec, config: DistillConfig) -> None:
@@ -48,12 +50,14 @@ class FeatureLoss(nn.Module):
         """theirs: channels of the teacher's taps."""
         channels, width = student.encoder.spec.channels, student.decoder.channels
         encoder, decoder = nn.ModuleList(), nn.ModuleList()
+        bound = bound_by_adapters(self.config)
+        apart = self.config.init_decoder == "random" or (has_adapters(self.config) and not bound)
         if self.raw:
             pairs = zip(ENCODER_LEVELS, self.taps, strict=True)
             encoder.extend(nn.Conv2d(channels[level], theirs[tap], 1) for level, tap in pairs)
-        elif self.config.feature_levels != "decoder" and not isinstance(student.encoder, AdaptedEncoder):
+        elif self.config.feature_levels != "decoder" and not (bound and isinstance(student.encoder, AdaptedEncoder)):
             encoder.extend(nn.Conv2d(channels[level], channels[level], 1) for level in ENCODER_LEVELS)
-        if not self.raw and self.config.feature_levels != "encoder" and self.config.init_decoder == "random":
+        if not self.raw and self.config.feature_levels != "encoder" and apart:
             decoder.extend(nn.Conv2d(width, width, 1) for _ in channels)
         for projection in (*encoder, *decoder):
             # From zero the loss starts at 1. A random projection starts at 8, and drowns the others for an epoch.
@@ -73,7 +77,7 @@ class FeatureLoss(nn.Module):
         parts: dict[str, Tensor] = {}
         if self.config.feature_levels != "decoder":
             mine = student.features
-            if not len(self.project_encoder):  # adapted: in the units of the acclimated ones
+            if not len(self.project_encoder):  # bound: in the units of the acclimated ones
                 mine = acclimation.encoder_stats.standardise(mine)
             some = [(mine[level], theirs[level], masks[level]) for level in ENCODER_LEVELS]
             parts["encoder"] = self._mean(some, self.project_encoder, share)

@@ -10,7 +10,7 @@ from disdepth_cli import distill
 from disdepth_cli.checkpoint import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.acclimated import load_acclimated
-from disdepth_cli.engine.adapting import adapt, has_adapters
+from disdepth_cli.engine.adapting import adapt, bound_by_adapters, has_adapters
 from disdepth_cli.engine.distill_step import DistillStep
 from disdepth_cli.models.adapters import AdaptedEncoder, folded
 from disdepth_cli.models.student import StudentArchitecture, build_student
@@ -81,7 +81,7 @@ def test_adapting_brings_features_nearer_and_changes_nothing_else(acclimated, st
         bare = encoder.net((some[0].image - student.mean) / student.std)
     for mine, raw, theirs in zip(got, bare, wanted, strict=True):
         assert (mine - theirs).square().mean() < 0.9 * (raw - theirs).square().mean()
-    step = DistillStep(student, teacher, DistillConfig(data="x"))
+    step = DistillStep(student, teacher, DistillConfig(data="x", pretrained=False))
     assert not len(step.features[0].project_encoder)
     terms = step.train()(some[0])
     terms.parts["encoder"].backward()
@@ -91,18 +91,42 @@ def test_adapting_brings_features_nearer_and_changes_nothing_else(acclimated, st
     assert {rates[id(p)] for p in encoder.adapters.parameters()} == {1e-3}
 
 
+RANDOM = {"pretrained": False}
+
+
 @pytest.mark.parametrize(
-    ("options", "expected"),
+    ("options", "there", "bound"),
     [
-        ({}, True),
-        ({"feature_projection": "dropped"}, False),
-        ({"init_decoder": "random"}, False),
-        ({"feature_target": "teacher"}, False),
-        ({"distill": False}, False),
+        (RANDOM, True, True),
+        (RANDOM | {"feature_projection": "both"}, True, False),
+        (RANDOM | {"feature_projection": "dropped"}, False, False),
+        (RANDOM | {"init_decoder": "random"}, False, False),
+        (RANDOM | {"feature_target": "teacher"}, False, False),
+        (RANDOM | {"distill": False}, False, False),
+        (RANDOM | {"student_weights": "weights.safetensors"}, True, False),
+        ({}, True, False),
+        ({"feature_projection": "folded"}, True, True),
+        ({"feature_projection": "dropped"}, False, False),
     ],
 )
-def test_where_there_are_adapters(options, expected):
-    assert has_adapters(DistillConfig(data="x", **options)) is expected
+def test_where_there_are_adapters_and_whether_they_bind(options, there, bound):
+    config = DistillConfig(data="x", **options)
+    assert has_adapters(config) is there
+    assert bound_by_adapters(config) is bound
+
+
+def test_adapters_that_only_start_a_student_leave_it_free_to_part_from_the_ghost(acclimated, student):
+    teacher, _ = load_acclimated(acclimated, "fp32")
+    some = batches(2)
+    adapt(student, teacher, some)
+    step = DistillStep(student, teacher, DistillConfig(data="x")).train()
+    loss = step.features[0]
+    assert len(loss.project_encoder) == 2 and len(loss.project_decoder) == 4
+    parts = step(some[0]).parts
+    (parts["encoder"] + parts["decoder"]).backward()
+    # From zero, where they start, the projections learn first: the start they were given is not pulled at.
+    assert all(p.grad is None or not p.grad.any() for p in student.parameters())
+    assert all(projection.weight.grad.any() for projection in (*loss.project_encoder, *loss.project_decoder))
 
 
 def test_a_run_ships_a_student_without_them(acclimated, rooms, tiny, tmp_path):

@@ -65,10 +65,12 @@ def test_distillation_changes_the_student_and_nothing_else(acclimated, student, 
     assert not same(own, student)
 
 
-def test_each_loss_part_reaches_the_student(acclimated, student, batch):
+@pytest.mark.parametrize("init", ["ghost", "random"])
+def test_each_loss_part_reaches_the_student(acclimated, student, batch, init):
     teacher, _ = load_acclimated(acclimated, "fp32")
-    step = DistillStep(student, teacher, DistillConfig(data="x")).train()
-    for projection in step.features[0].project_encoder:  # at zero, where they start, they would let nothing through
+    step = DistillStep(student, teacher, DistillConfig(data="x", init_decoder=init)).train()
+    loss = step.features[0]
+    for projection in (*loss.project_encoder, *loss.project_decoder):  # at zero they would let nothing through
         torch.nn.init.eye_(projection.weight[:, :, 0, 0])
     for part in ("depth", "output", "encoder", "decoder"):
         student.zero_grad(set_to_none=True)
@@ -79,7 +81,7 @@ def test_each_loss_part_reaches_the_student(acclimated, student, batch):
 
 def test_feature_loss_is_zero_for_a_student_that_agrees(acclimated, student, batch, monkeypatch):
     teacher, _ = load_acclimated(acclimated, "fp32")
-    step = DistillStep(student, teacher, DistillConfig(data="x"))
+    step = DistillStep(student, teacher, DistillConfig(data="x", feature_projection="folded"))
     seen = teacher(batch.image)
     standard = teacher.acclimation.encoder_stats.standardise(seen.features)
     agreeing = replace(seen, features=standard)  # what the projections, here the identity, are to make of its features

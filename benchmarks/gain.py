@@ -38,13 +38,14 @@ ARMS: dict[str, tuple[str, ...]] = {
     "+ ghost": (*BRANCHED, "--attention", "uniform"),
     "+ attention": BRANCHED,
     "full": (),
-    "full, folded": ("--feature-projection", "folded"),
+    "full, ghost's decoder": ("--init-decoder", "ghost"),
+    "full, bound": ("--init-decoder", "ghost", "--feature-projection", "folded"),
     "full, random backbone": ("--init-backbone", "random"),
     "full + unlabelled": (),
 }
 """What an arm adds to the recipe of all. Up to "+ attention", which is the paper's, each has what the one before it
 has, or its successor; "full" is what is on by default."""
-OF_PRETRAINED = ("full, folded", "full + unlabelled")
+OF_PRETRAINED = ("full, ghost's decoder", "full, bound", "full + unlabelled")
 RANDOM_START = tuple(arm for arm in ARMS if arm not in OF_PRETRAINED)
 STUDENTS = {
     "efficientnet-lite0": tuple(arm for arm in ARMS if arm != "full, random backbone"),

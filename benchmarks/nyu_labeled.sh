@@ -13,7 +13,7 @@ student=(--student efficientnet-lite0 --input-size 240x320 --seed "$seed" --data
 mkdir -p "$out"
 
 [ -f "$out/teacher/report.json" ] || disdepth acclimate --teacher "$teacher" "${student[@]}" --epochs 5 --views 5 -o "$out/teacher"
-[ -f "$out/student/report.json" ] || disdepth distill --teacher "$out/teacher" --lg-conv auto --feature-projection folded \
+[ -f "$out/student/report.json" ] || disdepth distill --teacher "$out/teacher" --lg-conv auto --init-decoder ghost --feature-projection folded \
   --student-weights "$weights" \
   "${student[@]}" --epochs 10 --views 10 --validate-every 10 -o "$out/student"
 [ -f "$out/control/report.json" ] || disdepth distill --no-distill --student-weights "$weights" \

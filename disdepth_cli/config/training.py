@@ -227,7 +227,11 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
         "loss alone; both: the folded one to start from, and another one for the loss, which then binds less; auto: "
         "folded where the backbone starts at random, both where it is pretrained",
     )
-    init_decoder: Literal["ghost", "random"] = Field("ghost", description="what the student's decoder starts from")
+    init_decoder: Literal["auto", "ghost", "random"] = Field(
+        "auto",
+        description="what the student's decoder starts from. auto: from the ghost where the backbone starts at random "
+        "too; at random where it is pretrained, which gains less in a short training and more in a long one",
+    )
     init_backbone: Literal["random", "least-squares"] = Field(
         "least-squares",
         description="what a backbone without pretrained weights starts from. least-squares: each block's last "

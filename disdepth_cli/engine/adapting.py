@@ -71,17 +71,27 @@ def start_backbone(
         observer.on_note(f"backbone: started by least squares, {told}" if shares else "backbone: random")
 
 
+def starts_from_ghost(config: DistillConfig) -> bool:
+    """Whether the student's decoder starts from the ghost's weights.
+
+    By default where the backbone has nothing of its own. A pretrained one gains more in a short training so, but loses
+    in a long one: benchmarks/results/gain.md.
+    """
+    ghost = is_random_start(config) if config.init_decoder == "auto" else config.init_decoder == "ghost"
+    return config.distill and ghost
+
+
 def has_adapters(config: DistillConfig) -> bool:
     """Whether adapters bring the student's features to the acclimated ones, which its decoder understands."""
-    ghost = config.feature_target == "ghost" and config.init_decoder == "ghost"
-    return config.distill and ghost and config.feature_projection != "dropped"
+    understood = config.feature_target == "ghost" and config.feature_projection != "dropped"
+    return understood and starts_from_ghost(config)
 
 
 def bound_by_adapters(config: DistillConfig) -> bool:
     """Whether the feature loss compares what the adapters give, so that decoder and backbone are held to the ghost's.
 
-    A backbone that starts at random gains most so. A pretrained one is held back by it in the long run: there the loss
-    has projections of its own, which are dropped (benchmarks/results/gain.md).
+    A backbone that starts at random gains most so. A pretrained one is held back by it: there the loss has projections
+    of its own, which are dropped.
     """
     kind = config.feature_projection
     return has_adapters(config) and (kind == "folded" or (kind == "auto" and is_random_start(config)))

@@ -18,7 +18,7 @@ from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, describe,
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
-from disdepth_cli.engine.adapting import bring_near, is_random_start
+from disdepth_cli.engine.adapting import bring_near, is_random_start, starts_from_ghost
 from disdepth_cli.engine.arm import check_comparable, finished_run
 from disdepth_cli.engine.control import check_control_place, compare_with_control
 from disdepth_cli.engine.cost import model_cost
@@ -171,7 +171,7 @@ class _Distillation:
         torch.manual_seed(config.seed)
         start = BackboneStart(config.pretrained, config.student_weights, config.offline)
         student = build_student(student_architecture(config, self.data), start)  # its range may be the teacher's
-        if self.acclimated and config.init_decoder == "ghost":
+        if self.acclimated and starts_from_ghost(config):
             student.decoder.load_state_dict(self.acclimated[0].acclimation.ghost.state_dict(), strict=True)
         self.student = channels_last(student.to(device))
         if self.acclimated:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from disdepth_cli import across_ranks
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.adapting import bound_by_adapters, has_adapters
+from disdepth_cli.engine.adapting import bound_by_adapters, has_adapters, starts_from_ghost
 from disdepth_cli.engine.fusion import on_grid
 from disdepth_cli.engine.supervision import Target
 from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
@@ -51,7 +51,7 @@ class FeatureLoss(nn.Module):
         channels, width = student.encoder.spec.channels, student.decoder.channels
         encoder, decoder = nn.ModuleList(), nn.ModuleList()
         bound = bound_by_adapters(self.config)
-        apart = self.config.init_decoder == "random" or (has_adapters(self.config) and not bound)
+        apart = not starts_from_ghost(self.config) or (has_adapters(self.config) and not bound)
         if self.raw:
             pairs = zip(ENCODER_LEVELS, self.taps, strict=True)
             encoder.extend(nn.Conv2d(channels[level], theirs[tap], 1) for level, tap in pairs)

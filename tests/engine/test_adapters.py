@@ -10,7 +10,7 @@ from disdepth_cli import distill
 from disdepth_cli.checkpoint import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.acclimated import load_acclimated
-from disdepth_cli.engine.adapting import adapt, bound_by_adapters, has_adapters
+from disdepth_cli.engine.adapting import adapt, bound_by_adapters, has_adapters, starts_from_ghost
 from disdepth_cli.engine.distill_step import DistillStep
 from disdepth_cli.models.adapters import AdaptedEncoder, folded
 from disdepth_cli.models.student import StudentArchitecture, build_student
@@ -92,25 +92,28 @@ def test_adapting_brings_features_nearer_and_changes_nothing_else(acclimated, st
 
 
 RANDOM = {"pretrained": False}
+GHOST = {"init_decoder": "ghost"}
 
 
 @pytest.mark.parametrize(
-    ("options", "there", "bound"),
+    ("options", "from_ghost", "there", "bound"),
     [
-        (RANDOM, True, True),
-        (RANDOM | {"feature_projection": "both"}, True, False),
-        (RANDOM | {"feature_projection": "dropped"}, False, False),
-        (RANDOM | {"init_decoder": "random"}, False, False),
-        (RANDOM | {"feature_target": "teacher"}, False, False),
-        (RANDOM | {"distill": False}, False, False),
-        (RANDOM | {"student_weights": "weights.safetensors"}, True, False),
-        ({}, True, False),
-        ({"feature_projection": "folded"}, True, True),
-        ({"feature_projection": "dropped"}, False, False),
+        (RANDOM, True, True, True),
+        (RANDOM | {"feature_projection": "both"}, True, True, False),
+        (RANDOM | {"feature_projection": "dropped"}, True, False, False),
+        (RANDOM | {"init_decoder": "random"}, False, False, False),
+        (RANDOM | {"feature_target": "teacher"}, True, False, False),
+        (RANDOM | {"distill": False}, False, False, False),
+        (RANDOM | {"student_weights": "weights.safetensors"}, False, False, False),
+        ({}, False, False, False),
+        (GHOST, True, True, False),
+        (GHOST | {"feature_projection": "folded"}, True, True, True),
+        (GHOST | {"feature_projection": "dropped"}, True, False, False),
     ],
 )
-def test_where_there_are_adapters_and_whether_they_bind(options, there, bound):
+def test_what_a_student_starts_from_and_whether_its_adapters_bind_it(options, from_ghost, there, bound):
     config = DistillConfig(data="x", **options)
+    assert starts_from_ghost(config) is from_ghost
     assert has_adapters(config) is there
     assert bound_by_adapters(config) is bound
 
@@ -119,7 +122,7 @@ def test_adapters_that_only_start_a_student_leave_it_free_to_part_from_the_ghost
     teacher, _ = load_acclimated(acclimated, "fp32")
     some = batches(2)
     adapt(student, teacher, some)
-    step = DistillStep(student, teacher, DistillConfig(data="x")).train()
+    step = DistillStep(student, teacher, DistillConfig(data="x", init_decoder="ghost")).train()
     loss = step.features[0]
     assert len(loss.project_encoder) == 2 and len(loss.project_decoder) == 4
     parts = step(some[0]).parts

@@ -81,7 +81,7 @@ def test_each_loss_part_reaches_the_student(acclimated, student, batch, init):
 
 def test_feature_loss_is_zero_for_a_student_that_agrees(acclimated, student, batch, monkeypatch):
     teacher, _ = load_acclimated(acclimated, "fp32")
-    step = DistillStep(student, teacher, DistillConfig(data="x", feature_projection="folded"))
+    step = DistillStep(student, teacher, DistillConfig(data="x", init_decoder="ghost", feature_projection="folded"))
     seen = teacher(batch.image)
     standard = teacher.acclimation.encoder_stats.standardise(seen.features)
     agreeing = replace(seen, features=standard)  # what the projections, here the identity, are to make of its features

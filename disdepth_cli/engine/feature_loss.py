@@ -19,7 +19,6 @@ from disdepth_cli.engine.fusion import on_grid
 from disdepth_cli.engine.supervision import Target
 from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
 from disdepth_cli.models.acclimation import AcclimatedOutput, Acclimation, ChannelStatistics
-from disdepth_cli.models.adapters import AdaptedEncoder
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.types import DepthOutput, FeatureSpec
 
@@ -55,7 +54,7 @@ class FeatureLoss(nn.Module):
         if self.raw:
             pairs = zip(ENCODER_LEVELS, self.taps, strict=True)
             encoder.extend(nn.Conv2d(channels[level], theirs[tap], 1) for level, tap in pairs)
-        elif self.config.feature_levels != "decoder" and not (bound and isinstance(student.encoder, AdaptedEncoder)):
+        elif self.config.feature_levels != "decoder" and not bound:
             encoder.extend(nn.Conv2d(channels[level], channels[level], 1) for level in ENCODER_LEVELS)
         if not self.raw and self.config.feature_levels != "encoder" and apart:
             decoder.extend(nn.Conv2d(width, width, 1) for _ in channels)

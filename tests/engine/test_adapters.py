@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from disdepth_cli import distill
 from disdepth_cli.checkpoint import load_student
@@ -141,6 +142,24 @@ def test_a_run_ships_a_student_without_them(acclimated, rooms, tiny, tmp_path):
     assert report["best"]["rmse"] > 0
     student = load_student(tmp_path / "folded")
     assert not isinstance(student.encoder, AdaptedEncoder)
+
+
+def test_a_pretrained_students_decoder_starts_where_its_controls_does(acclimated, rooms, tiny, tmp_path):
+    """At a rate that moves nothing, what is saved is what a run started from."""
+    weights = tmp_path / "backbone.safetensors"
+    save_file(timm.create_model("mobilenetv2_100", pretrained=False).state_dict(), weights)
+    still = {"data": rooms, "max_steps": 1, **tiny, "student_weights": weights, "lr": 1e-12, "weight_decay": 0.0}
+    runs = {
+        "default": {"teacher": str(acclimated)},
+        "ghost": {"teacher": str(acclimated), "init_decoder": "ghost"},
+        "control": {"distill": False},
+    }
+    weight = {}
+    for name, options in runs.items():
+        distill(output=tmp_path / name, **still, **options)
+        weight[name] = load_file(tmp_path / name / "student.safetensors")["decoder.fuse.3.0.weight"]
+    assert torch.allclose(weight["default"], weight["control"], atol=1e-6)
+    assert not torch.allclose(weight["ghost"], weight["control"], atol=1e-3)
 
 
 def test_raw_features_are_the_teachers_own(acclimated, student):

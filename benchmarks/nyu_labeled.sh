@@ -9,15 +9,15 @@
 set -euo pipefail
 data="$1" teacher="$2" weights="$3" out="$4" seed="${5:-0}"
 student=(--student efficientnet-lite0 --input-size 240x320 --seed "$seed" --data "$data" --offline
-  --precision bf16 --view-seed 0 --teacher-cache "$out/views")
+  --view-seed 0 --teacher-cache "$out/views")
+long=(--epochs 25 --views 10 --validate-every 25)
 mkdir -p "$out"
 
 [ -f "$out/teacher/report.json" ] || disdepth acclimate --teacher "$teacher" "${student[@]}" --epochs 5 --views 5 -o "$out/teacher"
-[ -f "$out/student/report.json" ] || disdepth distill --teacher "$out/teacher" --lg-conv auto --init-decoder ghost --feature-projection folded \
-  --student-weights "$weights" \
-  "${student[@]}" --epochs 10 --views 10 --validate-every 10 -o "$out/student"
+[ -f "$out/student/report.json" ] || disdepth distill --teacher "$out/teacher" --student-weights "$weights" \
+  "${student[@]}" "${long[@]}" -o "$out/student"
 [ -f "$out/control/report.json" ] || disdepth distill --no-distill --student-weights "$weights" \
-  "${student[@]}" --epochs 10 --views 10 --validate-every 10 -o "$out/control"
+  "${student[@]}" "${long[@]}" -o "$out/control"
 
 for model in "$teacher" "$out/teacher" "$out/student" "$out/control"; do
   name="$(basename "$model")"

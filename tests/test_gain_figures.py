@@ -1,0 +1,50 @@
+"""README's table of gains says what the rows of the bench say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STUDENTS = {
+    "mobilenetv2": "MobileNetV2, random",
+    "resnet18": "ResNet-18, random",
+    "efficientnet-lite0": "EfficientNet-Lite0",
+}
+README_ROWS = [
+    ("gain_rooms_other", "mobilenetv2", "10", "full"),
+    ("gain_rooms_other", "resnet18", "10", "full"),
+    ("gain_rooms_other", "efficientnet-lite0", "10", "full"),
+    ("gain_few", "efficientnet-lite0", "54", "full + unlabelled"),
+    ("gain", "mobilenetv2", "5", "full"),
+    ("gain_defaults", "efficientnet-lite0", "5", "full"),
+    ("gain_defaults_elsewhere", "efficientnet-lite0", "5", "full"),
+    ("gain_elsewhere", "mobilenetv2", "5", "full"),
+]
+
+
+def reported(table: str, student: str, epochs: str, arm: str) -> tuple[str, str, str, str]:
+    """RMSE of the control and of an arm, its gain and the interval, as the bench prints them."""
+    command = [sys.executable, "benchmarks/gain.py", "none.yaml", "none", "--report", "--table"]
+    printed = subprocess.run(
+        [*command, f"benchmarks/results/{table}.csv"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    _, mine = printed.split(f"\n{student}, {epochs} epochs;")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in mine.split("\n\n")[1].splitlines()]
+    by_arm = {row[0]: row for row in rows}
+    rmse = [f"{float(by_arm[name][3].split(' ')[0]):.3f}" for name in ("control", arm)]
+    low, high = by_arm[arm][7].removesuffix(" %").split(" to ")
+    return rmse[0], rmse[1], by_arm[arm][6], f"[{low}, {high}]"
+
+
+@pytest.mark.parametrize(("table", "student", "epochs", "arm"), README_ROWS)
+def test_readmes_gain_is_the_benchs(table: str, student: str, epochs: str, arm: str) -> None:
+    control, distilled, gain, interval = reported(table, student, epochs, arm)
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
+    rows = [line for line in readme.splitlines() if line.startswith("|") and STUDENTS[student] in line]
+
+    assert any(f"| {control} | {distilled} | {gain} {interval} |" in line for line in rows)

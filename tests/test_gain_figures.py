@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,18 @@ README_ROWS = [
 ]
 
 
-def reported(table: str, student: str, epochs: str, arm: str) -> tuple[str, str, str, str]:
-    """RMSE of the control and of an arm, its gain and the interval, as the bench prints them."""
+@cache
+def report(table: str) -> str:
+    """What the bench prints of a table."""
     command = [sys.executable, "benchmarks/gain.py", "none.yaml", "none", "--report", "--table"]
-    printed = subprocess.run(
+    return subprocess.run(
         [*command, f"benchmarks/results/{table}.csv"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    _, mine = printed.split(f"\n{student}, {epochs} epochs;")
+
+
+def reported(table: str, student: str, epochs: str, arm: str) -> tuple[str, str, str, str]:
+    """RMSE of the control and of an arm, its gain and the interval, as the bench prints them."""
+    _, mine = report(table).split(f"\n{student}, {epochs} epochs;")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in mine.split("\n\n")[1].splitlines()]
     by_arm = {row[0]: row for row in rows}
     rmse = [f"{float(by_arm[name][3].split(' ')[0]):.3f}" for name in ("control", arm)]

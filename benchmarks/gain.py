@@ -14,6 +14,7 @@ import csv
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -36,16 +37,25 @@ ARMS: dict[str, tuple[str, ...]] = {
     "+ output": (*BRANCHED, "--feature-weight", "0", "--output-target", "teacher", "--init-decoder", "random"),
     "+ raw features": (*BRANCHED, *RAW, "--output-target", "teacher"),
     "+ ghost": (*BRANCHED, "--attention", "uniform"),
-    "+ attention": BRANCHED,
+    "+ attention": (*BRANCHED, "--attention", "learned"),
     "full": (),
+    "full, learned attention": ("--attention", "learned"),
+    "full, the ghost's errors": ("--attention", "ghost-error"),
+    "full, FGD's attention": ("--attention", "fgd"),
     "full, ghost's decoder": ("--init-decoder", "ghost"),
+    "full, ghost's decoder, teacher's depth": ("--init-decoder", "ghost", "--output-target", "teacher"),
     "full, bound": ("--init-decoder", "ghost", "--feature-projection", "folded"),
     "full, random backbone": ("--init-backbone", "random"),
     "full + unlabelled": (),
 }
 """What an arm adds to the recipe of all. Up to "+ attention", which is the paper's, each has what the one before it
 has, or its successor; "full" is what is on by default."""
-OF_PRETRAINED = ("full, ghost's decoder", "full, bound", "full + unlabelled")
+OF_PRETRAINED = (
+    "full, ghost's decoder",
+    "full, ghost's decoder, teacher's depth",
+    "full, bound",
+    "full + unlabelled",
+)
 RANDOM_START = tuple(arm for arm in ARMS if arm not in OF_PRETRAINED)
 STUDENTS = {
     "efficientnet-lite0": tuple(arm for arm in ARMS if arm != "full, random backbone"),
@@ -72,7 +82,7 @@ class Run:
     @property
     def folder(self) -> str:
         """Name of its run folder."""
-        return "-".join(self.key).replace(" ", "").replace("+", "").replace(",", "")
+        return re.sub(r"[ +,']", "", "-".join(self.key))
 
 
 @dataclass
@@ -138,7 +148,7 @@ class Bench:
         row |= {metric: f"{report['final'][metric]:.5f}" for metric in METRICS}
         row["teacher_rmse"] = f"{acclimation['teacher_metrics']['rmse']:.5f}"
         row["ghost_rmse"] = f"{acclimation['ghost_metrics']['rmse']:.5f}"
-        row["options"] = " ".join((*ARMS[run.arm], *self.common))
+        row["options"] = " ".join((*ARMS[run.arm], "--views", str(self.views), *self.common))
         with self.lock:
             append(self.table, row)
             print(f"{' '.join(run.key)}: rmse {row['rmse']} abs_rel {row['abs_rel']} in {row['seconds']} s", flush=True)

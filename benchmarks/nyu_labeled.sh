@@ -15,7 +15,7 @@ mkdir -p "$out"
 
 [ -f "$out/teacher/report.json" ] || disdepth acclimate --teacher "$teacher" "${student[@]}" --epochs 5 --views 5 -o "$out/teacher"
 [ -f "$out/student/report.json" ] || disdepth distill --teacher "$out/teacher" --student-weights "$weights" \
-  "${student[@]}" "${long[@]}" -o "$out/student"
+  "${student[@]}" "${long[@]}" --attention learned -o "$out/student"
 [ -f "$out/control/report.json" ] || disdepth distill --no-distill --student-weights "$weights" \
   "${student[@]}" "${long[@]}" -o "$out/control"
 

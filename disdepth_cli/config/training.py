@@ -219,7 +219,12 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
     feature_levels: Literal["encoder", "decoder", "both"] = Field(
         "both", description="encoder: strides 16 and 32; decoder: its own levels"
     )
-    attention: Attention = Field("learned", description="what weighs the positions of the feature loss")
+    attention: Attention = Field(
+        "uniform",
+        description="what weighs the positions of the feature loss. learned: by the acclimated tokens, as the paper does, "
+        "which gained nothing beyond chance in our benchmarks; ghost-error: where the ghost is right; fgd: where "
+        "features are strong",
+    )
     feature_projection: Literal["auto", "folded", "dropped", "both"] = Field(
         "auto",
         description="what translates the backbone's features, where the decoder starts from the ghost. folded: a "

@@ -65,6 +65,18 @@ def test_distillation_changes_the_student_and_nothing_else(acclimated, student, 
     assert not same(own, student)
 
 
+@pytest.mark.parametrize(("chosen", "matter"), [({}, False), ({"attention": "learned"}, True)])
+def test_attention_tokens_weigh_the_loss_where_they_are_asked_for(acclimated, student, batch, chosen, matter):
+    teacher, _ = load_acclimated(acclimated, "fp32")
+    step = DistillStep(student, teacher, DistillConfig(data="x", **chosen)).eval()
+    with torch.no_grad():
+        before = step(batch).parts["encoder"].item()
+        for embedding in teacher.acclimation.attention.embedding:
+            embedding.normal_(0, 9)  # other tokens: other places
+        after = step(batch).parts["encoder"].item()
+    assert (after != before) is matter
+
+
 @pytest.mark.parametrize("init", ["ghost", "random"])
 def test_each_loss_part_reaches_the_student(acclimated, student, batch, init):
     teacher, _ = load_acclimated(acclimated, "fp32")

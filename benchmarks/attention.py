@@ -1,5 +1,6 @@
 """What an acclimated teacher looks at: the learned attention of the feature loss on real images, as one picture.
 
+    disdepth acclimate --attention-steps 100 -o ACCLIMATED_RUN ...
     python benchmarks/attention.py ACCLIMATED_RUN OUT.png IMAGE... [--no-image]
 
 A row an image: the image, the teacher's depth, the ghost decoder's, how much a position counts in the feature loss of

@@ -131,6 +131,7 @@ class Bench:
         report = place / "report.json"
         if not report.is_file():
             arguments = ["--teacher", self.teacher, "--student", student, "--data", str(self.acclimation)]
+            arguments += ["--attention-steps", "100"]  # for the arms that have attention
             self.disdepth("acclimate", place, *arguments)
         return place, json.loads(report.read_text())
 

@@ -13,7 +13,8 @@ student=(--student efficientnet-lite0 --input-size 240x320 --seed "$seed" --data
 long=(--epochs 25 --views 10 --validate-every 25)
 mkdir -p "$out"
 
-[ -f "$out/teacher/report.json" ] || disdepth acclimate --teacher "$teacher" "${student[@]}" --epochs 5 --views 5 -o "$out/teacher"
+[ -f "$out/teacher/report.json" ] || disdepth acclimate --teacher "$teacher" "${student[@]}" --epochs 5 --views 5 \
+  --attention-steps 100 -o "$out/teacher"
 [ -f "$out/student/report.json" ] || disdepth distill --teacher "$out/teacher" --student-weights "$weights" \
   "${student[@]}" "${long[@]}" --attention learned -o "$out/student"
 [ -f "$out/control/report.json" ] || disdepth distill --no-distill --student-weights "$weights" \

@@ -34,7 +34,7 @@ mkdir -p "$out"
 say python "$examples/render_rooms.py" "$out/rooms" --count 240 --size 96x128 --seed 0
 
 # The teacher learns to speak the student's language: its features get the student's channels and strides.
-train "$out/teacher" acclimate --teacher "$teacher" "${training[@]}" --max-steps "$acclimate_steps" --attention-steps 40
+train "$out/teacher" acclimate --teacher "$teacher" "${training[@]}" --max-steps "$acclimate_steps"
 
 # The student learns from it; the control has the same start, data and steps, but no teacher.
 train "$out/student" distill --teacher "$out/teacher" --no-pretrained "${training[@]}" --max-steps "$distill_steps"

@@ -177,7 +177,11 @@ class AcclimateConfig(TeacherConfig, TeacherCacheConfig, RelativeConfig, Student
         1.0, ge=0, description="weight of the depth loss of a trained teacher's own decoder, which keeps its accuracy"
     )
     attention_tokens: int = Field(4, ge=1, le=64, description="attention tokens per level")
-    attention_steps: int = Field(100, ge=0, description="steps that train the attention tokens at the end")
+    attention_steps: int = Field(
+        0,
+        ge=0,
+        description="steps that train the attention tokens at the end: about 100 for distill --attention learned",
+    )
     attention_diversity: float = Field(1.0, ge=0, description="weight of the Dice term that keeps tokens apart")
     dry_run: bool = Field(False, description="print the teacher's contract and stop")
 
@@ -221,9 +225,9 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
     )
     attention: Attention = Field(
         "uniform",
-        description="what weighs the positions of the feature loss. learned: by the acclimated tokens, as the paper does, "
-        "which gained nothing beyond chance in our benchmarks; ghost-error: where the ghost is right; fgd: where "
-        "features are strong",
+        description="what weighs the positions of the feature loss. learned: tokens that were trained in the "
+        "acclimation (--attention-steps 100), as in the paper, which gained nothing beyond chance in our benchmarks; "
+        "ghost-error: where the ghost is right; fgd: where features are strong",
     )
     feature_projection: Literal["auto", "folded", "dropped", "both"] = Field(
         "auto",

@@ -27,6 +27,9 @@ from disdepth_cli.engine.run import RunFolder, beside, latest_acclimation, read_
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.option_types import Precision
 
+TOKEN_STEPS = 100
+"""Steps that train the attention tokens of a teacher that is acclimated on the way, where the loss wants them."""
+
 
 @dataclass(frozen=True)
 class FoundTeachers:
@@ -95,14 +98,24 @@ def find_teachers(
         check_same_student(runs[-1], record, student_architecture(config, data))
         if found:
             _check_same_ghost(runs[0], found[0], runs[-1], acclimated)
-        if config.output_target == "teacher" and record.output_kind_of_teacher != record.output_kind:
-            raise ConfigError(
-                f"--output-target teacher: the teacher of {runs[-1]} gives {record.output_kind_of_teacher}, the "
-                f"student {record.output_kind}; use ghost"
-            )
+        _check_it_has_what_is_asked(config, runs[-1], record)
         found.append(acclimated.to(device))
         metadata.append(record)
     return FoundTeachers(found, metadata, data)
+
+
+def _check_it_has_what_is_asked(config: DistillConfig, run: Path, metadata: CheckpointMetadata) -> None:
+    """Trained tokens for learned attention, depth of the student's kind to be imitated."""
+    if config.attention == "learned" and not read_config(run).get("attention_steps"):
+        raise ConfigError(
+            f"--attention learned: {run} was acclimated without training its attention tokens; acclimate again with "
+            f"--attention-steps {TOKEN_STEPS}"
+        )
+    if config.output_target == "teacher" and metadata.output_kind_of_teacher != metadata.output_kind:
+        raise ConfigError(
+            f"--output-target teacher: the teacher of {run} gives {metadata.output_kind_of_teacher}, the student "
+            f"{metadata.output_kind}; use ghost"
+        )
 
 
 def _as_the_teacher_has_it(config: DistillConfig, data: TrainingData, metadata: CheckpointMetadata) -> TrainingData:
@@ -137,7 +150,9 @@ def _acclimated_run(
     options = {name: getattr(config, name) for name in shared}
     options |= {"teacher": teacher, "output": made, "resume": begun, "ghost": ghost}
     if config.max_steps:
-        options |= {"max_steps": config.max_steps, "attention_steps": min(config.max_steps, 100)}
+        options["max_steps"] = config.max_steps
+    if config.attention == "learned":
+        options["attention_steps"] = min(config.max_steps or TOKEN_STEPS, TOKEN_STEPS)
     acclimate(build_config(AcclimateConfig, options), observers=observers)
     return made
 

@@ -43,6 +43,15 @@ def test_an_acclimation_of_another_teacher_is_not_taken(acclimated, rooms, tiny_
         distill(**options(rooms, tmp_path / "student", teacher=str(tiny_relative_teacher)))
 
 
+def test_learned_attention_wants_tokens_that_were_trained(rooms, tiny_teacher, tmp_path):
+    acclimate(**options(rooms, tmp_path / "plain", teacher=str(tiny_teacher)))
+    with pytest.raises(ConfigError, match="--attention learned: .*plain .* acclimate again with --attention-steps 100"):
+        distill(**options(rooms, tmp_path / "student", teacher=str(tmp_path / "plain"), attention="learned"))
+    distill(**options(rooms, tmp_path / "other", teacher=str(tiny_teacher), attention="learned"))
+    assert (tmp_path / "other-teacher" / "attention.csv").is_file()
+    assert not (tmp_path / "plain" / "attention.csv").exists()
+
+
 def test_another_working_size_is_refused(acclimated, rooms, tmp_path):
     with pytest.raises(ConfigError, match="working size"):
         distill(**options(rooms, tmp_path / "student", teacher=str(acclimated), input_size="96x128"))

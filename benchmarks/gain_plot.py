@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 Rows = list[dict[str, str]]
-DISTILLED = ("full", "+ attention")
-"""Arms that may stand beside the control over budgets: the one with more pairs, the default where they have as many."""
+DISTILLED = ("full", "full, learned attention", "+ attention")
+"""Arms that stand beside the control over budgets, each on the seeds and budgets that it shares with a control."""
 
 
 def main(
@@ -37,9 +37,9 @@ def main(
 
 def _budgets(axes: Axes, student: str, rows: Rows) -> None:
     runs = {arm: {(r["seed"], r["epochs"]) for r in rows if r["arm"] == arm} for arm in ("control", *DISTILLED)}
-    distilled = max(DISTILLED, key=lambda arm: len(runs["control"] & runs[arm]))
-    paired = runs["control"] & runs[distilled]  # a mean of other seeds is no comparison
-    for arm in ("control", distilled):
+    pairs = {arm: runs["control"] & runs[arm] for arm in DISTILLED}  # a mean of other seeds is no comparison
+    for arm in ("control", *(arm for arm in DISTILLED if pairs[arm])):
+        paired = pairs[arm] if arm != "control" else set[tuple[str, str]]().union(*pairs.values())
         some = [row for row in rows if row["arm"] == arm and (row["seed"], row["epochs"]) in paired]
         epochs = sorted({int(row["epochs"]) for row in some})
         axes.plot(epochs, [mean(_rmse(some, epoch)) for epoch in epochs], "o-", label=arm)

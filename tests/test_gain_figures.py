@@ -16,14 +16,14 @@ STUDENTS = {
     "efficientnet-lite0": "EfficientNet-Lite0",
 }
 README_ROWS = [
-    ("gain_rooms_other", "mobilenetv2", "10", "full"),
-    ("gain_rooms_other", "resnet18", "10", "full"),
-    ("gain_rooms_other", "efficientnet-lite0", "10", "full"),
+    ("gain_rooms_defaults_other", "mobilenetv2", "10", "full"),
+    ("gain_rooms_defaults_other", "resnet18", "10", "full"),
+    ("gain_rooms_defaults_other", "efficientnet-lite0", "10", "full"),
     ("gain_few", "efficientnet-lite0", "54", "full + unlabelled"),
-    ("gain", "mobilenetv2", "5", "full"),
+    ("gain", "mobilenetv2", "5", "full, learned attention"),
     ("gain_defaults", "efficientnet-lite0", "5", "full"),
     ("gain_defaults_elsewhere", "efficientnet-lite0", "5", "full"),
-    ("gain_elsewhere", "mobilenetv2", "5", "full"),
+    ("gain_elsewhere", "mobilenetv2", "5", "full, learned attention"),
 ]
 
 

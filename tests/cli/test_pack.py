@@ -269,6 +269,7 @@ def test_unlabelled_images_get_shards_of_their_own(cli, own_rooms, tmp_path) -> 
     assert [item.foreign for item in source.train][-4:] == [False, True, True, True]
 
 
+@pytest.mark.slow
 def test_real_data_scores_the_same_from_shards(cli, real_data, tmp_path) -> None:
     data = real_data / "nyu_labeled"
     assert cli("pack", data, "-o", tmp_path / "out", "-q").code == 0

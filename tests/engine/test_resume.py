@@ -56,7 +56,7 @@ def commands(rooms, acclimated, tiny_run):
     [
         pytest.param("control", signal.SIGKILL, marks=pytest.mark.slow),
         ("distilled", signal.SIGKILL),
-        ("accumulated", signal.SIGTERM),
+        pytest.param("accumulated", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
 def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(kind, number, commands, run_disdepth, tmp_path):

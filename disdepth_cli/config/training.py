@@ -180,7 +180,7 @@ class AcclimateConfig(TeacherConfig, TeacherCacheConfig, RelativeConfig, Student
     attention_steps: int = Field(
         0,
         ge=0,
-        description="steps that train the attention tokens at the end: about 100 for distill --attention learned",
+        description="steps that train the attention tokens at the end: about 100 for learned attention in distill",
     )
     attention_diversity: float = Field(1.0, ge=0, description="weight of the Dice term that keeps tokens apart")
     dry_run: bool = Field(False, description="print the teacher's contract and stop")

@@ -38,9 +38,9 @@ def main(
 def _budgets(axes: Axes, student: str, rows: Rows) -> None:
     runs = {arm: {(r["seed"], r["epochs"]) for r in rows if r["arm"] == arm} for arm in ("control", *DISTILLED)}
     pairs = {arm: runs["control"] & runs[arm] for arm in DISTILLED}  # a mean of other seeds is no comparison
-    for arm in ("control", *(arm for arm in DISTILLED if pairs[arm])):
-        paired = pairs[arm] if arm != "control" else set[tuple[str, str]]().union(*pairs.values())
-        some = [row for row in rows if row["arm"] == arm and (row["seed"], row["epochs"]) in paired]
+    shown = {"control": set[tuple[str, str]]().union(*pairs.values()), **pairs}
+    for arm in filter(shown.get, shown):
+        some = [row for row in rows if row["arm"] == arm and (row["seed"], row["epochs"]) in shown[arm]]
         epochs = sorted({int(row["epochs"]) for row in some})
         axes.plot(epochs, [mean(_rmse(some, epoch)) for epoch in epochs], "o-", label=arm)
         for epoch in epochs:

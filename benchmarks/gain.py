@@ -15,6 +15,7 @@ import json
 import math
 import os
 import re
+import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -82,7 +83,7 @@ class Run:
     @property
     def folder(self) -> str:
         """Name of its run folder."""
-        return re.sub(r"[ +,']", "", "-".join(self.key))
+        return re.sub(r"[^\w.-]", "", "-".join(self.key))
 
 
 @dataclass
@@ -217,6 +218,18 @@ def _against(rows: list[dict[str, str]], controls: dict[str, dict[str, str]], te
     return [f"{100 * gain / before:+.1f} %", spread, way]
 
 
+def with_arms(described: list[str]) -> dict[str, tuple[str, ...]]:
+    """The students' arms, and those described on the command line, which become known by their name."""
+    more = {}
+    for one in described:
+        name, equals, options = one.partition("=")
+        if not equals or name in ARMS:
+            raise typer.BadParameter(f"--arm {one!r}: is to be NAME=OPTIONS, and the name a new one")
+        more[name] = tuple(shlex.split(options))
+    ARMS.update(more)
+    return {student: (*arms, *more) for student, arms in STUDENTS.items()}
+
+
 def main(
     data: Annotated[Path, typer.Argument(help="data.yaml of the labelled images")],
     teacher: Annotated[str, typer.Argument(help="Hub id or local folder")],
@@ -235,9 +248,13 @@ def main(
     option: Annotated[
         list[str] | None, typer.Option(help="further option of all runs, such as --option=--lr=1e-3")
     ] = None,
+    arm: Annotated[
+        list[str] | None, typer.Option(help="an arm more, NAME=OPTIONS of disdepth distill, may be repeated")
+    ] = None,
     report_only: Annotated[bool, typer.Option("--report", help="print the tables of the rows there are")] = False,
 ) -> None:
     """Make the runs that have no row yet, then print the tables."""
+    arms_of = with_arms(arm or [])
     acclimation = acclimate_on or data
     bench = Bench(
         data, teacher, work, table, weights, unlabelled, acclimation, views, jobs, tuple(option or ()), Lock()
@@ -248,7 +265,7 @@ def main(
     wanted = [
         Run(student, arm, seed, count, steps)
         for count, steps in planned.items()
-        for student, arms in STUDENTS.items()
+        for student, arms in arms_of.items()
         for seed in range(seeds)
         for arm in arms
         if not only or f"{student}/{arm}" in only or student in only

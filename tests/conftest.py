@@ -11,6 +11,8 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # tests run beside other work; spinning threads would crawl
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # each process of `-n` gets its share of the cores
+    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))
 
 PROJECT = Path(__file__).parent.parent
 

@@ -88,7 +88,7 @@ class Run:
 
 @dataclass
 class Bench:
-    """Where things are, and what all runs share."""
+    """Where things are, and what all runs share. tokens: whether an arm wants those of learned attention trained."""
 
     data: Path
     teacher: str
@@ -100,6 +100,7 @@ class Bench:
     views: int
     jobs: int
     common: tuple[str, ...]
+    tokens: bool
     lock: Lock
 
     def start(self, student: str) -> list[str]:
@@ -132,7 +133,7 @@ class Bench:
         report = place / "report.json"
         if not report.is_file():
             arguments = ["--teacher", self.teacher, "--student", student, "--data", str(self.acclimation)]
-            arguments += ["--attention-steps", "100"]  # for the arms that have attention
+            arguments += ["--attention-steps", "100"] if self.tokens else []
             self.disdepth("acclimate", place, *arguments)
         return place, json.loads(report.read_text())
 
@@ -230,6 +231,15 @@ def with_arms(described: list[str]) -> dict[str, tuple[str, ...]]:
     return {student: (*arms, *more) for student, arms in STUDENTS.items()}
 
 
+def asked_for(arms_of: dict[str, tuple[str, ...]], only: list[str]) -> dict[str, list[str]]:
+    """The arms of each student that `only` names; all where it names none."""
+
+    def asked(student: str, arm: str) -> bool:
+        return not only or student in only or f"{student}/{arm}" in only
+
+    return {student: [arm for arm in arms if asked(student, arm)] for student, arms in arms_of.items()}
+
+
 def main(
     data: Annotated[Path, typer.Argument(help="data.yaml of the labelled images")],
     teacher: Annotated[str, typer.Argument(help="Hub id or local folder")],
@@ -254,21 +264,20 @@ def main(
     report_only: Annotated[bool, typer.Option("--report", help="print the tables of the rows there are")] = False,
 ) -> None:
     """Make the runs that have no row yet, then print the tables."""
-    arms_of = with_arms(arm or [])
+    asked = asked_for(with_arms(arm or []), only or [])
     acclimation = acclimate_on or data
-    bench = Bench(
-        data, teacher, work, table, weights, unlabelled, acclimation, views, jobs, tuple(option or ()), Lock()
-    )
     there = {tuple(row[name] for name in COLUMNS[:4]) for row in rows_of(table)}
+    tokens = any("learned" in ARMS[name] for arms in asked.values() for name in arms)
+    common = tuple(option or ())
+    bench = Bench(data, teacher, work, table, weights, unlabelled, acclimation, views, jobs, common, tokens, Lock())
     # A report plans nothing.
     planned = {count: 0 if report_only else bench.steps(count) for count in epochs or [10]}
     wanted = [
         Run(student, arm, seed, count, steps)
         for count, steps in planned.items()
-        for student, arms in arms_of.items()
+        for student, arms in asked.items()
         for seed in range(seeds)
         for arm in arms
-        if not only or f"{student}/{arm}" in only or student in only
     ]
     missing = [run for run in wanted if run.key not in there and (unlabelled or not run.arm.endswith("unlabelled"))]
     if not report_only:

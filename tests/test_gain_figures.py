@@ -20,7 +20,7 @@ README_ROWS = [
     ("gain_rooms_defaults_other", "resnet18", "10", "full"),
     ("gain_rooms_defaults_other", "efficientnet-lite0", "10", "full"),
     ("gain_rooms_defaults_other", "efficientnet-lite0", "5", "full, ghost's decoder"),
-    ("gain_few", "efficientnet-lite0", "54", "full + unlabelled"),
+    ("gain_few_defaults", "efficientnet-lite0", "108", "full + unlabelled"),
     ("gain", "mobilenetv2", "5", "full, learned attention"),
     ("gain_defaults", "efficientnet-lite0", "5", "full"),
     ("gain_defaults_elsewhere", "efficientnet-lite0", "5", "full"),

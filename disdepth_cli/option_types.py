@@ -11,6 +11,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
 LGConvPlace = Literal["auto", "none", "dense", "depthwise", "all"]
 Fusion = Literal["mean", "ghost-error"]
+Keep = Literal["auto", "better", "distilled"]
 Align = Literal["none", "median", "scale-shift"]
 WorstBy = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
@@ -43,9 +44,9 @@ def _parse_bounds(value: object) -> object:
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """A run folder remembers it, and may be used from another place."""
-DataPlace = Annotated[str, BeforeValidator(lambda place: str(place) if isinstance(place, Path) else place)]
-"""A path, or an address such as https://HOST/shards/index.json."""
-AbsoluteDataPlace = Annotated[DataPlace, AfterValidator(_absolute)]
+Name = Annotated[str, BeforeValidator(lambda name: str(name) if isinstance(name, Path) else name)]
+"""A name, an address such as https://HOST/shards/index.json, or a path, which Python may give as a `Path`."""
+AbsoluteDataPlace = Annotated[Name, AfterValidator(_absolute)]
 
 
 def _as_list(value: object) -> object:
@@ -58,7 +59,7 @@ def _tuning(value: str) -> str:
     return value
 
 
-TeacherName = Annotated[str, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
+TeacherName = Annotated[Name, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
 NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
 """An empty name takes back one that a file or a run remembers."""
 Bounds = Annotated[tuple[Pixels, Pixels] | Pixels, BeforeValidator(_parse_bounds)]

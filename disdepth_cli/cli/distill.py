@@ -25,6 +25,7 @@ BackboneLr = Annotated[float | None, o.option("--backbone-lr", rich_help_panel=o
 SmallFirst = Annotated[float | None, o.option("--small-first", rich_help_panel=o.TRAINING)]
 Distill = Annotated[bool | None, o.option("--distill/--no-distill", rich_help_panel=LOSSES)]
 Control = Annotated[bool | None, o.option("--control/--no-control", rich_help_panel=COMPARISON)]
+Keep = Annotated[str | None, o.option("--keep", rich_help_panel=COMPARISON)]
 Sweep = Annotated[bool | None, o.option("--sweep/--no-sweep", rich_help_panel=COMPARISON)]
 SweepSteps = Annotated[int | None, o.option("--sweep-steps", rich_help_panel=COMPARISON)]
 OutputWeight = Annotated[float | None, o.option("--output-weight", rich_help_panel=LOSSES)]
@@ -47,6 +48,7 @@ def distill(
     output: o.Output = None,
     distill: Distill = None,
     control: Control = None,
+    keep: Keep = None,
     sweep: Sweep = None,
     sweep_steps: SweepSteps = None,
     student_weights: o.StudentWeights = None,
@@ -133,7 +135,7 @@ def _show(report: dict[str, Any]) -> None:
     for line in _gain_lines(report):
         stdout.print(line, soft_wrap=True, markup=False)
     stdout.print(_cost_table(report["cost"]))
-    stdout.print(f"student: {report['run']}/student.safetensors", soft_wrap=True, markup=False)
+    stdout.print(f"student: {report['run']}/student.safetensors{_instead(report)}", soft_wrap=True, markup=False)
     if "push" in report:
         show_push(report["push"])
 
@@ -155,6 +157,14 @@ def _gain_lines(report: dict[str, Any]) -> Iterator[str]:
         yield gain_in_words(metric, gain)
     yield "in brackets: 95 % interval over the val images; another --seed may give another gain"
     yield f"control: {report['control']['run']}/student.safetensors"
+
+
+def _instead(report: dict[str, Any]) -> str:
+    """What to say of the file where it is not the distilled student."""
+    kept = report.get("kept", {})
+    if kept.get("student") != "control":
+        return ""
+    return f" (the control, whose RMSE is lower; the distilled one is {report['run']}/{kept['distilled']})"
 
 
 def _cost_table(costs: dict[str, dict[str, Any]]) -> Table:

@@ -8,13 +8,13 @@ from typing import Literal
 from pydantic import Field
 
 from disdepth_cli.config.base import BaseConfig
-from disdepth_cli.option_types import AbsoluteDataPlace, Bounds, DataPlace
+from disdepth_cli.option_types import AbsoluteDataPlace, Bounds, Name
 
 
 class CheckConfig(BaseConfig):
     """disdepth check."""
 
-    data: DataPlace = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
+    data: Name = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
     sample: int | None = Field(
         None, ge=1, description="look at so many images of each split only, spread evenly; lists are read in full"
     )

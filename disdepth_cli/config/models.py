@@ -8,14 +8,14 @@ from typing import Literal
 from pydantic import Field
 
 from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.option_types import Align, DataPlace, Precision, WorstBy
+from disdepth_cli.option_types import Align, Name, Precision, WorstBy
 
 
 class EvaluateConfig(BaseConfig):
     """disdepth evaluate."""
 
-    model: str = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
-    data: DataPlace = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
+    model: Name = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
+    data: Name = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
     split: Literal["train", "val"] = Field("val", description="which list of the data")
     protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
     align: Align | None = Field(None, description="alignment to the ground truth; default: the protocol's (none)")
@@ -30,7 +30,7 @@ class EvaluateConfig(BaseConfig):
     baselines: bool = Field(
         True, description="score the best constant depth, the mean training depth and the teacher beside the model"
     )
-    teacher: str | None = Field(
+    teacher: Name | None = Field(
         None, description="teacher to score beside the model; default: the one that it learned from, if it is here"
     )
     score_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")

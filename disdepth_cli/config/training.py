@@ -13,6 +13,7 @@ from disdepth_cli.option_types import (
     AbsolutePath,
     Attention,
     Fusion,
+    Keep,
     LGConvPlace,
     NameOrNothing,
     Precision,
@@ -205,6 +206,11 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
     distill: bool = Field(True, description="off: the control, the same training without the teacher")
     control: bool = Field(
         False, description="also train the control, into RUN-control, and report what distillation has gained"
+    )
+    keep: Keep = Field(
+        "auto",
+        description="which of the two a run with a control hands out as student.safetensors, by the val RMSE of both. "
+        "auto: the distilled one, unless it is worse beyond chance; better: the one with the lower RMSE; distilled",
     )
     sweep: bool = Field(
         False, description="first try a few loss weights in short runs, in RUN-sweep; the best by val RMSE is taken"

@@ -19,12 +19,14 @@ Train = Callable[[DistillConfig, TrainingData, Sequence[Observer]], dict[str, An
 
 
 def check_comparable(config: DistillConfig, data: TrainingData) -> None:
-    """Refuse `control` and `sweep` where there is no control to be had.
+    """Refuse `control` and `sweep` where there is no control to be had, and `keep` where nobody asked for one.
 
     Raises:
         ConfigError: the run is a control itself, or has no ground truth to train a control on and to score both by
-            (a student of relative disparity has none).
+            (a student of relative disparity has none); or there is nothing to choose from.
     """
+    if config.keep != "auto" and not config.control:
+        raise ConfigError(f"--keep {config.keep}: chooses between the student and its control; add --control")
     for asked, flag in ((config.control, "--control"), (config.sweep, "--sweep")):
         if asked and not config.distill:
             raise ConfigError(f"{flag}: contradicts --no-distill, which trains the control itself; leave one out")

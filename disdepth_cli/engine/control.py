@@ -12,6 +12,7 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.arm import Train, check_place, train_arm
 from disdepth_cli.engine.gain import gain_in_words
 from disdepth_cli.engine.hardware import make_accelerator
+from disdepth_cli.engine.keeping import DISTILLED, choose, distilled_file, hand_out
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_student
 from disdepth_cli.engine.preparation import TrainingData
@@ -21,6 +22,7 @@ from disdepth_cli.engine.scoring import Scores, val_items
 from disdepth_cli.engine.split_scoring import score_split
 from disdepth_cli.engine.summary import gains, summary
 from disdepth_cli.errors import ConfigError
+from disdepth_cli.option_types import Keep
 from disdepth_cli.student_place import STUDENT
 
 OF_TEACHERS = (
@@ -29,6 +31,9 @@ OF_TEACHERS = (
     *("pseudo_drop", "pseudo_confidence", "teacher_cache"),
 )
 """Options that mean nothing to a control: it has their defaults, so that one control serves whatever they are."""
+
+OF_COMPARISON = ("control", "keep", "sweep", "sweep_steps")
+"""Options that say what a run is compared with, and what follows from it."""
 
 
 def control_place(run: Path) -> Path:
@@ -39,7 +44,7 @@ def control_place(run: Path) -> Path:
 def control_of(config: DistillConfig, place: Path) -> DistillConfig:
     """The control's configuration: what concerns the teacher, the sweep and the Hub is left out."""
     fields = DistillConfig.model_fields
-    away = {name: fields[name].default for name in (*OF_TEACHERS, "control", "sweep", "sweep_steps", "push_to_hub")}
+    away = {name: fields[name].default for name in (*OF_TEACHERS, *OF_COMPARISON, "push_to_hub")}
     return config.model_copy(update={**away, "distill": False, "output": place})
 
 
@@ -52,12 +57,18 @@ def check_control_place(config: DistillConfig, run: Path) -> None:
     from_main(lambda: check_place(control_of(config, control_place(run))))
 
 
+def is_compared(report: dict[str, Any], rule: Keep) -> bool:
+    """Whether a run's report has its control's figures, and the run hands out what `rule` chose."""
+    return "gain" in report and report.get("kept", {"rule": rule})["rule"] == rule
+
+
 def compare_with_control(
     config: DistillConfig, data: TrainingData, run: RunFolder, train: Train, observers: Sequence[Observer]
 ) -> dict[str, Any]:
-    """Train the control of the finished student in `run`, and score the files that both ship on the val images.
+    """Train the control of the finished student in `run`, score both on the val images, and hand out one of them.
 
-    Returns {"control": {"run", "steps", "best_step", "metrics"}, "gain": {metric: {...}}}, see `gain.Gain.as_dict`.
+    Returns {"control": {"run", "steps", "best_step", "metrics"}, "gain": {metric: {...}}, "kept": {"student", "rule",
+    "distilled"}}: see `gain.Gain.as_dict`; student is `distilled` or `control`, distilled the file of that one.
 
     Raises:
         ConfigError: the control's folder holds something else.
@@ -68,17 +79,23 @@ def compare_with_control(
         observer.on_note(f"control: the same student without the teacher, into {place}")
     report = train_arm(control_of(config, place), data, run.path, train, observers)
     from_main(lambda: _check_same_network(run.path, place))
-    student, control = (_scores(config, data, folder) for folder in (run.path, place))
+    student, control = (_scores(config, data, file) for file in (distilled_file(run.path), place / STUDENT))
     gain = gains(student, control)
-    _warn_if_worse(gain, observers)
+    kept = choose(config.keep, gain)
+    from_main(lambda: hand_out(kept, run.path, place))
+    _warn_if_worse(gain, kept == "control", observers)
     about = {"run": str(place), "steps": report["steps"], "best_step": report["best_step"]}
-    return {"control": {**about, "metrics": summary(control)}, "gain": gain}
+    return {
+        "control": {**about, "metrics": summary(control)},
+        "gain": gain,
+        "kept": {"student": kept, "rule": config.keep, "distilled": distilled_file(run.path).name},
+    }
 
 
-def _scores(config: DistillConfig, data: TrainingData, run: Path) -> Scores:
-    """The val images' scores of the student that a run ships, in all processes."""
+def _scores(config: DistillConfig, data: TrainingData, file: Path) -> Scores:
+    """The val images' scores of a student, in all processes."""
     device = str(make_accelerator(config).device)
-    predictor = open_student(run / STUDENT, device, config.precision)
+    predictor = open_student(file, device, config.precision)
     return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=config.workers)
 
 
@@ -88,7 +105,8 @@ def _check_same_network(run: Path, place: Path) -> None:
     Raises:
         ConfigError: the two are not one architecture.
     """
-    ours, theirs = (asdict(read_metadata(folder / STUDENT).architecture()) for folder in (run, place))
+    files = (distilled_file(run), place / STUDENT)
+    ours, theirs = (asdict(read_metadata(file).architecture()) for file in files)
     for name in ours:
         if ours[name] != theirs[name]:
             raise ConfigError(
@@ -97,11 +115,14 @@ def _check_same_network(run: Path, place: Path) -> None:
             )
 
 
-def _warn_if_worse(gain: dict[str, dict[str, Any]], observers: Sequence[Observer]) -> None:
+def _warn_if_worse(gain: dict[str, dict[str, Any]], replaced: bool, observers: Sequence[Observer]) -> None:
     worse = [gain_in_words(metric, of_metric) for metric, of_metric in gain.items() if of_metric["verdict"] == "worse"]
-    if worse:
-        for observer in observers:
+    instead = f"; {STUDENT} is the control's now, the distilled one is {DISTILLED} beside it" if replaced else ""
+    for observer in observers:
+        if worse:
             observer.on_warning(
-                f"the distilled student is worse than its control: {', '.join(worse)}; try other loss weights "
+                f"the distilled student is worse than its control: {', '.join(worse)}{instead}; try other loss weights "
                 "(--sweep), another --teacher, or do without (--no-distill)"
             )
+        elif replaced:
+            observer.on_note(f"{gain_in_words('rmse', gain['rmse'])}{instead}")

@@ -20,13 +20,14 @@ from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
 from disdepth_cli.engine.adapting import bring_near, is_random_start, starts_from_ghost
 from disdepth_cli.engine.arm import check_comparable, finished_run
-from disdepth_cli.engine.control import check_control_place, compare_with_control
+from disdepth_cli.engine.control import check_control_place, compare_with_control, is_compared
 from disdepth_cli.engine.cost import model_cost
 from disdepth_cli.engine.distill_step import DistillStep
 from disdepth_cli.engine.distill_teachers import find_teachers, resolve_teachers
 from disdepth_cli.engine.fit import Fit
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
+from disdepth_cli.engine.keeping import hand_out
 from disdepth_cli.engine.observers import Observer, Unrepeated
 from disdepth_cli.engine.open_model import teacher_predictor
 from disdepth_cli.engine.plan import plan_distill
@@ -79,7 +80,7 @@ def distill(
         if config.push_to_hub is not None:
             from_main(partial(target_of(config).check, config.offline))  # now, not after hours
         report = finished_report(config)
-        if report is None or (config.control and "gain" not in report):
+        if report is None or (config.control and not is_compared(report, config.keep)):
             report = _train(config, observers)
         if config.push_to_hub is not None and is_main():  # nobody waits for an upload
             report["push"] = push_finished(config, Path(report["run"]), observers)
@@ -92,6 +93,7 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
     check_comparable(config, data)
     if not (config.control or config.sweep):
         alone = _train_alone(config, data, observers)
+        from_main(lambda: hand_out("distilled", Path(alone["run"])))  # a finished run may have had a control before
         _doubt(alone, observers)
         return alone
     observers = [Unrepeated(observer) for observer in observers]

@@ -257,7 +257,7 @@ def recipe_of(config: Any) -> dict[str, Any]:
     options = config.model_dump(mode="json", exclude={"data", "output", "resume", "offline", "device", "workers"})
     hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
     hidden |= {"push_to_hub", "private", "licence"}  # of the page on the Hub, not of the student
-    hidden |= {"control", "sweep", "sweep_steps"}  # of what it is compared with; the weights chosen are there
+    hidden |= {"control", "keep", "sweep", "sweep_steps"}  # of what it is compared with; the weights chosen are there
     hidden |= {"teacher_cache"}
     recipe = {name: value for name, value in options.items() if name not in hidden}
     if getattr(config, "student_weights", None) is not None:

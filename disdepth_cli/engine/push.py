@@ -157,7 +157,8 @@ def _control(run: Path | None, report: dict[str, Any]) -> dict[str, float]:
         ConfigError: the run is no control, or was scored otherwise.
     """
     if run is None:
-        known = report.get("control") or {}
+        itself = (report.get("kept") or {}).get("student") == "control"  # it is what is pushed
+        known = {} if itself else report.get("control") or {}
         return dict(known.get("best") or known.get("metrics") or {}) if isinstance(known, dict) else {}
     control = read_report(run)
     if control.get("distilled") is not False:

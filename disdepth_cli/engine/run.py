@@ -21,7 +21,7 @@ from disdepth_cli.errors import CheckpointError, ConfigError, TrainingError
 
 STATE_KEY = "disdepth-state"
 FREE_TO_CHANGE = {"output", "resume", "offline", "device", "workers", "save_every", "dry_run", "max_corrupt"}
-FREE_TO_CHANGE |= {"push_to_hub", "private", "licence", "control"}
+FREE_TO_CHANGE |= {"push_to_hub", "private", "licence", "control", "keep"}
 """Options that may differ when a run is resumed: they do not change its result."""
 
 

@@ -135,7 +135,7 @@ def _arm(config: DistillConfig, run: RunFolder, name: str, weights: tuple[float,
     if name == CONTROL:
         return control_of(config, place).model_copy(update={"max_steps": steps})
     own = {"output": place, "max_steps": steps, "output_weight": weights[0], "feature_weight": weights[1]}
-    others = {"control": False, "sweep": False, "sweep_steps": None, "push_to_hub": None}
+    others = {"control": False, "keep": "auto", "sweep": False, "sweep_steps": None, "push_to_hub": None}
     return config.model_copy(update=own | others)
 
 

@@ -39,6 +39,20 @@ def test_a_finished_run_gets_its_control_when_it_is_asked_for(cli, command, tmp_
     assert outcome.code == 0 and "rmse" in outcome.out and "against the control's" in outcome.out, outcome.err
 
 
+def test_what_is_handed_out_is_said_and_pushed(cli, command, tmp_path):
+    run = tmp_path / "run"
+    believed = ("--output-weight", 100, "--max-steps", 12)  # a teacher that knows nothing
+    assert f"student: {run}/student.safetensors\n" in cli(*command, *believed, "--control").out
+    outcome = cli("distill", "--resume", "-o", run, "--keep", "better")
+    assert outcome.code == 0, outcome.err
+    said = f"student: {run}/student.safetensors (the control, whose RMSE is lower; the distilled one is {run}/distilled"
+    assert said in outcome.out
+    pushed = cli("push", run, "--to", "you/depth", "--dry-run", "-o", tmp_path / "hub")
+    assert pushed.code == 0, pushed.err
+    card = (tmp_path / "hub" / "README.md").read_text()
+    assert "this student is a control" in card and "|  | student |\n" in card
+
+
 def test_the_sweep_is_a_table_on_stdout_and_lines_on_stderr_as_it_goes(cli, command, tmp_path, monkeypatch):
     monkeypatch.setattr("disdepth_cli.cli.console.stdout.width", 80)
     outcome = cli(*command, "--sweep", "--sweep-steps", 1)

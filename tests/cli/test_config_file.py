@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
-from disdepth_cli.config import DistillConfig
+from disdepth_cli.config import AcclimateConfig, DistillConfig, EvaluateConfig
 from disdepth_cli.configure import build_config
 
 
@@ -108,3 +110,11 @@ def test_an_empty_depth_range_is_refused(refused, rooms, short):
     options = ("--min-depth", "5", "--max-depth", "2")
     refused(2, ("--min-depth 5", "below --max-depth 2"), "distill", "--no-distill", "--data", rooms, *short, *options)
     refused(2, ("--min-depth 5", "below"), "evaluate", "bundled", "--data", rooms, *options)
+
+
+def test_python_may_give_a_path_wherever_one_may_be_meant(tmp_path):
+    places = {"teacher": tmp_path, "data": Path("x")}
+    assert build_config(DistillConfig, places).teacher == [str(tmp_path)]
+    assert build_config(AcclimateConfig, places).teacher == str(tmp_path)
+    config = build_config(EvaluateConfig, {"model": tmp_path, **places})
+    assert (config.model, config.teacher, config.data) == (str(tmp_path), str(tmp_path), "x")

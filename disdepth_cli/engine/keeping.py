@@ -1,0 +1,53 @@
+"""Which student a run with a control hands out: the distilled one, or the control where distillation has not paid."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from disdepth_cli.atomic import disk_errors, write_atomic
+from disdepth_cli.option_types import Keep
+from disdepth_cli.student_place import STUDENT
+
+DISTILLED = "distilled.safetensors"
+"""The distilled student's file in a run that hands out its control."""
+
+Kept = Literal["distilled", "control"]
+
+
+def distilled_file(run: Path) -> Path:
+    """The distilled student's file of a finished run, whichever of the two it hands out."""
+    return run / DISTILLED if (run / DISTILLED).is_file() else run / STUDENT
+
+
+def choose(rule: Keep, gain: dict[str, dict[str, Any]]) -> Kept:
+    """Which of the two has earned its place, by the val RMSE of both: the metric that chooses a run's best step too.
+
+    rule: `auto` lets the control have it only where the distilled student is worse beyond chance; `better` whenever
+    its RMSE is lower; `distilled` never. gain: see `gain.Gain.as_dict`.
+    """
+    rmse = gain["rmse"]
+    loses = {"auto": rmse["verdict"] == "worse", "better": rmse["difference"] > 0, "distilled": False}
+    return "control" if loses[rule] else "distilled"
+
+
+def hand_out(kept: Kept, run: Path, control: Path | None = None) -> None:
+    """Make the chosen student the run's `student.safetensors`; the distilled one is never lost.
+
+    A kill at any moment leaves a whole student there, and the same call again sets right what it left. control: the
+    control's run, which is only read.
+
+    Raises:
+        DisdepthError: the disk is full, or the place cannot be written.
+    """
+    aside, place = run / DISTILLED, run / STUDENT
+    if kept == "control":
+        assert control is not None
+        if not aside.is_file():
+            write_atomic(aside, lambda temporary: shutil.copyfile(place, temporary))
+        write_atomic(place, lambda temporary: shutil.copyfile(control / STUDENT, temporary))
+    elif aside.is_file():
+        with disk_errors(place):
+            os.replace(aside, place)

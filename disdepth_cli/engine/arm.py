@@ -18,15 +18,26 @@ Train = Callable[[DistillConfig, TrainingData, Sequence[Observer]], dict[str, An
 """One run of distill from its configuration, data and observers to its report."""
 
 
+def check_keep(config: DistillConfig) -> None:
+    """Refuse to choose where there is nothing to choose from.
+
+    Raises:
+        ConfigError: `keep` without `control`.
+    """
+    if config.keep != "auto" and not config.control:
+        raise ConfigError(
+            f"--keep {config.keep}: chooses between the student and its control; add --control, or take it back with "
+            "--keep auto"
+        )
+
+
 def check_comparable(config: DistillConfig, data: TrainingData) -> None:
-    """Refuse `control` and `sweep` where there is no control to be had, and `keep` where nobody asked for one.
+    """Refuse `control` and `sweep` where there is no control to be had.
 
     Raises:
         ConfigError: the run is a control itself, or has no ground truth to train a control on and to score both by
-            (a student of relative disparity has none); or there is nothing to choose from.
+            (a student of relative disparity has none).
     """
-    if config.keep != "auto" and not config.control:
-        raise ConfigError(f"--keep {config.keep}: chooses between the student and its control; add --control")
     for asked, flag in ((config.control, "--control"), (config.sweep, "--sweep")):
         if asked and not config.distill:
             raise ConfigError(f"{flag}: contradicts --no-distill, which trains the control itself; leave one out")

@@ -22,7 +22,6 @@ from disdepth_cli.engine.scoring import Scores, val_items
 from disdepth_cli.engine.split_scoring import score_split
 from disdepth_cli.engine.summary import gains, summary
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.option_types import Keep
 from disdepth_cli.student_place import STUDENT
 
 OF_TEACHERS = (
@@ -55,11 +54,6 @@ def check_control_place(config: DistillConfig, run: Path) -> None:
         ConfigError: it does.
     """
     from_main(lambda: check_place(control_of(config, control_place(run))))
-
-
-def is_compared(report: dict[str, Any], rule: Keep) -> bool:
-    """Whether a run's report has its control's figures, and the run hands out what `rule` chose."""
-    return "gain" in report and report.get("kept", {"rule": rule})["rule"] == rule
 
 
 def compare_with_control(

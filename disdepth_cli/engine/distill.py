@@ -19,15 +19,15 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
 from disdepth_cli.engine.adapting import bring_near, is_random_start, starts_from_ghost
-from disdepth_cli.engine.arm import check_comparable, finished_run
-from disdepth_cli.engine.control import check_control_place, compare_with_control, is_compared
+from disdepth_cli.engine.arm import check_comparable, check_keep, finished_run
+from disdepth_cli.engine.control import check_control_place, compare_with_control
 from disdepth_cli.engine.cost import model_cost
 from disdepth_cli.engine.distill_step import DistillStep
 from disdepth_cli.engine.distill_teachers import find_teachers, resolve_teachers
 from disdepth_cli.engine.fit import Fit
 from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.engine.keeping import hand_out
+from disdepth_cli.engine.keeping import DISTILLED, is_settled, take_back
 from disdepth_cli.engine.observers import Observer, Unrepeated
 from disdepth_cli.engine.open_model import teacher_predictor
 from disdepth_cli.engine.plan import plan_distill
@@ -74,13 +74,14 @@ def distill(
         DisdepthError: of any kind; its message is one line for the user.
     """
     config = config or build_config(DistillConfig, options)
+    check_keep(config)
     if config.dry_run:
         return plan_distill(resolve_teachers(config, observers), observers)
     with together(config, observers) as observers:
         if config.push_to_hub is not None:
             from_main(partial(target_of(config).check, config.offline))  # now, not after hours
         report = finished_report(config)
-        if report is None or (config.control and not is_compared(report, config.keep)):
+        if report is None or not is_settled(Path(report["run"]), report, config.control, config.keep):
             report = _train(config, observers)
         if config.push_to_hub is not None and is_main():  # nobody waits for an upload
             report["push"] = push_finished(config, Path(report["run"]), observers)
@@ -93,7 +94,8 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
     check_comparable(config, data)
     if not (config.control or config.sweep):
         alone = _train_alone(config, data, observers)
-        from_main(lambda: hand_out("distilled", Path(alone["run"])))  # a finished run may have had a control before
+        if config.distill:  # a finished run may have had a control before
+            from_main(lambda: take_back(Path(alone["run"])))
         _doubt(alone, observers)
         return alone
     observers = [Unrepeated(observer) for observer in observers]
@@ -107,6 +109,8 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
     if config.control:
         report |= compare_with_control(config, data, run, _train_alone, observers)
     else:
+        from_main(lambda: take_back(run.path))
+        report = {name: value for name, value in report.items() if name not in ("control", "gain", "kept")}
         _doubt(report, observers)
     return rewrite(run, report)
 
@@ -280,6 +284,7 @@ class _Distillation:
             recipe=recipe_of(self.config) | {"best_step": step},
         )
         save_checkpoint(self.run.path / "student.safetensors", folded(student).state_dict(), metadata)
+        (self.run.path / DISTILLED).unlink(missing_ok=True)  # of a training before this one
 
     def _costs(self) -> dict[str, Any]:
         """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""

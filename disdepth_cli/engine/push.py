@@ -16,6 +16,7 @@ from disdepth_cli.config import DistillConfig, PushConfig
 from disdepth_cli.configure import build_config
 from disdepth_cli.engine.card_picture import draw_picture, picture_images
 from disdepth_cli.engine.hub_target import Content, HubTarget
+from disdepth_cli.engine.keeping import hands_out_control
 from disdepth_cli.engine.observers import Observer
 from disdepth_cli.engine.open_model import open_student
 from disdepth_cli.engine.run import RunFolder, read_config, read_report
@@ -136,7 +137,7 @@ def _pack(config: PushConfig, file: Path, run: Path | None) -> tuple[CardFacts, 
         branch=config.revision,
         data=config.data_name or _data_name(run_config),
         scored_against=report.get("scored_against"),
-        control=_control(config.control, report),
+        control={} if run and hands_out_control(run) else _control(config.control, report),
         backbone_licence=backbone_licence,
         picture=kind,
     )
@@ -157,8 +158,7 @@ def _control(run: Path | None, report: dict[str, Any]) -> dict[str, float]:
         ConfigError: the run is no control, or was scored otherwise.
     """
     if run is None:
-        itself = (report.get("kept") or {}).get("student") == "control"  # it is what is pushed
-        known = {} if itself else report.get("control") or {}
+        known = report.get("control") or {}
         return dict(known.get("best") or known.get("metrics") or {}) if isinstance(known, dict) else {}
     control = read_report(run)
     if control.get("distilled") is not False:

@@ -12,8 +12,8 @@ from disdepth_cli import distill, evaluate
 from disdepth_cli.checkpoint import read_metadata
 from disdepth_cli.engine.distill import _Distillation
 from disdepth_cli.engine.gain import FEWEST
-from disdepth_cli.engine.keeping import choose, hand_out
-from disdepth_cli.errors import ConfigError
+from disdepth_cli.engine.keeping import choose, hand_out, is_settled
+from disdepth_cli.errors import CheckpointError, ConfigError
 
 
 def gain(difference, verdict):
@@ -56,6 +56,32 @@ def test_handing_out_goes_back_and_forth_and_loses_nothing(tmp_path):
         hand_out("distilled", run)
         assert files() == {"student.safetensors": "ours"}
     assert (control / "student.safetensors").read_text() == "theirs"
+
+
+class TestIsSettled:
+    """Whether a finished run that is to be pushed needs nothing else."""
+
+    @pytest.fixture
+    def run(self, tmp_path):
+        """It hands out its control."""
+        (tmp_path / "distilled.safetensors").touch()
+        return tmp_path
+
+    def report(self, student, rule):
+        return {"gain": {}, "kept": {"student": student, "rule": rule}}
+
+    def test_by_the_rule_and_by_the_files(self, run, tmp_path):
+        assert is_settled(run, self.report("control", "auto"), True, "auto")
+        assert not is_settled(run, self.report("control", "auto"), True, "better")
+        assert not is_settled(run, self.report("distilled", "auto"), True, "auto")  # killed before its report
+        assert not is_settled(run, self.report("control", "auto"), False, "auto")
+        assert not is_settled(tmp_path / "other", self.report("control", "auto"), True, "auto")
+        assert is_settled(tmp_path / "other", {}, False, "auto")
+        assert not is_settled(tmp_path / "other", {}, True, "auto")
+
+    @pytest.mark.parametrize(("rule", "settled"), [("auto", True), ("distilled", True), ("better", False)])
+    def test_a_report_of_before_there_were_rules(self, rule, settled, tmp_path):
+        assert is_settled(tmp_path, {"gain": {}}, True, rule) is settled
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +155,21 @@ def test_without_its_control_a_run_hands_out_its_own_student(copied, options):
     distill(output=copied, resume=True, **options)
     assert student(copied) == ours and not (copied / "distilled.safetensors").exists()
     assert "kept" not in report_of(copied)
+
+
+def test_a_distilled_student_that_is_gone_is_not_mistaken_for_the_control(copied, options):
+    (copied / "distilled.safetensors").unlink()
+    for more in ({"control": True}, {}):
+        with pytest.raises(CheckpointError, match="student.safetensors is the control's, .* is gone; put it back"):
+            distill(output=copied, resume=True, **more, **options)
+
+
+def test_training_again_leaves_no_student_of_before(copied, options):
+    shutil.rmtree(copied / "last")
+    (copied / "report.json").unlink()
+    (copied / "distilled.safetensors").write_bytes(b"older")
+    distill(output=copied, control=True, resume=True, **options)
+    assert report_of(copied)["kept"]["student"] == "control" and len(student(copied, "distilled.safetensors")) > 9
 
 
 def test_with_few_images_only_better_lets_the_control_have_it(rooms, options, watcher, tmp_path, monkeypatch):

@@ -212,6 +212,20 @@ class TestWithDistill:
         assert {name: (run / name).read_bytes() for name in before} == before
         assert "abs_rel" in outcome.out and "pushed: " in outcome.out
 
+    def test_what_is_sent_is_what_the_options_ask_for(self, cli, hub, acclimated, rooms, short, tmp_path):
+        """With its control, which is the better one here; and again without."""
+        run, options = tmp_path / "new", [option for option in short if option != "--offline"]
+        believed = ("--output-weight", 100, "--max-steps", 12, "--control", "--keep", "better")
+        command = ("distill", "-t", acclimated, "--data", rooms, "-o", run, *options, *believed)
+        outcome = cli(*command, "--push-to-hub", "someone/rooms", "--json")
+        assert outcome.code == 0 and outcome.json["kept"]["student"] == "control", outcome.err
+        control = (tmp_path / "new-control" / "student.safetensors").read_bytes()
+        assert hub.files("someone/rooms")["student.safetensors"] == control
+        ours = (run / "distilled.safetensors").read_bytes()
+        again = cli("distill", "--resume", "-o", run, "--no-control", "--keep", "auto", "--json")
+        assert again.code == 0 and "kept" not in again.json, again.err
+        assert hub.files("someone/rooms")["student.safetensors"] == ours
+
     def test_a_remembered_push_can_be_taken_back(self, cli, hub, command, tmp_path):
         assert cli(*command, "--push-to-hub", "someone/rooms").code == 0
         hub.requests.clear()

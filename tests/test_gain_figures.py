@@ -21,10 +21,12 @@ README_ROWS = [
     ("gain_rooms_defaults_other", "efficientnet-lite0", "10", "full"),
     ("gain_rooms_defaults_other", "efficientnet-lite0", "5", "full, ghost's decoder"),
     ("gain_few_defaults", "efficientnet-lite0", "108", "full + unlabelled"),
-    ("gain", "mobilenetv2", "5", "full, learned attention"),
+    ("gain_few_defaults_elsewhere", "efficientnet-lite0", "108", "full + unlabelled"),
+    ("gain_defaults", "mobilenetv2", "5", "full"),
+    ("gain_defaults", "resnet18", "5", "full"),
     ("gain_defaults", "efficientnet-lite0", "5", "full"),
     ("gain_defaults_elsewhere", "efficientnet-lite0", "5", "full"),
-    ("gain_elsewhere", "mobilenetv2", "5", "full, learned attention"),
+    ("gain_defaults_elsewhere", "mobilenetv2", "5", "full"),
 ]
 
 

@@ -27,6 +27,7 @@ README_ROWS = [
     ("gain_defaults", "efficientnet-lite0", "5", "full"),
     ("gain_defaults_elsewhere", "efficientnet-lite0", "5", "full"),
     ("gain_defaults_elsewhere", "mobilenetv2", "5", "full"),
+    ("gain_defaults_elsewhere", "resnet18", "5", "full"),
 ]
 
 

@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from gain import METRICS
 
 from disdepth_cli.engine.gain import LARGER_IS_BETTER, paired_gain
+
+METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 
 
 def main(files: list[Path]) -> None:

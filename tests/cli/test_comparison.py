@@ -41,7 +41,7 @@ def test_a_finished_run_gets_its_control_when_it_is_asked_for(cli, command, tmp_
 
 def test_what_is_handed_out_is_said_and_pushed(cli, command, tmp_path):
     run = tmp_path / "run"
-    believed = ("--output-weight", 100, "--max-steps", 12)  # a teacher that knows nothing
+    believed = ("--output-weight", 100, "--max-steps", 6)  # a teacher that knows nothing
     assert f"student: {run}/student.safetensors\n" in cli(*command, *believed, "--control").out
     outcome = cli("distill", "--resume", "-o", run, "--keep", "better")
     assert outcome.code == 0, outcome.err

@@ -91,7 +91,7 @@ def options(rooms, acclimated, tiny, tmp_path_factory):
     values |= {"path": str(rooms.parent), "val": values["train"]}
     data = tmp_path_factory.mktemp("data") / "data.yaml"
     data.write_text(yaml.safe_dump(values))
-    return {"data": data, "teacher": str(acclimated), "max_steps": 12, "output_weight": 100.0, **tiny}
+    return {"data": data, "teacher": str(acclimated), "max_steps": 6, "output_weight": 100.0, **tiny}
 
 
 @pytest.fixture(scope="module")

@@ -215,7 +215,7 @@ class TestWithDistill:
     def test_what_is_sent_is_what_the_options_ask_for(self, cli, hub, acclimated, rooms, short, tmp_path):
         """With its control, which is the better one here; and again without."""
         run, options = tmp_path / "new", [option for option in short if option != "--offline"]
-        believed = ("--output-weight", 100, "--max-steps", 12, "--control", "--keep", "better")
+        believed = ("--output-weight", 100, "--max-steps", 6, "--control", "--keep", "better")
         command = ("distill", "-t", acclimated, "--data", rooms, "-o", run, *options, *believed)
         outcome = cli(*command, "--push-to-hub", "someone/rooms", "--json")
         assert outcome.code == 0 and outcome.json["kept"]["student"] == "control", outcome.err

@@ -86,7 +86,7 @@ def image_rows(depth: np.ndarray, truth: np.ndarray, protocol: Protocol) -> tupl
     safe = np.where(valid, truth, 1.0).astype(np.float64)
     edges, (planes, slope, bend) = edge_pixels(safe, valid), plane_squares(depth.astype(np.float64), safe, valid)
     planes &= ~edges
-    quarter, half = protocol.max_depth / 4, protocol.max_depth / 2
+    quarter, half = protocol.buckets
     depths = [valid & (truth < quarter), valid & (truth >= quarter) & (truth < half), valid & (truth >= half)]
     parts = [valid & edges, planes, valid & ~edges & ~planes]
     error, logs = depth - safe, np.log(depth) - np.log(safe)

@@ -41,10 +41,16 @@ def control_place(run: Path) -> Path:
 
 
 def control_of(config: DistillConfig, place: Path) -> DistillConfig:
-    """The control's configuration: what concerns the teacher, the sweep and the Hub is left out."""
+    """The control's configuration: what concerns the teacher, the comparison and the Hub is left out."""
+    return arm_of(config, place, *OF_TEACHERS).model_copy(update={"distill": False})
+
+
+def arm_of(config: DistillConfig, place: Path, *away: str) -> DistillConfig:
+    """The configuration of one arm of a comparison, which is compared with nothing and sent nowhere itself; the options
+    `away` have their defaults too."""
     fields = DistillConfig.model_fields
-    away = {name: fields[name].default for name in (*OF_TEACHERS, *OF_COMPARISON, "push_to_hub")}
-    return config.model_copy(update={**away, "distill": False, "output": place})
+    defaults = {name: fields[name].default for name in (*away, *OF_COMPARISON, "push_to_hub")}
+    return config.model_copy(update={**defaults, "output": place})
 
 
 def check_control_place(config: DistillConfig, run: Path) -> None:

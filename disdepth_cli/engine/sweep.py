@@ -16,7 +16,7 @@ from disdepth_cli.across_ranks import world
 from disdepth_cli.atomic import write_text
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.arm import Train, train_arm
-from disdepth_cli.engine.control import control_of
+from disdepth_cli.engine.control import arm_of, control_of
 from disdepth_cli.engine.distill_teachers import acclimated_first
 from disdepth_cli.engine.observers import Observer, Unrepeated
 from disdepth_cli.engine.preparation import TrainingData
@@ -134,9 +134,8 @@ def _arm(config: DistillConfig, run: RunFolder, name: str, weights: tuple[float,
     place = beside(run.path, "-sweep") / name
     if name == CONTROL:
         return control_of(config, place).model_copy(update={"max_steps": steps})
-    own = {"output": place, "max_steps": steps, "output_weight": weights[0], "feature_weight": weights[1]}
-    others = {"control": False, "keep": "auto", "sweep": False, "sweep_steps": None, "push_to_hub": None}
-    return config.model_copy(update=own | others)
+    own = {"max_steps": steps, "output_weight": weights[0], "feature_weight": weights[1]}
+    return arm_of(config, place).model_copy(update=own)
 
 
 def _row(

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from disdepth_cli import check
-from disdepth_cli.data.sources import load_source
+from disdepth_cli.data.sets.open import load_source
 
 
 def main() -> None:

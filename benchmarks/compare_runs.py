@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from disdepth_cli.engine.gain import LARGER_IS_BETTER, paired_gain
+from disdepth_cli.comparison.gain import LARGER_IS_BETTER, paired_gain
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 

@@ -27,10 +27,11 @@ from pathlib import Path
 import torch
 
 from disdepth_cli.config import EvaluateConfig
-from disdepth_cli.data.loader import EvalDataset
-from disdepth_cli.data.sources import DataSource, load_source
+from disdepth_cli.data.batches.loader import EvalDataset
+from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.engine import evaluate as verb
-from disdepth_cli.engine.open_model import open_model
+from disdepth_cli.scoring.open_model import open_model
 
 RENDER = Path(__file__).resolve().parent.parent / "examples" / "render_rooms.py"
 

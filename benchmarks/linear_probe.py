@@ -20,14 +20,14 @@ import typer
 from torch import Tensor
 from torch.nn import functional as F
 
-from disdepth_cli.checkpoint import load_checkpoint
+from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.config import AugmentConfig, DistillConfig
-from disdepth_cli.data.loader import TrainDataset, train_loader
-from disdepth_cli.data.transforms import TrainView
-from disdepth_cli.engine.acclimated import is_acclimated_run, load_acclimated
-from disdepth_cli.engine.preparation import TrainingData, prepare_data
+from disdepth_cli.data.batches.loader import TrainDataset, train_loader
+from disdepth_cli.data.batches.views import TrainView
+from disdepth_cli.method.ridge import ridge_solution, with_one
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
-from disdepth_cli.models.ridge import ridge_solution, with_one
+from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
+from disdepth_cli.training.data import TrainingData, prepare_data
 from disdepth_cli.types import DepthBatch, FeatureMaps
 
 LEVELS = (1, 2, 3)  # strides 8, 16 and 32

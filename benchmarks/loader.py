@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.distill_step import DistillStep
-from disdepth_cli.engine.hardware import channels_last
-from disdepth_cli.engine.preparation import prepare_data, student_architecture
+from disdepth_cli.machine.devices import channels_last
+from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.models.student import build_student
+from disdepth_cli.training.data import prepare_data, student_architecture
 from disdepth_cli.types import DepthBatch
 
 

@@ -13,10 +13,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from disdepth_cli.data.io import read_image
-from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.engine.open_model import open_model
+from disdepth_cli.data.files.images import read_image
 from disdepth_cli.outputs.pictures import Row, colourise, panel, write_image
+from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.scoring.open_model import open_model
 from disdepth_cli.working_size import resize_image
 
 SHOWN = (240, 320)  # height and width of a picture [pixels]

@@ -53,7 +53,7 @@ def stream(data: str, batches: int, workers: int) -> None:
     import torch
 
     from disdepth_cli.config import DistillConfig
-    from disdepth_cli.engine.preparation import prepare_data
+    from disdepth_cli.training.data import prepare_data
 
     torch.set_num_threads(1)
     began = time.perf_counter()

@@ -14,7 +14,7 @@ import time
 
 import torch
 
-from disdepth_cli.engine.hardware import autocast, pick_device, teacher_precision
+from disdepth_cli.machine.devices import autocast, pick_device, teacher_precision
 from disdepth_cli.teachers import load_teacher
 
 ROUNDS = 5

@@ -14,8 +14,8 @@ from pathlib import Path
 import typer
 from transformers import AutoImageProcessor, PreTrainedModel
 
-from disdepth_cli.engine.acclimated import load_acclimated
-from disdepth_cli.engine.run import read_config
+from disdepth_cli.runs.folder import read_config
+from disdepth_cli.scoring.acclimated_run import load_acclimated
 
 
 def main(run: Path, folder: Path) -> None:

@@ -19,13 +19,13 @@ import numpy as np
 import typer
 from gain import interval
 
-from disdepth_cli.data.loader import eval_loader
-from disdepth_cli.data.sources import load_source
-from disdepth_cli.engine.open_model import open_student
-from disdepth_cli.engine.scoring import protocol_of, val_items
+from disdepth_cli.checkpoint.locate import student_file
+from disdepth_cli.data.batches.loader import eval_loader
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.evaluation.metrics import scored_pixels
 from disdepth_cli.evaluation.protocols import Protocol
-from disdepth_cli.student_place import student_file
+from disdepth_cli.scoring.open_model import open_student
+from disdepth_cli.scoring.score import protocol_of, val_items
 from disdepth_cli.working_size import restore
 
 JUMP = 1.15  # ratio of neighbouring depths from which there is an edge between them

@@ -16,7 +16,7 @@ from disdepth_cli.config import (
     PredictConfig,
     PushConfig,
 )
-from disdepth_cli.data.formats import FORMATS, HUB
+from disdepth_cli.data.sets.catalogue import FORMATS, HUB
 from disdepth_cli.evaluation.protocols import PROTOCOLS
 
 PROJECT = Path(__file__).parent.parent
@@ -64,7 +64,8 @@ def test_nothing_is_left_to_fill_in():
 
 
 def test_the_bundled_student_is_there_and_says_what_it_is():
-    from disdepth_cli.checkpoint import BUNDLED, read_metadata
+    from disdepth_cli.checkpoint.metadata import read_metadata
+    from disdepth_cli.checkpoint.students import BUNDLED
 
     assert BUNDLED.stat().st_size < 10_000_000
     metadata = read_metadata(BUNDLED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from disdepth_cli.data.formats import FORMATS
+from disdepth_cli.data.sets.catalogue import FORMATS
 from disdepth_cli.evaluation.protocols import PROTOCOLS
 
 

@@ -17,8 +17,8 @@ from disdepth_cli.cli.evaluate import evaluate
 from disdepth_cli.cli.pack import pack
 from disdepth_cli.cli.predict import predict
 from disdepth_cli.cli.push import push
-from disdepth_cli.engine.launched import launched
 from disdepth_cli.errors import DisdepthError, ElsewhereError, Interrupted, ProcessError
+from disdepth_cli.machine.launch import launched
 
 app = typer.Typer(
     name="disdepth",

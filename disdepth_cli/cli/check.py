@@ -16,7 +16,7 @@ from rich.table import Table
 from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import run_verb, stdout
 from disdepth_cli.config import CheckConfig
-from disdepth_cli.configure import option_help
+from disdepth_cli.config.build import option_help
 
 SHOWN = 20  # offending files in the terminal; --json has all
 ROWS_A_DECADE = 10

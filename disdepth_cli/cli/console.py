@@ -23,9 +23,9 @@ from rich.progress import (
 from rich.table import Table
 
 from disdepth_cli.config import LoopConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.engine.launched import launched
+from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.machine.launch import launched
 
 PLAIN_SECONDS = 15.0  # at most one progress line in so many seconds where there is no terminal
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")

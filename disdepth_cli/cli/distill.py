@@ -151,7 +151,7 @@ def _gain_lines(report: dict[str, Any]) -> Iterator[str]:
     """What distillation has gained, a line a metric."""
     if "gain" not in report:
         return
-    from disdepth_cli.engine.gain import gain_in_words
+    from disdepth_cli.comparison.gain import gain_in_words
 
     for metric, gain in report["gain"].items():
         yield gain_in_words(metric, gain)

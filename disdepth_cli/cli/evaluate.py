@@ -12,7 +12,7 @@ from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import protocol_line, run_verb, stdout
 from disdepth_cli.cli.score_tables import ranges_table, remarks, scores_table
 from disdepth_cli.config import EvaluateConfig
-from disdepth_cli.configure import option_help
+from disdepth_cli.config.build import option_help
 
 BESIDE, PICTURES = "Baselines", "Per image"
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from disdepth_cli.config import AcclimateConfig, AugmentConfig, DistillConfig, EvaluateConfig
-from disdepth_cli.configure import option_help
+from disdepth_cli.config.build import option_help
 
 
 def option(*names: str, of: type = DistillConfig, field: str | None = None, **more: Any) -> Any:

@@ -12,7 +12,7 @@ import typer
 from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import run_verb, stdout
 from disdepth_cli.config import PackConfig
-from disdepth_cli.configure import option_help
+from disdepth_cli.config.build import option_help
 
 option = partial(o.option, of=PackConfig)
 Data = Annotated[str, typer.Argument(help=option_help(PackConfig, "data"))]

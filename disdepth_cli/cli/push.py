@@ -12,7 +12,7 @@ import typer
 from disdepth_cli.cli import options as o
 from disdepth_cli.cli.console import run_verb, stdout
 from disdepth_cli.config import PushConfig
-from disdepth_cli.configure import option_help
+from disdepth_cli.config.build import option_help
 
 CARD = "Model card"
 option = partial(o.option, of=PushConfig)

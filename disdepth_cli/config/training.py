@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.option_types import (
+from disdepth_cli.config.types import (
     AbsoluteDataPlace,
     AbsolutePath,
     Attention,

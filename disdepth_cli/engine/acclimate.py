@@ -13,44 +13,31 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from disdepth_cli.checkpoint import (
-    TEACHER_PREFIX,
-    CheckpointMetadata,
-    describe,
-    load_acclimation,
-    load_teacher_weights,
-    save_checkpoint,
-)
+from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata, describe, save_checkpoint
 from disdepth_cli.config import AcclimateConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep
-from disdepth_cli.engine.acclimated import ACCLIMATED, AcclimatedTeacher, load_ghost, teacher_record
+from disdepth_cli.config.build import build_config
 from disdepth_cli.engine.acclimation_scores import AcclimationScores
-from disdepth_cli.engine.disparity import VIEWS, measure_disparity_range
-from disdepth_cli.engine.fit import Fit
-from disdepth_cli.engine.hardware import channels_last, make_accelerator, teacher_precision
-from disdepth_cli.engine.introduction import described, open_teacher, supervised_data
-from disdepth_cli.engine.observers import Observer
-from disdepth_cli.engine.preparation import (
-    TrainingData,
-    decay_groups,
-    finish,
-    fit_report,
-    prepare_data,
-    recipe_of,
-    run_observers,
-    student_architecture,
-)
-from disdepth_cli.engine.processes import from_main
-from disdepth_cli.engine.run import RunFolder
-from disdepth_cli.engine.task import FitResult, Schedule, Task
-from disdepth_cli.engine.teacher_memory import TeacherMemory, open_memory, refuse_trained, replay_report
-from disdepth_cli.engine.together import together
+from disdepth_cli.engine.open_teacher import described, open_teacher
 from disdepth_cli.errors import TrainingError
-from disdepth_cli.models.acclimation import Acclimation
+from disdepth_cli.machine.devices import channels_last, make_accelerator, teacher_precision
+from disdepth_cli.machine.join import together
+from disdepth_cli.machine.processes import from_main
+from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, teacher_record
+from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.disparity_range import VIEWS, measure_disparity_range
+from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.models.student import build_student
+from disdepth_cli.observer import Observer
+from disdepth_cli.runs.folder import RunFolder
+from disdepth_cli.scoring.acclimated_run import ACCLIMATED, load_acclimation, load_ghost, load_teacher_weights
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.teachers.tuning import load_trained, trained_weights, unfreeze
+from disdepth_cli.training.data import TrainingData, prepare_data, student_architecture, supervised_data
+from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.report import finish, fit_report, recipe_of, run_observers
+from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
+from disdepth_cli.training.teacher_cache import open_memory, refuse_trained, replay_report
 
 ATTENTION_LR = 1e-2
 ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views than the ghost did

@@ -9,19 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from disdepth_cli.config import AcclimateConfig
-from disdepth_cli.data.sample import load_pair
-from disdepth_cli.data.shards import few_labelled
-from disdepth_cli.data.sources import DataSource
-from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
-from disdepth_cli.engine.hardware import student_precision, teacher_precision
-from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.engine.open_model import teacher_predictor
-from disdepth_cli.engine.preparation import TrainingData
-from disdepth_cli.engine.scoring import TeacherTruth, val_items
-from disdepth_cli.engine.split_scoring import score_split
+from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.item import few_labelled
+from disdepth_cli.data.files.pair import load_pair
 from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
+from disdepth_cli.machine.devices import student_precision, teacher_precision
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
+from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.scoring.open_model import teacher_predictor
+from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
 from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.training.data import TrainingData
 from disdepth_cli.types import DepthOutput
 
 CONSTANT_IMAGES = 64  # training images whose depth makes the constant

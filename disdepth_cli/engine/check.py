@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from disdepth_cli.atomic import check_writable
 from disdepth_cli.config import CheckConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.data.ahead import map_ahead
-from disdepth_cli.data.finding import EDGES, DepthStatistics, Finding, inspect
-from disdepth_cli.data.listing import DataItem
-from disdepth_cli.data.scale import scale_guesses
-from disdepth_cli.data.sources import DataSource, Split, load_source
-from disdepth_cli.engine.check_verdict import Verdict, judge
-from disdepth_cli.engine.tally import Tally, depth_of_all, shared_images
+from disdepth_cli.config.build import build_config
+from disdepth_cli.data.files.dataset import DataSource, Split
+from disdepth_cli.data.files.item import DataItem
+from disdepth_cli.data.files.workers import map_ahead
+from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.files import check_writable
+from disdepth_cli.inspection.finding import EDGES, DepthStatistics, Finding, inspect
+from disdepth_cli.inspection.scale import scale_guesses
+from disdepth_cli.inspection.tally import Tally, depth_of_all, shared_images
+from disdepth_cli.inspection.verdict import Verdict, judge
 from disdepth_cli.outputs.depth_histogram import plot_depth_histogram
 
 if TYPE_CHECKING:
-    from disdepth_cli.engine.observers import Observer  # it loads torch, which a check does without
+    from disdepth_cli.observer import Observer  # it loads torch, which a check does without
 
 
 def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:

@@ -14,47 +14,37 @@ from typing import Any
 import torch
 from torch import nn
 
-from disdepth_cli.checkpoint import CheckpointMetadata, TeacherRecord, describe, load_checkpoint, save_checkpoint
+from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord, describe, save_checkpoint
+from disdepth_cli.checkpoint.students import load_checkpoint
+from disdepth_cli.comparison.arm import check_comparable, check_keep, finished_run
+from disdepth_cli.comparison.control import check_control_place, compare_with_control
+from disdepth_cli.comparison.keeping import DISTILLED, is_settled, take_back
+from disdepth_cli.comparison.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.engine.acclimated import AcclimatedTeacher, ghost_size
-from disdepth_cli.engine.adapting import bring_near, is_random_start, starts_from_ghost
-from disdepth_cli.engine.arm import check_comparable, check_keep, finished_run
-from disdepth_cli.engine.control import check_control_place, compare_with_control
-from disdepth_cli.engine.cost import model_cost
-from disdepth_cli.engine.distill_step import DistillStep
-from disdepth_cli.engine.distill_teachers import find_teachers, resolve_teachers
-from disdepth_cli.engine.fit import Fit
-from disdepth_cli.engine.hardware import channels_last, make_accelerator, student_precision, teacher_precision
-from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.engine.keeping import DISTILLED, is_settled, take_back
-from disdepth_cli.engine.observers import Observer, Unrepeated
-from disdepth_cli.engine.open_model import teacher_predictor
+from disdepth_cli.config.build import build_config
+from disdepth_cli.engine.distill_teachers import acclimated_first, find_teachers, resolve_teachers
 from disdepth_cli.engine.plan import plan_distill
-from disdepth_cli.engine.preparation import (
-    TrainingData,
-    decay_groups,
-    finish,
-    fit_report,
-    prepare_data,
-    recipe_of,
-    require_labels,
-    rewrite,
-    run_observers,
-    student_architecture,
-)
-from disdepth_cli.engine.processes import from_main, is_main
 from disdepth_cli.engine.push import finished_report, push_finished, target_of
-from disdepth_cli.engine.run import RunFolder
-from disdepth_cli.engine.scoring import TeacherTruth, val_items
-from disdepth_cli.engine.split_scoring import score_split
-from disdepth_cli.engine.sweep import sweep, tell_choice, with_chosen
-from disdepth_cli.engine.task import FitResult, Schedule, Task
-from disdepth_cli.engine.teacher_memory import open_memory, replay_report
-from disdepth_cli.engine.together import together
-from disdepth_cli.models.adapters import folded
+from disdepth_cli.machine.devices import channels_last, make_accelerator, student_precision, teacher_precision
+from disdepth_cli.machine.join import together
+from disdepth_cli.machine.processes import from_main, is_main
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
+from disdepth_cli.method.adapters import folded
+from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.student_start import bring_near, is_random_start, starts_from_ghost
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student
+from disdepth_cli.observer import Observer, Unrepeated
+from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.runs.folder import RunFolder
+from disdepth_cli.scoring.cost import model_cost
+from disdepth_cli.scoring.open_model import teacher_predictor
+from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
+from disdepth_cli.training.data import TrainingData, prepare_data, require_labels, student_architecture
+from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.report import finish, fit_report, recipe_of, rewrite, run_observers
+from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
+from disdepth_cli.training.teacher_cache import open_memory, replay_report
 
 PRETRAINED_SHARE = 0.3  # of the learning rate, for a pretrained backbone; 0.1 was too slow for ten epochs
 
@@ -121,7 +111,7 @@ def _train_chosen(
     """The run itself, after the sweep that chooses its loss weights where one was asked for."""
     if not config.sweep:
         return _Distillation(config, data, run, observers).report()
-    swept = sweep(config, data, run, _train_alone, observers)
+    swept = sweep(config, data, run, lambda: acclimated_first(config, run, observers), _train_alone, observers)
     tell_choice(swept, observers)
     return _Distillation(with_chosen(config, swept), data, run, observers, {"sweep": swept}).report()
 

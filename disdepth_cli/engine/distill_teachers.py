@@ -8,24 +8,19 @@ from pathlib import Path
 
 import torch
 
-from disdepth_cli.checkpoint import CheckpointMetadata
+from disdepth_cli.checkpoint.metadata import CheckpointMetadata
 from disdepth_cli.config import AcclimateConfig, DistillConfig
-from disdepth_cli.configure import build_config
+from disdepth_cli.config.build import build_config
+from disdepth_cli.config.types import Precision
 from disdepth_cli.engine.acclimate import acclimate
-from disdepth_cli.engine.acclimated import (
-    AcclimatedTeacher,
-    check_same_student,
-    is_acclimated_run,
-    is_finished,
-    load_acclimated,
-)
-from disdepth_cli.engine.introduction import warn_of_licence
-from disdepth_cli.engine.observers import Observer
-from disdepth_cli.engine.preparation import TrainingData, student_architecture
-from disdepth_cli.engine.processes import from_main
-from disdepth_cli.engine.run import RunFolder, beside, latest_acclimation, read_config
+from disdepth_cli.engine.open_teacher import warn_of_licence
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.option_types import Precision
+from disdepth_cli.machine.processes import from_main
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
+from disdepth_cli.observer import Observer
+from disdepth_cli.runs.folder import RunFolder, beside, latest_acclimation, read_config
+from disdepth_cli.scoring.acclimated_run import check_same_student, is_acclimated_run, is_finished, load_acclimated
+from disdepth_cli.training.data import TrainingData, student_architecture
 
 TOKEN_STEPS = 100
 """Steps that train the attention tokens of a teacher that is acclimated on the way, where the loss wants them."""

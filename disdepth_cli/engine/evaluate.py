@@ -7,22 +7,23 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from disdepth_cli.atomic import check_writable
 from disdepth_cli.config import EvaluateConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.data.scale import scale_warning
-from disdepth_cli.data.shards import only_labelled
-from disdepth_cli.data.sources import DataItem, DataSource, load_source
-from disdepth_cli.engine.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
-from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.engine.observers import Observer
-from disdepth_cli.engine.open_model import open_model
-from disdepth_cli.engine.scoring import Scores, protocol_of, score
-from disdepth_cli.engine.summary import differences, images_with, intervals, summary, write_rows
-from disdepth_cli.engine.teacher_of import teacher_of
-from disdepth_cli.engine.worst_images import draw_worst
+from disdepth_cli.config.build import build_config
+from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.item import DataItem, only_labelled
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, DataError, DisdepthError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
+from disdepth_cli.files import check_writable
+from disdepth_cli.inspection.scale import scale_warning
+from disdepth_cli.observer import Observer
+from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.scoring.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
+from disdepth_cli.scoring.open_model import open_model
+from disdepth_cli.scoring.score import Scores, protocol_of, score
+from disdepth_cli.scoring.summary import differences, images_with, intervals, summary, write_rows
+from disdepth_cli.scoring.teacher_of import teacher_of
+from disdepth_cli.scoring.worst_images import draw_worst
 
 
 def evaluate(

@@ -11,18 +11,20 @@ from typing import Any, Literal
 import numpy as np
 
 from disdepth_cli.config import PackConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.data.io import read_stored
-from disdepth_cli.data.order import Order
-from disdepth_cli.data.packing import PackDataset, PackedSample, Packing, pack_loader
-from disdepth_cli.data.shard_index import INDEX, record_of, write_index
-from disdepth_cli.data.shard_writer import Samples, write_shard
-from disdepth_cli.data.shards import Shard, few_labelled, foreign_flags
-from disdepth_cli.data.sources import DataSource, load_source
-from disdepth_cli.engine.interrupt import WORKERS_GONE, StopSignal
-from disdepth_cli.engine.observers import Observer
-from disdepth_cli.engine.pack_journal import Journal
+from disdepth_cli.config.build import build_config
+from disdepth_cli.data.batches.order import Order
+from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.images import read_stored
+from disdepth_cli.data.files.item import few_labelled, foreign_flags
+from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.data.shards.encode import PackDataset, PackedSample, Packing, pack_loader
+from disdepth_cli.data.shards.index import INDEX, record_of, write_index
+from disdepth_cli.data.shards.items import Shard
+from disdepth_cli.data.shards.journal import Journal
+from disdepth_cli.data.shards.writer import Samples, write_shard
 from disdepth_cli.errors import DataError, DisdepthError, Interrupted
+from disdepth_cli.machine.signals import WORKERS_GONE, StopSignal
+from disdepth_cli.observer import Observer
 
 SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 _KNOWN_SCALES = (1000.0, 256.0, 100.0)

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from disdepth_cli.checkpoint import read_metadata
+from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.comparison.arm import check_comparable
+from disdepth_cli.comparison.sweep import CONTROL, settings_of, steps_of
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.acclimated import ACCLIMATED, is_acclimated_run
-from disdepth_cli.engine.arm import check_comparable
-from disdepth_cli.engine.observers import Observer
-from disdepth_cli.engine.preparation import prepare_data, require_labels
 from disdepth_cli.engine.push import FILES, target_of
-from disdepth_cli.engine.run import beside
-from disdepth_cli.engine.sweep import CONTROL, settings_of, steps_of
-from disdepth_cli.engine.task import Schedule
 from disdepth_cli.models.encoder import timm_name
+from disdepth_cli.observer import Observer
+from disdepth_cli.runs.folder import beside
+from disdepth_cli.scoring.acclimated_run import ACCLIMATED, is_acclimated_run
 from disdepth_cli.teachers import load_teacher
+from disdepth_cli.training.data import prepare_data, require_labels
+from disdepth_cli.training.task import Schedule
 
 
 @dataclass(frozen=True)

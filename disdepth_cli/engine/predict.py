@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from disdepth_cli.atomic import disk_errors
 from disdepth_cli.config import PredictConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.data.io import read_image
-from disdepth_cli.data.listing import IMAGE_SUFFIXES
-from disdepth_cli.engine.inference import DepthPredictor
-from disdepth_cli.engine.observers import Observer
-from disdepth_cli.engine.open_model import open_student
+from disdepth_cli.config.build import build_config
+from disdepth_cli.data.files.images import read_image
+from disdepth_cli.data.sets.listing import IMAGE_SUFFIXES
 from disdepth_cli.errors import DataError
+from disdepth_cli.files import disk_errors
+from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.depth_files import UNITS, write_depth_numpy, write_depth_png
 from disdepth_cli.outputs.naming import output_stems
 from disdepth_cli.outputs.pictures import check_colormap, colourise, side_by_side, write_image
+from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.scoring.open_model import open_student
 
 
 def predict(

@@ -10,20 +10,20 @@ from typing import Any
 
 import timm
 
-from disdepth_cli.atomic import write_atomic
-from disdepth_cli.checkpoint import CheckpointMetadata, read_metadata
+from disdepth_cli.checkpoint.locate import CARD, CONFIG, STUDENT, student_file
+from disdepth_cli.checkpoint.metadata import CheckpointMetadata, read_metadata
+from disdepth_cli.comparison.keeping import hands_out_control
 from disdepth_cli.config import DistillConfig, PushConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.engine.card_picture import draw_picture, picture_images
-from disdepth_cli.engine.hub_target import Content, HubTarget
-from disdepth_cli.engine.keeping import hands_out_control
-from disdepth_cli.engine.observers import Observer
-from disdepth_cli.engine.open_model import open_student
-from disdepth_cli.engine.run import RunFolder, read_config, read_report
+from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import CheckpointError, ConfigError, DisdepthError, HubError
-from disdepth_cli.outputs.licence import Source, choose_licence
-from disdepth_cli.outputs.model_card import PICTURE, CardFacts, model_card, model_config
-from disdepth_cli.student_place import CARD, CONFIG, STUDENT, student_file
+from disdepth_cli.files import write_atomic
+from disdepth_cli.hub.licences import Source, choose_licence
+from disdepth_cli.hub.upload import Content, HubTarget
+from disdepth_cli.observer import Observer
+from disdepth_cli.outputs.card.card import PICTURE, CardFacts, model_card, model_config
+from disdepth_cli.outputs.card.picture import draw_picture, picture_images
+from disdepth_cli.runs.folder import RunFolder, read_config, read_report
+from disdepth_cli.scoring.open_model import open_student
 
 FILES = (STUDENT, CONFIG, CARD, PICTURE)
 """What a push sends; the picture only where there is one."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from disdepth_cli.config.types import Align
 from disdepth_cli.evaluation.protocols import Space
-from disdepth_cli.option_types import Align
 
 MIN_DISPARITY = 1e-3
 """Aligned disparity is clipped from below here [1/m] before it is inverted: nothing is farther than 1000 m."""

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from disdepth_cli.config.types import OutputKind
 from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.alignment import fit, fit_scale_shift, fitted
 from disdepth_cli.evaluation.details import DetailMetrics, boundary_f1, bucket_scores, bucket_sums, pair_accuracy
 from disdepth_cli.evaluation.protocols import Protocol, for_output
 from disdepth_cli.evaluation.resizing import resized
-from disdepth_cli.option_types import OutputKind
 
 BLOCK = 16384  # pixels whose errors stay in a core's cache
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from disdepth_cli.config.types import Align, OutputKind
 from disdepth_cli.errors import ConfigError, near_names
 from disdepth_cli.evaluation.crops import BORDERS, CROPS, Box
-from disdepth_cli.option_types import Align, OutputKind
 
 Space = Literal["depth", "disparity"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from disdepth_cli import across_ranks
+from disdepth_cli.machine import sums as across_ranks
 
 FGD_TEMPERATURE = 0.5
 LEAST_SHARE = 0.25

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from disdepth_cli import across_ranks
+from disdepth_cli.machine import sums as across_ranks
 
 EPSILON = 1e-6  # metres; inside both logarithms and under the root
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from disdepth_cli import across_ranks
+from disdepth_cli.machine import sums as across_ranks
 
 GRADIENT_SCALES = 4
 GRADIENT_WEIGHT = 0.5

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from disdepth_cli.option_types import LGConvPlace
+from disdepth_cli.config.types import LGConvPlace
 
 PARAMETER_SHARE = 0.05
 """The branches together stay under this share of the encoder's parameters, as far as `MIN_HIDDEN` allows."""

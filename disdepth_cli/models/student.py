@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from disdepth_cli.config.types import LGConvPlace, OutputKind
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.encoder import REDUCTIONS, BackboneStart, Encoder, build_encoder, timm_name
 from disdepth_cli.models.lg_conv import LGConv, insert_lg_convs
-from disdepth_cli.option_types import LGConvPlace, OutputKind
 from disdepth_cli.types import DepthOutput
 from disdepth_cli.working_size import WorkingSize
 

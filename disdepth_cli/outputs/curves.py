@@ -8,8 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from disdepth_cli.atomic import write_atomic
 from disdepth_cli.errors import DataError
+from disdepth_cli.files import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from disdepth_cli.atomic import write_atomic
+from disdepth_cli.config.types import OutputKind
 from disdepth_cli.errors import DataError
-from disdepth_cli.option_types import OutputKind
+from disdepth_cli.files import write_atomic
 
 LARGEST = 65535
 MILLIMETRES = 1000.0

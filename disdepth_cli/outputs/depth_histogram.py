@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from disdepth_cli.atomic import write_atomic
+from disdepth_cli.files import write_atomic
 
 
 def plot_depth_histogram(

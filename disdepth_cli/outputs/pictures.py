@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from disdepth_cli.atomic import write_atomic
 from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.files import write_atomic
 from disdepth_cli.working_size import resize_image
 
 LEVELS = 256

@@ -7,7 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from disdepth_cli.errors import TeacherError
-from disdepth_cli.teachers.teacher import DepthTeacher, Taps, TeacherContract
+from disdepth_cli.teachers.contract import Taps, TeacherContract
+from disdepth_cli.teachers.teacher import DepthTeacher
 
 __all__ = ["WELL_KNOWN", "DepthTeacher", "TeacherContract", "load_teacher", "teacher_hint"]
 
@@ -62,7 +63,7 @@ def load_teacher(
         raise TeacherError(f"--teacher-weights: only for --teacher timm:NAME; {name} brings its own weights")
     if not name or not Path(name).is_dir():  # the empty path is the current folder
         _check_id(name)
-    from disdepth_cli.teachers.hub import resolve_teacher
+    from disdepth_cli.teachers.files import resolve_teacher
     from disdepth_cli.teachers.transformers_family import load_transformers_teacher
 
     return load_transformers_teacher(resolve_teacher(name, revision, offline, announce), taps).freeze()

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from disdepth_cli.teachers.contract import IMAGENET_MEAN, IMAGENET_STD, Channels, Kind
 from disdepth_cli.teachers.taps import Seen, as_maps, grid, patch_size, record, recorded
-from disdepth_cli.teachers.teacher import IMAGENET_MEAN, IMAGENET_STD, Channels, Kind
 
 HALF: Channels = (0.5, 0.5, 0.5)
 ZERO: Channels = (0.0, 0.0, 0.0)

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from disdepth_cli.errors import TeacherError
+from disdepth_cli.hub.download_plan import DownloadPlan, describe_files, plan_download
 from disdepth_cli.teachers import load_teacher
-from disdepth_cli.teachers.download import DownloadPlan, describe_files, plan_download
+from disdepth_cli.teachers.contract import TeacherContract
+from disdepth_cli.teachers.files import resolve_small_files
 from disdepth_cli.teachers.flops import forward_flops
-from disdepth_cli.teachers.hub import resolve_small_files
-from disdepth_cli.teachers.teacher import DepthTeacher, TeacherContract
+from disdepth_cli.teachers.teacher import DepthTeacher
 
 
 def describe_teacher(

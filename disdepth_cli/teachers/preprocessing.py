@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from disdepth_cli.errors import TeacherError
-from disdepth_cli.teachers.teacher import Channels
+from disdepth_cli.teachers.contract import Channels
 from disdepth_cli.working_size import ScaleRule, WorkingSize
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from disdepth_cli.errors import TeacherError
-from disdepth_cli.teachers.teacher import Channels, Kind, TeacherNetwork, nearest_multiple, resize_view
+from disdepth_cli.teachers.contract import Channels, Kind, ProbeResult
+from disdepth_cli.teachers.teacher import TeacherNetwork, nearest_multiple, resize_view
 from disdepth_cli.types import FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 
@@ -23,67 +23,8 @@ GRID = (48, 64)
 LARGEST = (144, 192)
 """Height and width [pixels] beyond which the probe would only be slow."""
 
-CLEAR = 0.7
-"""Both rank correlations must be beyond this, with one sign, before a direction counts.
-
-Trained teachers have 0.95 and 0.8. Of some 6900 random tiny networks (every type, two initialisations) 1 % were beyond
-it with the first (0.92 at most) and none with the second (0.65 at most).
-"""
 
 STATE_IT = 'state it in its config.json: "depth_estimation_type": "metric" (metres) or "relative" (disparity)'
-
-
-@dataclass(frozen=True)
-class ProbeResult:
-    """One look at the room. What belongs to the depth is None for an encoder without one.
-
-    spec: measured channels and strides of the features.
-    minimum, median, maximum: of the teacher's numbers, as they are. true_median [m]: of the room's depth.
-    correlation: Spearman's rank correlation of the numbers with the room's depth.
-    partial: the same, of what is left in either once colour and place in the image have explained what they can
-        (linearly, in ranks). A network that knows nothing is a function of these two, and may by luck order the
-        room as depth does; what is left then has nothing to do with depth.
-    """
-
-    spec: FeatureSpec
-    minimum: float | None = None
-    median: float | None = None
-    maximum: float | None = None
-    true_median: float | None = None
-    correlation: float | None = None
-    partial: float | None = None
-
-    @property
-    def direction(self) -> int:
-        """1: the numbers grow with depth; -1: they fall; 0: the room does not tell."""
-        if self.correlation is None or self.partial is None:
-            return 0
-        weaker = min(self.correlation, self.partial, key=abs)
-        if self.correlation * self.partial < 0 or abs(weaker) <= CLEAR:
-            return 0
-        return 1 if weaker > 0 else -1
-
-    def doubt(self, kind: Kind) -> str | None:
-        """One sentence where metres are off by more than ten times; None else."""
-        if kind != "metric_depth" or self.median is None or self.true_median is None:
-            return None
-        if self.true_median / 10 <= self.median <= self.true_median * 10:
-            return None
-        return (
-            f"sees a test room {self.true_median:.2g} m deep (median) as {self.median:.2g} m; "
-            "check it on labelled data before you trust its metres"
-        )
-
-    def line(self, kind: Kind) -> str:
-        """The figures, for people."""
-        if self.median is None:
-            return "features only"
-        doubt = self.doubt(kind)
-        return (
-            f"{self.minimum:.3g} to {self.maximum:.3g}, median {self.median:.3g} (true {self.true_median:.3g} m), "
-            f"rank correlation with depth {self.correlation:+.2f}, beyond colour and place {self.partial:+.2f}"
-            + (f"; {doubt}" if doubt else "")
-        )
 
 
 def probe_size(working_size: WorkingSize, multiple: int, side: int | None = None) -> tuple[int, int]:

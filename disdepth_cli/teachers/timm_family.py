@@ -15,19 +15,19 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from disdepth_cli.errors import TeacherError, near_names
-from disdepth_cli.teachers.hub import (
-    Announce,
+from disdepth_cli.hub.fetch import Announce, first_line
+from disdepth_cli.teachers.contract import TeacherContract, Weights
+from disdepth_cli.teachers.files import (
     ResolvedRepo,
     check_safetensors,
     fingerprint,
-    first_line,
     resolve_teacher,
     total_bytes,
     weight_files,
 )
 from disdepth_cli.teachers.probe import probe
 from disdepth_cli.teachers.shapes import measure_sizes
-from disdepth_cli.teachers.teacher import DepthTeacher, TeacherContract, TeacherNetwork, Weights, nearest_multiple
+from disdepth_cli.teachers.teacher import DepthTeacher, TeacherNetwork, nearest_multiple
 from disdepth_cli.types import FeatureMaps
 from disdepth_cli.working_size import WorkingSize
 

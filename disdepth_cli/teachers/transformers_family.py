@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from disdepth_cli.errors import TeacherError
+from disdepth_cli.hub.fetch import first_line
 from disdepth_cli.teachers.architectures import (
     ARCHITECTURES,
     REFUSED,
@@ -19,11 +20,12 @@ from disdepth_cli.teachers.architectures import (
     native_size,
     stated_kind,
 )
-from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, first_line, total_bytes, weight_files
+from disdepth_cli.teachers.contract import Kind, ProbeResult, Taps, TeacherContract
+from disdepth_cli.teachers.files import ResolvedRepo, fingerprint, total_bytes, weight_files
 from disdepth_cli.teachers.preprocessing import Preprocessing, read_json, read_preprocessing
-from disdepth_cli.teachers.probe import STATE_IT, ProbeResult, probe, probe_size, settle_kind
+from disdepth_cli.teachers.probe import STATE_IT, probe, probe_size, settle_kind
 from disdepth_cli.teachers.shapes import outline
-from disdepth_cli.teachers.teacher import DepthTeacher, Kind, Taps, TeacherContract, TeacherNetwork, resize_output
+from disdepth_cli.teachers.teacher import DepthTeacher, TeacherNetwork, resize_output
 from disdepth_cli.types import FeatureMaps
 
 

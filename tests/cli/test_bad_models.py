@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from disdepth_cli.checkpoint import HEADER_KEY
+from disdepth_cli.checkpoint.metadata import HEADER_KEY
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ class TestTeacher:
         refused(1, ("config.json",), "evaluate", teacher, *scoring)
 
     def test_an_encoder_has_no_depth_to_evaluate(self, refused, scoring, monkeypatch):
-        from disdepth_cli.engine import open_model
+        from disdepth_cli.scoring import open_model
         from disdepth_cli.teachers import load_teacher
 
         def random_weights(name, **options):

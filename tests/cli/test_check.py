@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from disdepth_cli.engine.tally import NEAR, Tally, shared_images
+from disdepth_cli.inspection.tally import NEAR, Tally, shared_images
 
 
 @pytest.fixture

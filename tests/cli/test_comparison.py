@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from disdepth_cli.engine import sweep as sweeping
+from disdepth_cli.comparison import sweep as sweeping
 from disdepth_cli.engine.distill import _Distillation
 
 HEADLINES = ("abs_rel", "rmse", "delta1")

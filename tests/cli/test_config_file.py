@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from disdepth_cli.config import AcclimateConfig, DistillConfig, EvaluateConfig
-from disdepth_cli.configure import build_config
+from disdepth_cli.config.build import build_config
 
 
 @pytest.fixture

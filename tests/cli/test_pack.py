@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import pytest
 
-from disdepth_cli.data.sample import read_pair
-from disdepth_cli.data.sources import load_source
+from disdepth_cli.data.files.pair import read_pair
+from disdepth_cli.data.sets.open import load_source
 
 METRICS = ("images", "abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 
@@ -231,8 +231,8 @@ def test_images_are_made_smaller_with_their_depth(size, expected, cli, rooms, tm
 
 def test_a_smaller_depth_map_stays_under_its_image(tmp_path) -> None:
     """An edge in image and depth is at the same place before and after, whatever the ratio: no shift to one side."""
-    from disdepth_cli.data.packing import Packing, packed
-    from disdepth_cli.data.sources import DataItem
+    from disdepth_cli.data.files.item import DataItem
+    from disdepth_cli.data.shards.encode import Packing, packed
 
     shifts = []
     for edge in range(80, 240, 7):

@@ -13,8 +13,8 @@ import scipy.io
 from PIL import Image
 
 from disdepth_cli import pack
-from disdepth_cli.data.sample import read_pair
-from disdepth_cli.data.sources import load_source
+from disdepth_cli.data.files.pair import read_pair
+from disdepth_cli.data.sets.open import load_source
 
 HIGH, WIDE = 8, 12
 RNG = np.random.default_rng(0)

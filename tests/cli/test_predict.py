@@ -121,7 +121,7 @@ def test_bad_input_is_refused(refused, student, photo, tmp_path):
 
 
 def test_the_bundled_student_is_used_or_missed_by_name(cli, photo, tmp_path):
-    from disdepth_cli.checkpoint import BUNDLED
+    from disdepth_cli.checkpoint.students import BUNDLED
 
     outcome = cli("predict", photo, "-o", tmp_path, "--device", "cpu")
     if BUNDLED.is_file():

@@ -9,10 +9,10 @@ import re
 import pytest
 import torch
 
-from disdepth_cli.atomic import write_atomic
-from disdepth_cli.checkpoint import load_student
-from disdepth_cli.engine import distill_step
+from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.errors import DisdepthError
+from disdepth_cli.files import write_atomic
+from disdepth_cli.method import distill_step
 
 
 @pytest.fixture
@@ -77,7 +77,8 @@ def test_a_rate_that_blows_up_ends_in_one_line(refused, training):
 
 
 def test_a_student_that_gives_no_finite_depth_is_not_scored(refused, control, rooms, tmp_path):
-    from disdepth_cli.checkpoint import load_checkpoint, save_checkpoint
+    from disdepth_cli.checkpoint.metadata import save_checkpoint
+    from disdepth_cli.checkpoint.students import load_checkpoint
 
     student, metadata = load_checkpoint(control)
     spoilt = {

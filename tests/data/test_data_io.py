@@ -11,7 +11,7 @@ import OpenEXR
 import pytest
 from PIL import Image
 
-from disdepth_cli.data.io import read_depth, read_image
+from disdepth_cli.data.files.images import read_depth, read_image
 from disdepth_cli.errors import DataError
 
 COLOURS = np.zeros((24, 32, 3), np.uint8)

@@ -10,16 +10,11 @@ import pytest
 import torch
 
 from disdepth_cli.config import AugmentConfig
-from disdepth_cli.data.loader import (
-    LoadFailure,
-    TrainBatches,
-    TrainDataset,
-    eval_loader,
-    train_loader,
-)
-from disdepth_cli.data.order import Order
-from disdepth_cli.data.sources import DataSource, load_source
-from disdepth_cli.data.transforms import TrainView
+from disdepth_cli.data.batches.loader import LoadFailure, TrainBatches, TrainDataset, eval_loader, train_loader
+from disdepth_cli.data.batches.order import Order
+from disdepth_cli.data.batches.views import TrainView
+from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.types import DepthBatch, DepthSample
 from disdepth_cli.working_size import WorkingSize, fit
 

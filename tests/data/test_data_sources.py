@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from disdepth_cli.data.sample import load_pair, read_pair
-from disdepth_cli.data.scale import scale_warning
-from disdepth_cli.data.sources import DataItem, DataSource, load_source
+from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.item import DataItem
+from disdepth_cli.data.files.pair import load_pair, read_pair
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
+from disdepth_cli.inspection.scale import scale_warning
 
 
 def plain_images(folder: Path, count: int) -> Path:
@@ -247,7 +249,7 @@ def test_scale_warning_reads_few_files(make_pairs, monkeypatch: pytest.MonkeyPat
         read.append(path)
         return np.ones((2, 2), np.float32)
 
-    monkeypatch.setattr("disdepth_cli.data.scale.read_depth", spy)
+    monkeypatch.setattr("disdepth_cli.inspection.scale.read_depth", spy)
     assert scale_warning(items, 1000) is None
     assert 6 <= len(read) <= 8
     assert read[-1].stem > "0028"

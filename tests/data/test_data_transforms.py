@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from disdepth_cli.config import AugmentConfig
-from disdepth_cli.data.framing import paint_frames
-from disdepth_cli.data.transforms import Border, TrainView, default_crop
+from disdepth_cli.data.batches.views import Border, TrainView, default_crop
 from disdepth_cli.errors import ConfigError, DataError
+from disdepth_cli.method.frames import paint_frames
 from disdepth_cli.working_size import WorkingSize, resize_image
 
 WORKING = WorkingSize(240, 320)

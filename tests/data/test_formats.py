@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-from disdepth_cli.data.formats import FORMATS, recognise
-from disdepth_cli.data.layouts import nearest
-from disdepth_cli.data.sample import load_pair, read_pair
-from disdepth_cli.data.sources import DataSource, load_source
+from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.pair import load_pair, read_pair
+from disdepth_cli.data.sets.catalogue import FORMATS, recognise
+from disdepth_cli.data.sets.layouts import nearest
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
 
 HIGH, WIDE = 8, 12

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import scipy.io
 
-from disdepth_cli.data.coding import DepthCoding
-from disdepth_cli.data.hdf5 import read_entry, read_matlab
-from disdepth_cli.data.io import read_depth
-from disdepth_cli.data.place import Member
-from disdepth_cli.data.sample import read_pair
-from disdepth_cli.data.sources import load_source
+from disdepth_cli.data.files.depth_coding import DepthCoding
+from disdepth_cli.data.files.hdf5 import read_entry, read_matlab
+from disdepth_cli.data.files.images import read_depth
+from disdepth_cli.data.files.location import Member
+from disdepth_cli.data.files.pair import read_pair
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
 
 HIGH, WIDE, COUNT = 6, 9, 4

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from disdepth_cli.config import AugmentConfig
-from disdepth_cli.data import hub_rows
-from disdepth_cli.data.loader import TrainBatches, TrainDataset, train_loader
-from disdepth_cli.data.order import Order
-from disdepth_cli.data.sample import read_pair
-from disdepth_cli.data.sources import load_source
-from disdepth_cli.data.transforms import TrainView
+from disdepth_cli.data.batches.loader import TrainBatches, TrainDataset, train_loader
+from disdepth_cli.data.batches.order import Order
+from disdepth_cli.data.batches.views import TrainView
+from disdepth_cli.data.files.pair import read_pair
+from disdepth_cli.data.sets import hub_rows
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
 from disdepth_cli.working_size import WorkingSize
 

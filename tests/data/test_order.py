@@ -7,8 +7,8 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from disdepth_cli.data.loader import TrainBatches, batches_per_epoch
-from disdepth_cli.data.order import Order
+from disdepth_cli.data.batches.loader import TrainBatches, batches_per_epoch
+from disdepth_cli.data.batches.order import Order
 from disdepth_cli.errors import DataError
 
 

@@ -21,14 +21,14 @@ import pytest
 import torch
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.data import shard_cache
-from disdepth_cli.data.prefetch import Prefetch, prefetch_of
-from disdepth_cli.data.sample import read_pair
-from disdepth_cli.data.shard_cache import copy_of, local_copy, pin
-from disdepth_cli.data.shards import Shard, ShardItems
-from disdepth_cli.data.sources import load_source
-from disdepth_cli.engine.preparation import prepare_data
+from disdepth_cli.data.files.pair import read_pair
+from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.data.shards import cache as shard_cache
+from disdepth_cli.data.shards.cache import copy_of, local_copy, pin
+from disdepth_cli.data.shards.items import Shard, ShardItems
+from disdepth_cli.data.shards.prefetch import Prefetch, prefetch_of
 from disdepth_cli.errors import ConfigError, DataError
+from disdepth_cli.training.data import prepare_data
 from disdepth_cli.types import DepthBatch
 
 pytestmark = [

@@ -16,17 +16,19 @@ import pytest
 import torch
 
 from disdepth_cli.config import AugmentConfig
-from disdepth_cli.data import shards as shards_module
-from disdepth_cli.data import tar as tar_module
-from disdepth_cli.data.loader import TrainBatches, TrainDataset, train_loader
-from disdepth_cli.data.order import Order
-from disdepth_cli.data.sample import read_pair
-from disdepth_cli.data.scale import scale_warning
-from disdepth_cli.data.shards import ShardItems, few_labelled, only_labelled
-from disdepth_cli.data.sources import DataSource, load_source
-from disdepth_cli.data.transforms import TrainView
+from disdepth_cli.data.batches.loader import TrainBatches, TrainDataset, train_loader
+from disdepth_cli.data.batches.order import Order
+from disdepth_cli.data.batches.views import TrainView
+from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.item import few_labelled, only_labelled
+from disdepth_cli.data.files.pair import read_pair
+from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.data.shards import items as shards_module
+from disdepth_cli.data.shards import tar as tar_module
+from disdepth_cli.data.shards.items import ShardItems
 from disdepth_cli.engine.pack import pack
 from disdepth_cli.errors import DataError
+from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from disdepth_cli.config import AugmentConfig
-from disdepth_cli.data.loader import TrainDataset
-from disdepth_cli.data.sources import load_source
-from disdepth_cli.data.transforms import TrainView
+from disdepth_cli.data.batches.loader import TrainDataset
+from disdepth_cli.data.batches.views import TrainView
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
 from disdepth_cli.working_size import WorkingSize
 

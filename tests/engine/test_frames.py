@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.data.sources import load_source
-from disdepth_cli.engine.acclimated import ghost_size, load_acclimated
-from disdepth_cli.engine.distill_step import DistillStep
-from disdepth_cli.engine.preparation import prepare_data
+from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.method.acclimated_teacher import ghost_size
+from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.scoring.acclimated_run import load_acclimated
+from disdepth_cli.training.data import prepare_data
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
 

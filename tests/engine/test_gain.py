@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from disdepth_cli.engine.gain import FEWEST, gain_in_words, paired_gain
+from disdepth_cli.comparison.gain import FEWEST, gain_in_words, paired_gain
 from disdepth_cli.evaluation.intervals import paired_interval
 
 RANDOM = np.random.default_rng(0)

@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import load_file
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.distill_step import DistillStep
-from disdepth_cli.engine.half_size import half_size_look
+from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.half_size import half_size_look
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize

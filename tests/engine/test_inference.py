@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from disdepth_cli.engine.inference import DepthPredictor
+from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.types import DepthOutput
 from disdepth_cli.working_size import WorkingSize, fit, restore
 

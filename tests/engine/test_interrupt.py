@@ -10,8 +10,8 @@ import sys
 import pytest
 import torch
 
-from disdepth_cli.engine.interrupt import StopSignal
-from disdepth_cli.engine.processes import load_shared
+from disdepth_cli.machine.processes import load_shared
+from disdepth_cli.machine.signals import StopSignal
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="this system has no SIGCHLD")
 

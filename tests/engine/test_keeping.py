@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from disdepth_cli import distill, evaluate
-from disdepth_cli.checkpoint import read_metadata
+from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.comparison.gain import FEWEST
+from disdepth_cli.comparison.keeping import choose, hand_out, is_settled
 from disdepth_cli.engine.distill import _Distillation
-from disdepth_cli.engine.gain import FEWEST
-from disdepth_cli.engine.keeping import choose, hand_out, is_settled
 from disdepth_cli.errors import CheckpointError, ConfigError
 
 

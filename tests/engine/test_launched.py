@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.launched import RANKS, SIZES, fell_short, launched
-from disdepth_cli.engine.together import together
+from disdepth_cli.machine.join import together
+from disdepth_cli.machine.launch import RANKS, SIZES, fell_short, launched
 
 
 @pytest.fixture

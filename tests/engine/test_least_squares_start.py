@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.adapting import starts_backbone
+from disdepth_cli.method.student_start import starts_backbone
 
 ASKED = ("--no-pretrained", "--batch-size", "2")
 

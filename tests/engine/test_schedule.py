@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from disdepth_cli import distill
-from disdepth_cli.checkpoint import load_student
+from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.fit import Fit
-from disdepth_cli.engine.preparation import prepare_data
-from disdepth_cli.engine.task import Schedule
 from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.training.data import prepare_data
+from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.task import Schedule
 
 OTHER = 7919  # what a second phase adds to the seed
 

@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from disdepth_cli import acclimate, distill
-from disdepth_cli.checkpoint import load_acclimation, load_student, read_metadata
+from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.acclimated import load_acclimated
-from disdepth_cli.engine.distill_step import DistillStep
-from disdepth_cli.engine.fusion import blend, teacher_shares
 from disdepth_cli.errors import ConfigError
+from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.teacher_fusion import blend, teacher_shares
 from disdepth_cli.models.student import build_student
+from disdepth_cli.scoring.acclimated_run import load_acclimated, load_acclimation
 from disdepth_cli.types import DepthBatch
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from disdepth_cli.config import PseudoLabelConfig
-from disdepth_cli.engine.supervision import imitation, supervise, target_parts
 from disdepth_cli.losses.depth import silog
+from disdepth_cli.method.supervision import imitation, supervise, target_parts
 from disdepth_cli.types import DepthBatch
 
 SHAPE = (2, 1, 10, 10)

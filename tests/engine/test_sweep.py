@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from disdepth_cli import distill
-from disdepth_cli.checkpoint import read_metadata
+from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.comparison import sweep as sweeping
+from disdepth_cli.comparison.sweep import SETTINGS, settings_of, steps_of
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.engine import sweep as sweeping
+from disdepth_cli.config.build import build_config
 from disdepth_cli.engine.distill import _Distillation
-from disdepth_cli.engine.sweep import SETTINGS, settings_of, steps_of
 from disdepth_cli.errors import ConfigError, Interrupted
 
 NAMES = ["control", "x1", "output-only"]

@@ -13,15 +13,16 @@ import torch
 from safetensors.torch import load_file
 
 from disdepth_cli import acclimate, distill
-from disdepth_cli.checkpoint import read_metadata
+from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config import AcclimateConfig
-from disdepth_cli.configure import build_config
-from disdepth_cli.engine.acclimated import load_acclimated
-from disdepth_cli.engine.hardware import autocast
-from disdepth_cli.engine.run import RunFolder
-from disdepth_cli.engine.teacher_memory import TeacherMemory, view_bytes
+from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, DisdepthError
+from disdepth_cli.machine.devices import autocast
+from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.runs.folder import RunFolder
+from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.teachers import DepthTeacher, load_teacher
+from disdepth_cli.training.teacher_cache import view_bytes
 
 TWO_VIEWS = {"views": 2, "seed": 11, "crop_size": "32x64"}  # smaller than the images: no two views are alike
 TWICE = {"max_steps": 9, "augment": TWO_VIEWS}  # 36 views of 17 images: two come again
@@ -190,7 +191,7 @@ def test_a_file_system_without_links_will_do(teacher, monkeypatch, looks, tmp_pa
     def refuse(*_):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr("disdepth_cli.atomic.os.link", refuse)
+    monkeypatch.setattr("disdepth_cli.files.os.link", refuse)
     with torch.no_grad():
         outputs = [TeacherMemory(tmp_path).look(teacher, views(2), "fp32") for _ in range(2)]
     assert same(*outputs) and looks == [2]

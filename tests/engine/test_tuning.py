@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from disdepth_cli import acclimate, distill, evaluate
-from disdepth_cli.checkpoint import read_metadata
-from disdepth_cli.engine.acclimate_steps import GhostStep
-from disdepth_cli.engine.acclimated import AcclimatedTeacher, load_acclimated
+from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.errors import ConfigError, DataError, TeacherError
-from disdepth_cli.models.acclimation import Acclimation
+from disdepth_cli.method.acclimate_steps import GhostStep
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
+from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.tuning import encoder_blocks, load_trained, trained_weights, unfreeze
 from disdepth_cli.types import DepthBatch
@@ -121,8 +122,8 @@ def test_a_student_learns_from_the_tuned_teacher(tuned, rooms, tiny, tmp_path):
 
 
 def test_resume_is_exact_with_a_teacher_that_learns(tuned, rooms, tiny_teacher, tiny, tmp_path):
-    from disdepth_cli.engine import fit
     from disdepth_cli.errors import Interrupted
+    from disdepth_cli.training import loop as fit
 
     options = {"teacher": str(tiny_teacher), "data": rooms, "max_steps": 8, "attention_steps": 2, **tiny}
     options |= {"train_teacher": "last-2", "teacher_lr": 1e-3, "output": tmp_path / "run"}

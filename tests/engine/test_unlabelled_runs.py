@@ -12,9 +12,10 @@ import yaml
 from PIL import Image
 
 from disdepth_cli import acclimate, distill, evaluate, predict
-from disdepth_cli.checkpoint import load_checkpoint, read_metadata
-from disdepth_cli.engine.acclimated import load_acclimated
+from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.errors import ConfigError, DataError
+from disdepth_cli.scoring.acclimated_run import load_acclimated
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from disdepth_cli.engine.supervision import Target, target_parts
 from disdepth_cli.losses.relative import absolute_difference, aligned_depth, scale_shift_invariant
+from disdepth_cli.method.supervision import Target, target_parts
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from disdepth_cli.method.least_squares import start_by_least_squares
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
-from disdepth_cli.models.least_squares import start_by_least_squares
 from disdepth_cli.models.lg_conv import insert_lg_convs
 
 BATCHES, BATCH, SIDE = 12, 4, 96
@@ -92,12 +92,12 @@ def test_it_looks_at_no_more_images_than_fit_into_memory(monkeypatch):
             yield image, wanted
 
     encoder, _ = build_encoder("mobilenetv2_050", BackboneStart(pretrained=False))
-    monkeypatch.setattr("disdepth_cli.models.least_squares.PIXELS", 6 * BATCH * SIDE * SIDE)
+    monkeypatch.setattr("disdepth_cli.method.least_squares.PIXELS", 6 * BATCH * SIDE * SIDE)
     assert len(start_by_least_squares(encoder, pairs())) == 4
     assert len(asked) == 6
 
     seen = []
     encoder.net.conv_stem.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
-    monkeypatch.setattr("disdepth_cli.models.least_squares.PIXELS", 10 * SIDE * SIDE)
+    monkeypatch.setattr("disdepth_cli.method.least_squares.PIXELS", 10 * SIDE * SIDE)
     start_by_least_squares(encoder, scenes(encoder.spec))
     assert max(seen) == 2 and sum(seen) <= 14  # five batches of two, and one image to see what the network is

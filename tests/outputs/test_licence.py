@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from disdepth_cli.outputs.licence import Source, choose_licence
-from disdepth_cli.teachers.licences import classify_licence
+from disdepth_cli.hub.licences import Source, choose_licence, classify_licence
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from disdepth_cli.errors import TeacherError
+from disdepth_cli.hub.download_plan import DownloadPlan, RemoteFile, describe_files
+from disdepth_cli.hub.licences import classify_licence, licence_note
 from disdepth_cli.teachers import describe, load_teacher
 from disdepth_cli.teachers.describe import describe_teacher, with_flops
-from disdepth_cli.teachers.download import DownloadPlan, RemoteFile, describe_files
+from disdepth_cli.teachers.files import resolve_teacher, weight_files
 from disdepth_cli.teachers.flops import forward_flops
-from disdepth_cli.teachers.hub import resolve_teacher, weight_files
-from disdepth_cli.teachers.licences import classify_licence, licence_note
 from disdepth_cli.teachers.teacher import TeacherNetwork
 from disdepth_cli.teachers.transformers_family import load_transformers_teacher
 

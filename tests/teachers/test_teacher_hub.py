@@ -14,7 +14,7 @@ from huggingface_hub import errors
 
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers import load_teacher
-from disdepth_cli.teachers.hub import ResolvedRepo, fingerprint, resolve_teacher, weight_files
+from disdepth_cli.teachers.files import ResolvedRepo, fingerprint, resolve_teacher, weight_files
 
 ID = "owner/model"
 

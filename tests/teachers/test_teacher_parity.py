@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from disdepth_cli.engine.acclimate_steps import GhostStep
-from disdepth_cli.engine.acclimated import AcclimatedTeacher
-from disdepth_cli.engine.open_model import teacher_predictor
-from disdepth_cli.models.acclimation import Acclimation
+from disdepth_cli.method.acclimate_steps import GhostStep
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
+from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
+from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.teacher import resize_view
 from disdepth_cli.teachers.transformers_family import _quiet

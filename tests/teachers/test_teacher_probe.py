@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers import load_teacher
-from disdepth_cli.teachers.probe import ASSETS, ProbeResult, probe, probe_size, read_room, settle_kind
+from disdepth_cli.teachers.contract import ProbeResult
+from disdepth_cli.teachers.probe import ASSETS, probe, probe_size, read_room, settle_kind
 from disdepth_cli.teachers.teacher import TeacherNetwork
 from disdepth_cli.types import FeatureMaps, FeatureSpec
 from disdepth_cli.working_size import WorkingSize

@@ -11,13 +11,13 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from disdepth_cli.engine.acclimate_steps import GhostStep
-from disdepth_cli.engine.acclimated import AcclimatedTeacher
 from disdepth_cli.errors import TeacherError
-from disdepth_cli.models.acclimation import Acclimation
+from disdepth_cli.method.acclimate_steps import GhostStep
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
+from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.teachers import DepthTeacher, load_teacher
-from disdepth_cli.teachers.hub import ResolvedRepo
+from disdepth_cli.teachers.files import ResolvedRepo
 from disdepth_cli.teachers.timm_family import outline_timm_teacher
 from disdepth_cli.types import DepthBatch, FeatureSpec
 

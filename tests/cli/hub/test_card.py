@@ -16,7 +16,7 @@ import yaml
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from disdepth_cli.checkpoint import HEADER_KEY, read_metadata
+from disdepth_cli.checkpoint.metadata import HEADER_KEY, read_metadata
 
 TEACHER = {
     "id": "depth-anything/Some-Teacher-hf",

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from disdepth_cli.cli.app import main
-from disdepth_cli.engine.distill_step import DistillStep
+from disdepth_cli.method.distill_step import DistillStep
 
 how = sys.argv.pop(1)
 whole, calls = DistillStep.forward, iter(range(1, 1000))

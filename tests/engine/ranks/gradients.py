@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.acclimate_steps import AttentionStep, GhostStep
-from disdepth_cli.engine.acclimated import AcclimatedTeacher
-from disdepth_cli.engine.distill_step import DistillStep
-from disdepth_cli.engine.hardware import make_accelerator
-from disdepth_cli.models.acclimation import Acclimation
+from disdepth_cli.machine.devices import make_accelerator
+from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
+from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.tuning import unfreeze

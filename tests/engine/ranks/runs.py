@@ -17,11 +17,12 @@ from typing import Any
 import torch
 
 from disdepth_cli import distill
-from disdepth_cli.engine import distill_step, together
 from disdepth_cli.engine.distill import _Distillation
-from disdepth_cli.engine.fit import Fit
-from disdepth_cli.engine.observers import Silent
 from disdepth_cli.errors import DisdepthError
+from disdepth_cli.machine import join as together
+from disdepth_cli.method import distill_step
+from disdepth_cli.observer import Silent
+from disdepth_cli.training.loop import Fit
 
 DATA, SPOILT, OUT = map(Path, sys.argv[1:])
 RANK = int(os.environ["RANK"])

@@ -1,0 +1,99 @@
+"""One arm of a comparison: a run of its own beside another, trained only as far as it is not finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from disdepth_cli.checkpoint.locate import STUDENT
+from disdepth_cli.config import DistillConfig
+from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.machine.processes import from_main
+from disdepth_cli.observer import Observer
+from disdepth_cli.runs.folder import RunFolder, read_report
+from disdepth_cli.training.data import TrainingData
+
+Train = Callable[[DistillConfig, TrainingData, Sequence[Observer]], dict[str, Any]]
+"""One run of distill from its configuration, data and observers to its report."""
+
+
+def check_keep(config: DistillConfig) -> None:
+    """Refuse to choose where there is nothing to choose from.
+
+    Raises:
+        ConfigError: `keep` without `control`.
+    """
+    if config.keep != "auto" and not config.control:
+        raise ConfigError(
+            f"--keep {config.keep}: chooses between the student and its control; add --control, or take it back with "
+            "--keep auto"
+        )
+
+
+def check_comparable(config: DistillConfig, data: TrainingData) -> None:
+    """Refuse `control` and `sweep` where there is no control to be had.
+
+    Raises:
+        ConfigError: the run is a control itself, or has no ground truth to train a control on and to score both by
+            (a student of relative disparity has none).
+    """
+    for asked, flag in ((config.control, "--control"), (config.sweep, "--sweep")):
+        if asked and not config.distill:
+            raise ConfigError(f"{flag}: contradicts --no-distill, which trains the control itself; leave one out")
+        for split, name in (("train", "training"), ("val", "val")):
+            if asked and not data.source.labelled(split):  # type: ignore[arg-type]
+                raise ConfigError(
+                    f"{flag}: the {name} images of {data.source.root} have no depth; a control learns from ground "
+                    f"truth and both are scored by it: give some, or leave {flag} out"
+                )
+
+
+def check_place(config: DistillConfig) -> bool:
+    """Whether the folder of an arm, `config.output`, holds a begun run of these very options, or nothing.
+
+    Raises:
+        ConfigError: it holds something else.
+    """
+    run = RunFolder(_place(config))
+    begun = (run.path / "config.yaml").is_file()
+    if begun:
+        run.check_same(config, "distill", advice=f"remove {run.path}, or name another -o")
+    else:
+        run.check_free(advice="remove it, or name another -o")
+    return begun
+
+
+def train_arm(
+    config: DistillConfig, data: TrainingData, whole: Path, train: Train, observers: Sequence[Observer]
+) -> dict[str, Any]:
+    """The report of the run in `config.output`: read where it is finished, gone on with where it was begun, else made.
+
+    whole: the run that the arm belongs to, which is the one to be resumed.
+
+    Raises:
+        ConfigError: the folder holds something else.
+        Interrupted: stopped by a signal; the state is saved.
+    """
+    place = _place(config)
+    begun, report = from_main(lambda: (check_place(config), finished_run(place)))
+    if report is not None:
+        for observer in observers:
+            observer.on_note(f"{place}: is finished; remove it to train it again")
+        return report
+    try:
+        return train(config.model_copy(update={"resume": begun}), data, observers)
+    except Interrupted as error:
+        where = str(error).split(";")[0]
+        raise Interrupted(f"{where} of {place}; go on with --resume -o {whole}") from None
+
+
+def finished_run(place: Path) -> dict[str, Any] | None:
+    """The report of a run that came to its end, None of any other."""
+    finished = (place / "report.json").is_file() and (place / STUDENT).is_file()
+    return {"run": str(place), **read_report(place)} if finished else None
+
+
+def _place(config: DistillConfig) -> Path:
+    assert config.output is not None
+    return config.output

@@ -1,0 +1,92 @@
+"""Which student a run with a control hands out: the distilled one, or the control where distillation has not paid."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+from disdepth_cli.checkpoint.locate import STUDENT
+from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.config.types import Keep
+from disdepth_cli.errors import CheckpointError
+from disdepth_cli.files import disk_errors, write_atomic
+
+DISTILLED = "distilled.safetensors"
+"""The distilled student's file in a run that hands out its control."""
+
+Kept = Literal["distilled", "control"]
+
+
+def hands_out_control(run: Path) -> bool:
+    """Whether the run's `student.safetensors` is its control's. The files say it; a report may be older than they."""
+    return (run / DISTILLED).is_file()
+
+
+def distilled_file(run: Path) -> Path:
+    """The distilled student's file of a finished run, whichever of the two it hands out.
+
+    Raises:
+        CheckpointError: the control is handed out, and the distilled student is gone.
+    """
+    if hands_out_control(run):
+        return run / DISTILLED
+    if read_metadata(run / STUDENT).teacher is None:
+        raise CheckpointError(
+            f"{run}: its {STUDENT} is the control's, and its {DISTILLED} is gone; put it back, or train again into "
+            "another -o"
+        )
+    return run / STUDENT
+
+
+def choose(rule: Keep, gain: dict[str, dict[str, Any]]) -> Kept:
+    """Which of the two has earned its place, by the val RMSE of both: the metric that chooses a run's best step too.
+
+    rule: `auto` lets the control have it only where the distilled student is worse beyond chance; `better` whenever
+    its RMSE is lower; `distilled` never. gain: see `gain.Gain.as_dict`.
+    """
+    rmse = gain["rmse"]
+    loses = {"auto": rmse["verdict"] == "worse", "better": rmse["difference"] > 0, "distilled": False}
+    return "control" if loses[rule] else "distilled"
+
+
+def hand_out(kept: Kept, run: Path, control: Path | None = None) -> None:
+    """Make the chosen student the run's `student.safetensors`; the distilled one is never lost.
+
+    A kill at any moment leaves a whole student there, and the same call again sets right what it left. control: the
+    control's run, which is only read.
+
+    Raises:
+        DisdepthError: the disk is full, or the place cannot be written.
+    """
+    aside, place = run / DISTILLED, run / STUDENT
+    if kept == "control":
+        assert control is not None
+        if not hands_out_control(run):
+            write_atomic(aside, lambda temporary: shutil.copyfile(place, temporary))
+        write_atomic(place, lambda temporary: shutil.copyfile(control / STUDENT, temporary))
+    elif hands_out_control(run):
+        with disk_errors(place):
+            os.replace(aside, place)
+
+
+def take_back(run: Path) -> None:
+    """Hand out the distilled student of a run that is compared with nothing any more.
+
+    Raises:
+        DisdepthError: it is gone, or the place cannot be written.
+    """
+    hand_out("distilled", run)
+    distilled_file(run)
+
+
+def is_settled(run: Path, report: dict[str, Any], compared: bool, rule: Keep) -> bool:
+    """Whether a finished run has what its options ask for: with a control, its figures and the student that `rule`
+    chose by them; else its own student. A report of before there were rules has the distilled one, and may keep it."""
+    if not compared:
+        return not hands_out_control(run)
+    if "gain" not in report:
+        return False
+    kept = report.get("kept", {"student": "distilled", "rule": "distilled" if rule == "better" else rule})
+    return bool(kept["rule"] == rule) and (kept["student"] == "control") == hands_out_control(run)

@@ -1,0 +1,88 @@
+"""One image with its depth, by where they lie; and sequences of them, as lists or as what lies many to a file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from disdepth_cli.data.files.location import Place
+
+
+@dataclass(frozen=True, slots=True)
+class DataItem:
+    """One image and its depth, each a file or an entry of one; None: an image without ground truth.
+
+    foreign: it comes from elsewhere than the labelled images, so the protocol's border crop is not for it.
+    masks: maps of the depth's size; depth counts where all of them are above 0.
+    """
+
+    image: Place
+    depth: Place | None
+    foreign: bool = False
+    masks: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row or file that is left out: split ("train", "val", or "" when it was not split), place, reason."""
+
+    split: str
+    where: str
+    reason: str
+
+
+class BlockItems(Sequence[DataItem], ABC):
+    """Items that lie many to a file (a block), and what is known of them before a file is opened."""
+
+    blocks: tuple[int, ...]
+    """How many consecutive items lie in each file."""
+
+    @property
+    @abstractmethod
+    def labelled(self) -> int:
+        """How many items have depth."""
+
+    @abstractmethod
+    def foreign_flags(self) -> np.ndarray:
+        """(n,) bool: which items are foreign."""
+
+    @abstractmethod
+    def only_labelled(self) -> Sequence[DataItem]:
+        """The items with depth."""
+
+    @abstractmethod
+    def few(self, count: int) -> Sequence[DataItem]:
+        """Up to `count` items with depth, spread evenly."""
+
+
+def labelled_count(items: Sequence[DataItem]) -> int:
+    """How many items have depth."""
+    return items.labelled if isinstance(items, BlockItems) else sum(item.depth is not None for item in items)
+
+
+def only_labelled(items: Sequence[DataItem]) -> Sequence[DataItem]:
+    """The items with depth; those of shards are not looked up."""
+    return items.only_labelled() if isinstance(items, BlockItems) else [item for item in items if item.depth]
+
+
+def blocks_of(items: Sequence[DataItem]) -> tuple[int, ...]:
+    """How many consecutive items lie in one file; empty where each has files of its own."""
+    return items.blocks if isinstance(items, BlockItems) else ()
+
+
+def foreign_flags(items: Sequence[DataItem]) -> np.ndarray:
+    """(n,) bool: which items are foreign."""
+    if isinstance(items, BlockItems):
+        return items.foreign_flags()
+    return np.fromiter((item.foreign for item in items), bool, len(items))
+
+
+def few_labelled(items: Sequence[DataItem], count: int) -> Sequence[DataItem]:
+    """At least `count` items with depth, where there are so many, spread over all."""
+    if isinstance(items, BlockItems):
+        return items.few(count)
+    known = only_labelled(items)
+    return known[:: max(len(known) // count, 1)]

@@ -1,0 +1,49 @@
+"""Work done ahead of who needs it, in threads, with the results in order."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import cv2
+import torch
+
+Input = TypeVar("Input")
+Output = TypeVar("Output")
+
+AHEAD = 2  # inputs a thread that may be under way or wait to be asked for
+
+
+def map_ahead(call: Callable[[Input], Output], inputs: Iterable[Input], threads: int) -> Iterator[Output]:
+    """`call` of each input, in the inputs' order whatever the number of threads; what a call raises comes out here.
+
+    Inputs are drawn by the caller's own thread, at most 2 a thread ahead of the result that is asked for, so memory
+    stays bounded. 0 threads: each call is made when its result is asked for.
+
+    Threads, not processes: decoders, OpenCV and NumPy let other threads run while they work, and nothing is copied from
+    one process to another.
+    """
+    if threads < 1:
+        yield from map(call, inputs)
+        return
+    waiting: deque[Future[Output]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    try:
+        for one in inputs:
+            waiting.append(pool.submit(call, one))
+            if len(waiting) > AHEAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def start_worker(worker: int) -> None:
+    """One thread a worker, and Ctrl-C is the parent's affair: it saves the run and ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

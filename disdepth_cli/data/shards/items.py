@@ -1,0 +1,216 @@
+"""The samples of tar shards as a sequence that is never held as a whole, and the few shards that are open at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+
+from disdepth_cli.data.files.item import BlockItems, DataItem
+from disdepth_cli.data.files.location import READERS, Encoded, Member
+from disdepth_cli.data.shards.cache import copy_of, is_remote, local_copy
+from disdepth_cli.data.shards.tar import Table, read_member, read_table
+from disdepth_cli.errors import DataError
+
+WINDOW = 8  # files whose entries are shuffled together
+
+
+KIND = "tar"
+_OPEN = 2 * WINDOW  # shards: those of this window, and those of the last that other workers still read
+_LOOKED_INTO = 2  # remote shards from which a few samples are taken, each of which may be downloaded for it
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard of a data set.
+
+    place: its path or address. count: its samples. depths: which of them have depth, one bit a sample, the first
+    the lowest; None: all. size [bytes] and sha256 where they are known. foreign: as `DataItem.foreign`.
+    images_only: depth in it is left alone.
+    """
+
+    place: str
+    count: int
+    depths: int | None = None
+    size: int | None = None
+    sha256: str | None = None
+    foreign: bool = False
+    images_only: bool = False
+
+    @property
+    def labelled(self) -> int:
+        """How many of its samples have depth."""
+        return self.count if self.depths is None else self.depths.bit_count()
+
+    def positions(self) -> np.ndarray:
+        """Which samples have depth, in order."""
+        if self.depths is None:
+            return np.arange(self.count)
+        packed = np.frombuffer(self.depths.to_bytes(-(-self.count // 8), "little"), np.uint8)
+        return np.flatnonzero(np.unpackbits(packed, count=self.count, bitorder="little"))
+
+
+class ShardItems(BlockItems):
+    """The samples of shards, in order. What is in a shard is looked up when one of its samples is asked for.
+
+    A shard that cannot be opened gives items that cannot be read: the error comes where the image would be decoded.
+    """
+
+    def __init__(self, shards: Sequence[Shard], labelled_only: bool = False) -> None:
+        """labelled_only: samples without depth are left out."""
+        self.labelled_only = labelled_only
+        self.shards = tuple(shard for shard in shards if not labelled_only or shard.labelled)
+        self.blocks = tuple(shard.labelled if labelled_only else shard.count for shard in self.shards)
+        self._ends = np.cumsum(np.asarray(self.blocks, np.int64))
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @overload
+    def __getitem__(self, index: int) -> DataItem: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[DataItem]: ...
+
+    def __getitem__(self, index: int | slice) -> DataItem | Sequence[DataItem]:
+        if isinstance(index, slice):
+            return _Stretch(self, range(*index.indices(len(self))))
+        number, position = self._place(index)
+        shard = self.shards[number]
+        try:
+            image, depth = _table_of(shard).entries(position)
+        except DataError as error:
+            _unreadable[shard.place] = str(error)
+            return DataItem(Member(KIND, shard.place, f"#{position}"), None, shard.foreign)
+        depth = None if shard.images_only else depth
+        return DataItem(
+            Member(KIND, shard.place, image), Member(KIND, shard.place, depth) if depth else None, shard.foreign
+        )
+
+    def __iter__(self) -> Iterator[DataItem]:
+        return (self[index] for index in range(len(self)))
+
+    @property
+    def labelled(self) -> int:
+        """How many samples have depth; nothing is opened."""
+        return sum(shard.labelled for shard in self.shards)
+
+    @property
+    def remote(self) -> bool:
+        """Whether any shard has to be downloaded."""
+        return any(is_remote(shard.place) for shard in self.shards)
+
+    def foreign_flags(self) -> np.ndarray:
+        """(n,) bool: which samples are foreign."""
+        return np.repeat([shard.foreign for shard in self.shards], self.blocks)
+
+    def only_labelled(self) -> ShardItems:
+        """The samples with depth."""
+        return self if self.labelled == len(self) else ShardItems(self.shards, labelled_only=True)
+
+    def few(self, count: int) -> Sequence[DataItem]:
+        """Up to `count` samples with depth, spread evenly; of remote shards, over the first ones alone."""
+        known = self.only_labelled()
+        size = len(known)
+        if known.remote:
+            size = sum(known.blocks[:_LOOKED_INTO])
+        chosen = np.unique(np.linspace(0, size - 1, min(count, size), dtype=np.int64))
+        return tuple(known[int(index)] for index in chosen)
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """(number of the shard, position in it)."""
+        length = len(self)
+        index = index + length if index < 0 else index
+        if not 0 <= index < length:
+            raise IndexError(index)
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        position = index - int(self._ends[number] - self.blocks[number])
+        if self.labelled_only:
+            position = int(self.shards[number].positions()[position])
+        return number, position
+
+
+class _Stretch(Sequence[DataItem]):
+    """Some of the samples of shards, looked up as they are asked for."""
+
+    def __init__(self, items: ShardItems, places: range) -> None:
+        self.items, self.places = items, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, index: int) -> DataItem: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[DataItem]: ...
+
+    def __getitem__(self, index: int | slice) -> DataItem | Sequence[DataItem]:
+        chosen = self.places[index]
+        return _Stretch(self.items, chosen) if isinstance(chosen, range) else self.items[chosen]
+
+
+def open_table(place: str, size: int | None = None, sha256: str | None = None) -> Table:
+    """Where the samples of a shard lie; downloads it if need be.
+
+    Raises:
+        DataError: it cannot be reached or read.
+    """
+    return _opened(place, size, sha256)[1]
+
+
+def _table_of(shard: Shard) -> Table:
+    table = open_table(shard.place, shard.size, shard.sha256)
+    if len(table) != shard.count:
+        raise DataError(f"{shard.place}: holds {len(table)} samples, but its index says {shard.count}; pack it again")
+    return table
+
+
+def _opened(place: str, size: int | None = None, sha256: str | None = None) -> tuple[int, Table]:
+    """(file descriptor, table) of a shard, of which the last few are kept.
+
+    An open descriptor still reads a file that another process has removed from the cache.
+    """
+    if place in _shards:
+        _shards.move_to_end(place)
+        return _shards[place]
+    opened = _open_remote(place, size, sha256) if is_remote(place) else _open(Path(place), place)
+    _shards[place] = opened
+    while len(_shards) > _OPEN:
+        os.close(_shards.popitem(last=False)[1][0])
+    return opened
+
+
+def _open(file: Path, shown: str) -> tuple[int, Table]:
+    table = read_table(file, shown)
+    try:
+        return os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0)), table
+    except OSError as error:
+        raise DataError(f"{shown}: cannot be read ({error.strerror or error})") from None
+
+
+def _open_remote(place: str, size: int | None, sha256: str | None) -> tuple[int, Table]:
+    try:
+        return _open(local_copy(place, size, sha256), place)
+    except DataError:
+        if not copy_of(place).exists():
+            raise
+    copy_of(place).unlink(missing_ok=True)  # the address gave no length to check it by, or the disk spoiled it
+    return _open(local_copy(place, size, sha256), place)
+
+
+def _read(member: Member) -> Encoded:
+    if member.entry.startswith("#") and member.file in _unreadable:
+        raise DataError(_unreadable[member.file])
+    descriptor, table = _opened(member.file)
+    return read_member(descriptor, table, member.entry, member.file)
+
+
+_shards: OrderedDict[str, tuple[int, Table]] = OrderedDict()
+_unreadable: dict[str, str] = {}  # why, by shard
+READERS[KIND] = _read

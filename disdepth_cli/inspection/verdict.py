@@ -1,0 +1,137 @@
+"""From counts to words: what in a data set is an error, and what only deserves a look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from disdepth_cli.data.files.dataset import DataSource, Split
+from disdepth_cli.evaluation.protocols import PROTOCOLS
+from disdepth_cli.inspection.finding import DepthStatistics
+from disdepth_cli.inspection.scale import PLAUSIBLE_MEDIAN, scale_guesses
+from disdepth_cli.inspection.tally import Tally, depth_of_all
+
+MUCH_OUT_OF_RANGE = 0.1  # of the positive depth
+MUCH_AT_TOP = 0.001
+SPARSE = 0.4  # lidar fills less of a frame; depth cameras and renderers more
+
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass
+class Verdict:
+    """errors and warnings, a line each; problems: every offending file, as {"split", "file", "problem"}."""
+
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
+
+    def blame(self, split: str, files: Sequence[tuple[str, str]], summary: str) -> None:
+        """An error over several files, each with its problem."""
+        self.problems += [{"split": split, "file": file, "problem": problem} for file, problem in files]
+        self.errors.append(f"{split}: {len(files)} {summary}; the first: {files[0][0]}: {files[0][1]}")
+
+
+def judge(source: DataSource, tallies: dict[Split, Tally], equal: Pairs, near: Pairs, complete: bool) -> Verdict:
+    """The verdict on a data set. equal, near: (train, val) images that are the same. complete: all were looked at."""
+    verdict = Verdict()
+    for split, tally in tallies.items():
+        _judge_files(verdict, source, split, tally)
+    if equal:
+        verdict.blame(
+            "val", [(val, f"is also in train, as {train}") for train, val in equal], "images are in train too"
+        )
+    _judge_scale(verdict, source, depth_of_all(tallies.values()))
+    verdict.warnings += [
+        *_similar(near),
+        *_oddities(source, tallies, complete),
+    ]
+    return verdict
+
+
+def _judge_files(verdict: Verdict, source: DataSource, split: Split, tally: Tally) -> None:
+    grey = tally.kinds["image_kinds"].get("uint16 x 1")
+    if grey and tally.without_depth:
+        verdict.errors.append(f"{split}: {grey} images are 16-bit grey, as depth maps are: these are not photographs")
+    missing = [(one.where, one.reason) for one in source.missing if one.split == split]
+    if missing:
+        verdict.blame(split, missing, "entries point nowhere")
+    if tally.problems:
+        verdict.blame(split, tally.problems, "pairs cannot be used")
+    if tally.empty and split == "val":
+        empty = [(key, "no depth in the data's range") for key in tally.empty]
+        verdict.blame(split, empty, "images have no depth to be scored against")
+
+
+def _judge_scale(verdict: Verdict, source: DataSource, depth: DepthStatistics) -> None:
+    if not depth.pixels:
+        return
+    if not depth.positive:
+        verdict.errors.append("no depth map holds a positive, finite value")
+        return
+    median, far = depth.quantiles(0.5, 0.99)
+    scale = source.coding.scale
+    guesses = [guess for guess in scale_guesses(median, far, scale) if guess.plausible and guess.scale != scale]
+    others = ", ".join(f"{guess.scale:g} ({guess.name}) gives {guess.median:.3g} m" for guess in guesses)
+    hint = f"; of the known scales, {others}" if others else ""
+    if not PLAUSIBLE_MEDIAN[0] <= median <= PLAUSIBLE_MEDIAN[1]:
+        verdict.errors.append(f"depth_scale {scale:g}: the median depth would be {median:.3g} m{hint}")
+        return
+    outside = 1 - depth.in_range / depth.positive
+    if outside > MUCH_OUT_OF_RANGE:
+        verdict.warnings.append(
+            f"{outside:.0%} of the depth lies outside {source.min_depth:g} m to {source.max_depth:g} m and does not "
+            f"count (1 % to 99 %: up to {far:.3g} m at depth_scale {scale:g}){hint}"
+        )
+    elif depth.positive / depth.pixels < SPARSE and scale != 256 and any(guess.scale == 256 for guess in guesses):
+        verdict.warnings.append(
+            f"{depth.positive / depth.pixels:.0%} of the pixels have depth, as with lidar; KITTI's is stored x 256: "
+            f"depth_scale {scale:g} gives a median of {median:.3g} m, 256 gives {median * scale / 256:.3g} m"
+        )
+
+
+def _oddities(source: DataSource, tallies: dict[Split, Tally], complete: bool) -> Iterator[str]:
+    """What deserves a look, a line each."""
+    if source.skipped:
+        first = source.skipped[0]
+        yield f"{len(source.skipped)} entries left out, the first: {first.where}: {first.reason}"
+    if source.slashed:
+        yield f"{source.slashed} list entries begin with a slash that was dropped: they are relative to {source.root}"
+    for split, tally in tallies.items():
+        yield from _oddities_of(split, tally)
+    if not any(tally.pairs for tally in tallies.values()):
+        yield (
+            "no image has depth: right for a teacher's pseudo-labels; for a published data set, give the folder above, "
+            "or name its `format:` in a data.yaml"
+        )
+    protocol = PROTOCOLS.get(source.protocol or "")
+    images = tallies["val"].listed
+    if protocol is None and source.protocol:
+        yield f"protocol {source.protocol}: there is no such protocol; evaluate will refuse it"
+    if complete and protocol is not None and protocol.images and images != protocol.images:
+        yield f"{protocol.name} has {protocol.images} images, val has {images}: its figures are not the benchmark's"
+
+
+def _oddities_of(split: Split, tally: Tally) -> Iterator[str]:
+    if not tally.listed:
+        yield f"{split}: is empty"
+    if tally.empty and split == "train":
+        yield f"train: {len(tally.empty)} depth maps have nothing in the data's range, the first: {tally.empty[0]}"
+    if tally.repeated:
+        first, again = tally.repeated[0]
+        yield f"{split}: {len(tally.repeated)} images come twice, the first: {again} is {first}"
+    if tally.depth.full > MUCH_AT_TOP * tally.depth.positive:
+        yield (
+            f"{split}: {tally.depth.full / tally.depth.positive:.1%} of the depth is the largest 16-bit value, often a "
+            "mark for `no measurement`; it does not count where it is beyond max_depth"
+        )
+    if coarse := tally.kinds["depth_kinds"].get("uint8 x 1"):
+        yield f"{split}: {coarse} depth maps have 8 bits, 256 steps from nearest to farthest: are they pictures?"
+    if len(kinds := tally.kinds["depth_kinds"]) > 1:
+        yield f"{split}: depth is stored in several ways: " + ", ".join(f"{n} x {kind}" for kind, n in kinds.items())
+
+
+def _similar(near: Pairs) -> Iterator[str]:
+    if near:
+        train, val = near[0]
+        yield f"{len(near)} val images look like one in train, the first: {val} like {train}"

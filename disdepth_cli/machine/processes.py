@@ -1,0 +1,150 @@
+"""What the processes of one run tell each other before anyone acts.
+
+Whatever one process finds out alone (an unreadable file, a signal, a full disk) is told to all of them before it has an
+effect; a process that simply left would leave the others waiting. With one process nothing is exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from disdepth_cli.errors import DisdepthError, ElsewhereError
+from disdepth_cli.machine.signals import WORKERS_GONE, StopSignal
+from disdepth_cli.machine.sums import world
+from disdepth_cli.types import DepthBatch
+
+T = TypeVar("T")
+
+
+def rank() -> int:
+    """Which process this is; 0, the main one, writes files and speaks."""
+    return dist.get_rank() if world() > 1 else 0
+
+
+def is_main() -> bool:
+    """Whether this is the process that writes and speaks."""
+    return rank() == 0
+
+
+def agreed(error: DisdepthError) -> DisdepthError:
+    """An error that all processes raise: itself in the main one, silent in the others."""
+    return error if is_main() else ElsewhereError(error.exit_code)
+
+
+def gather(one: T) -> list[T]:
+    """Every process's object, by rank."""
+    if world() == 1:
+        return [one]
+    all_of_them: list[Any] = [None] * world()
+    dist.all_gather_object(all_of_them, one)
+    return all_of_them
+
+
+def from_main(work: Callable[[], T]) -> T:
+    """What `work` gives in the main process, the only one that does it; the others wait. It must not exchange anything.
+
+    Raises:
+        ElsewhereError: in the others, when it raised in the main process.
+    """
+    if world() == 1:
+        return work()
+    message: list[Any] = [None, None]
+    if not is_main():
+        dist.broadcast_object_list(message)
+        failed, result = message
+        if failed is not None:
+            raise ElsewhereError(failed)
+        return result
+    try:
+        result = work()
+    except Exception as error:
+        dist.broadcast_object_list([getattr(error, "exit_code", 1), None])
+        raise
+    dist.broadcast_object_list([None, result])
+    return result
+
+
+def from_all(work: Callable[[], T]) -> list[T]:
+    """What `work` gives in every process, by rank. It must not exchange anything.
+
+    Raises:
+        DisdepthError: of the first process in which it raised one.
+    """
+    mine: T | DisdepthError
+    try:
+        mine = work()
+    except DisdepthError as error:
+        mine = error
+    results = gather(mine)
+    for result in results:
+        if isinstance(result, DisdepthError):
+            raise agreed(result)
+    return results  # type: ignore[return-value]  # no errors are among them
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all processes know of the batches they have just loaded.
+
+    images of all of them; empty: one of them has no image; failures of all; stop: one of them was asked to stop.
+    """
+
+    images: int
+    empty: bool
+    failures: list[tuple[str, str]]
+    stop: bool
+
+
+def load_shared(batches: Iterator[DepthBatch], stop: StopSignal, device: torch.device) -> tuple[DepthBatch, Shared]:
+    """The next batch, and what all have; empty where the signal that ends the run has ended the workers too."""
+    try:
+        batch = next(batches)
+    except WORKERS_GONE:
+        if not stop.requested:
+            raise
+        batch = DepthBatch.collate([])
+    return batch, share_batch(batch, stop.requested, device)
+
+
+def share_batch(batch: DepthBatch, stop: bool, device: torch.device) -> Shared:
+    """Tell the others of one's batch, and be told of theirs."""
+    if world() == 1:
+        return Shared(len(batch), not len(batch), batch.failures, stop)
+    mine = [len(batch), int(not len(batch)), len(batch.failures), int(stop)]
+    told = torch.tensor(mine, dtype=torch.int64, device=device)
+    dist.all_reduce(told)
+    images, empty, failed, stops = told.tolist()
+    failures = [failure for some in gather(batch.failures) for failure in some] if failed else []
+    return Shared(images, empty > 0, failures, stops > 0)
+
+
+def all_finite(loss: Tensor) -> bool:
+    """Whether the loss, a scalar, is finite in all processes."""
+    finite = torch.isfinite(loss.detach())
+    if world() > 1:
+        finite = finite.to(torch.int64)
+        dist.all_reduce(finite, op=dist.ReduceOp.MIN)
+    return bool(finite)
+
+
+@torch.no_grad()
+def average_norms(module: nn.Module) -> None:
+    """Give batch norms that learn the mean of all processes' running statistics, so that all have one model."""
+    if world() == 1:
+        return
+    norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm) and norm.training]
+    buffers = [b for norm in norms for b in (norm.running_mean, norm.running_var) if b is not None]
+    if not buffers:
+        return
+    flat = torch.cat([buffer.flatten() for buffer in buffers])
+    dist.all_reduce(flat)
+    flat /= world()
+    for buffer, part in zip(buffers, flat.split([buffer.numel() for buffer in buffers]), strict=True):
+        buffer.copy_(part)

@@ -1,0 +1,115 @@
+"""A teacher together with what acclimates it, as one frozen model; and how it is opened from a run folder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from disdepth_cli.checkpoint.metadata import TeacherRecord
+from disdepth_cli.config.types import OutputKind, Precision
+from disdepth_cli.machine.devices import autocast
+from disdepth_cli.method.acclimation import AcclimatedOutput, Acclimation
+from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.models.encoder import REDUCTIONS
+from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.types import DepthOutput
+from disdepth_cli.working_size import WorkingSize
+
+
+class AcclimatedTeacher(nn.Module):
+    """image (B, 3, H, W) RGB in [0, 1], multiples of 32 -> the ghost decoder's depth, acclimated features, masks.
+
+    The depth is in metres, or disparity where the student's is: then `disparity_range` (low, high) of the teacher's
+    own numbers becomes 0 to 1. A frozen teacher gets no gradient; whether the acclimation does, is its owner's affair.
+    """
+
+    def __init__(
+        self,
+        teacher: DepthTeacher,
+        acclimation: Acclimation,
+        precision: Precision = "fp32",
+        disparity_range: tuple[float, float] | None = None,
+        memory: TeacherMemory | None = None,
+    ) -> None:
+        """memory: where the teacher's outputs are kept and found again; None: it always looks itself."""
+        super().__init__()
+        self.teacher = teacher
+        self.acclimation = acclimation
+        self.precision = precision
+        self.disparity_range = disparity_range
+        self.memory = memory
+
+    def remembering(self, memory: TeacherMemory | None) -> AcclimatedTeacher:
+        """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
+        return AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
+
+    @property
+    def output_kind(self) -> OutputKind:
+        """What the ghost's numbers, and so the student's, are."""
+        return "metric_depth" if self.disparity_range is None else "disparity"
+
+    def look(self, image: Tensor) -> DepthOutput:
+        """The teacher's own depth and features, float32; without gradient where the teacher is frozen.
+
+        Metric depth is clamped to the student's range. Disparity is brought to 0..1 for a student of disparity, and
+        is left as it is for a student in metres.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.teacher.frozen):
+            with autocast(image.device, self.precision):
+                seen = self._teachers_output(image)
+            depth = None if seen.depth is None else seen.depth.float()
+            if depth is not None and self.teacher.contract.kind == "metric_depth":
+                head = self.acclimation.ghost.head  # beyond the student's range there is nothing to be learned
+                depth = depth.clamp(head.min_depth, head.max_depth)
+            elif depth is not None and self.disparity_range is not None:
+                low, high = self.disparity_range
+                depth = ((depth - low) / (high - low)).clamp(0.0, 1.0)
+            return DepthOutput(depth=depth, features=[feature.float() for feature in seen.features])
+
+    def _teachers_output(self, image: Tensor) -> DepthOutput:
+        if self.memory is None:
+            return self.teacher(image)
+        return self.memory.look(self.teacher, image, self.precision)
+
+    @property
+    def is_of_students_kind(self) -> bool:
+        """Whether the teacher's own depth is what the student's is: metres, or disparity."""
+        return self.teacher.contract.kind == self.output_kind
+
+    def word(self, seen: AcclimatedOutput) -> Tensor:
+        """What stands in for ground truth, (B, 1, H, W) in the student's kind: the teacher's own depth where it is of
+        that kind, else the ghost decoder's."""
+        word = seen.teacher_depth if self.is_of_students_kind else seen.depth
+        assert word is not None
+        return word
+
+    def forward(self, image: Tensor) -> AcclimatedOutput:
+        seen = self.look(image)
+        output = self.acclimation(seen.features, (image.shape[-2], image.shape[-1]))
+        output.teacher_depth, output.teacher_features = seen.depth, seen.features
+        return output
+
+
+def ghost_size(size: WorkingSize) -> WorkingSize:
+    """How images are brought to an acclimated teacher: as to its student, without padding to a CNN's stride of 32.
+
+    A ViT takes a padded image for another view: it would see things farther than they are.
+    """
+    return replace(size, multiple=REDUCTIONS[0])
+
+
+def teacher_record(teacher: DepthTeacher, trained: str = "frozen") -> TeacherRecord:
+    """What a checkpoint remembers of its teacher; trained: what of it was, as --train-teacher says it."""
+    contract = teacher.contract
+    return TeacherRecord(
+        id=contract.id,
+        kind=contract.kind,
+        revision=contract.revision,
+        licence=contract.licence,
+        fingerprint=contract.fingerprint,
+        trained=trained,
+        channels=contract.spec.channels,
+        reductions=contract.spec.reductions,
+    )

@@ -1,0 +1,123 @@
+"""The feature part of distillation: what of the student is compared with what of the teacher, and where.
+
+`feature_target` "ghost": the acclimated features, in the student's own channels, and the ghost decoder's levels.
+"teacher": the teacher's raw features, which is plain feature distillation and what acclimation is measured by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from disdepth_cli.config import DistillConfig
+from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
+from disdepth_cli.machine import sums as across_ranks
+from disdepth_cli.method.acclimation import AcclimatedOutput, Acclimation, ChannelStatistics
+from disdepth_cli.method.student_start import bound_by_adapters, has_adapters, starts_from_ghost
+from disdepth_cli.method.supervision import Target
+from disdepth_cli.method.teacher_fusion import on_grid
+from disdepth_cli.models.student import DepthStudent
+from disdepth_cli.types import DepthOutput, FeatureSpec
+
+ENCODER_LEVELS = (2, 3)  # strides 16 and 32; finer levels of a CNN's encoder are too local to match
+
+
+class FeatureLoss(nn.Module):
+    """The attentive loss of a teacher's features: weighted parts "encoder" and "decoder", each a mean over levels.
+
+    A backbone has its own channels, so its levels are translated: by its adapters, which become a part of the student
+    (`models/adapters.py`), or by a projection that is dropped after training. The decoder's levels need none where it
+    starts from the ghost's weights: both then speak the same features. They have one all the same where the adapters
+    were only a start (`feature_projection` "both"), which leaves the decoder free to part from the ghost. Acclimated
+    features of several teachers are alike (one ghost decoder understands them all), so one module serves them.
+    """
+
+    def __init__(self, student: DepthStudent, teacher: FeatureSpec, config: DistillConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.raw = config.feature_target == "teacher"
+        theirs, count = teacher.channels, len(student.encoder.spec)
+        self.taps = [round(level * (len(theirs) - 1) / (count - 1)) for level in ENCODER_LEVELS]
+        if self.raw:
+            self.raw_stats = ChannelStatistics(tuple(theirs[tap] for tap in self.taps))
+        self.project_encoder, self.project_decoder = self._projections(student, theirs)
+
+    def _projections(self, student: DepthStudent, theirs: Sequence[int]) -> tuple[nn.ModuleList, nn.ModuleList]:
+        """theirs: channels of the teacher's taps."""
+        channels, width = student.encoder.spec.channels, student.decoder.channels
+        encoder, decoder = nn.ModuleList(), nn.ModuleList()
+        bound = bound_by_adapters(self.config)
+        apart = not starts_from_ghost(self.config) or (has_adapters(self.config) and not bound)
+        if self.raw:
+            pairs = zip(ENCODER_LEVELS, self.taps, strict=True)
+            encoder.extend(nn.Conv2d(channels[level], theirs[tap], 1) for level, tap in pairs)
+        elif self.config.feature_levels != "decoder" and not bound:
+            encoder.extend(nn.Conv2d(channels[level], channels[level], 1) for level in ENCODER_LEVELS)
+        if not self.raw and self.config.feature_levels != "encoder" and apart:
+            decoder.extend(nn.Conv2d(width, width, 1) for _ in channels)
+        for projection in (*encoder, *decoder):
+            # From zero the loss starts at 1. A random projection starts at 8, and drowns the others for an epoch.
+            nn.init.zeros_(projection.weight)
+            nn.init.zeros_(projection.bias)
+        return encoder, decoder
+
+    def forward(
+        self, acclimation: Acclimation, student: DepthOutput, ghost: AcclimatedOutput, target: Target, share: Tensor
+    ) -> dict[str, Tensor]:
+        """ghost: what `acclimation` made of a teacher; share (B, 1, H, W): how much that one counts beside others."""
+        if self.raw:
+            return {"encoder": self._raw(student, ghost, target, share)}
+        assert student.decoder is not None and ghost.decoder is not None
+        theirs = acclimation.encoder_stats.standardise(ghost.features)
+        masks = [self._masks(level, feature, ghost, target) for level, feature in enumerate(theirs)]
+        parts: dict[str, Tensor] = {}
+        if self.config.feature_levels != "decoder":
+            mine = student.features
+            if not len(self.project_encoder):  # bound: in the units of the acclimated ones
+                mine = acclimation.encoder_stats.standardise(mine)
+            some = [(mine[level], theirs[level], masks[level]) for level in ENCODER_LEVELS]
+            parts["encoder"] = self._mean(some, self.project_encoder, share)
+        if self.config.feature_levels != "encoder":
+            mine = acclimation.decoder_stats.standardise(student.decoder.levels)
+            theirs = acclimation.decoder_stats.standardise(ghost.decoder.levels)
+            parts["decoder"] = self._mean(list(zip(mine, theirs, masks, strict=True)), self.project_decoder, share)
+        return parts
+
+    def _raw(self, student: DepthOutput, ghost: AcclimatedOutput, target: Target, share: Tensor) -> Tensor:
+        """Plain features: the teacher's, standardised by running statistics and brought to the student's grid."""
+        assert ghost.teacher_features is not None
+        seen = [ghost.teacher_features[tap] for tap in self.taps]
+        if self.training:
+            self.raw_stats.update(seen)
+        some = []
+        for level, feature in zip(ENCODER_LEVELS, self.raw_stats.standardise(seen), strict=True):
+            grid = (student.features[level].shape[-2], student.features[level].shape[-1])
+            theirs = F.interpolate(feature, size=grid, mode="bilinear", align_corners=False)
+            some.append((student.features[level], theirs, self._masks(level, theirs, ghost, target)))
+        return self._mean(some, self.project_encoder, share)
+
+    def _mean(
+        self, levels: Sequence[tuple[Tensor, Tensor, Tensor]], projections: nn.ModuleList, share: Tensor
+    ) -> Tensor:
+        """levels: (student's, teacher's, masks) each."""
+        weight = across_ranks.mean(share)
+        losses = []
+        for place, (mine, theirs, mask) in enumerate(levels):
+            feature = projections[place](mine) if len(projections) else mine
+            counts = on_grid(share, (mask.shape[-2], mask.shape[-1]))
+            losses.append(weight * attentive_loss(feature, theirs, mask, counts))
+        return self.config.feature_weight * torch.stack(losses).mean()
+
+    def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Target) -> Tensor:
+        """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
+        if self.config.attention == "learned":
+            assert ghost.masks is not None
+            return ghost.masks[level]
+        if self.config.attention == "ghost-error":
+            assert ghost.depth is not None
+            grid = (feature.shape[-2], feature.shape[-1])
+            return ghost_error_masks(ghost.depth, target.value, target.valid, grid)
+        return fgd_masks(feature) if self.config.attention == "fgd" else uniform_masks(feature)

@@ -1,0 +1,88 @@
+"""MODEL of the command line: a student (file, run, `bundled`, on the Hub), an acclimated run, or a teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from disdepth_cli.checkpoint.locate import BUNDLED, hub_student, may_be_on_hub
+from disdepth_cli.checkpoint.students import load_checkpoint
+from disdepth_cli.config.types import Precision
+from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
+from disdepth_cli.machine.devices import pick_device, student_precision, teacher_precision
+from disdepth_cli.method.acclimated_teacher import ghost_size
+from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
+from disdepth_cli.teachers import DepthTeacher, load_teacher
+
+
+def open_model(
+    name: str, device: str = "auto", precision: Precision = "auto", revision: str | None = None, offline: bool = False
+) -> DepthPredictor:
+    """Open a MODEL for prediction. OWNER/NAME is a student where that repository holds one, else a teacher.
+
+    Raises:
+        CheckpointError, TeacherError: it cannot be found or read, or gives no depth.
+    """
+    place = pick_device(device)
+    is_file = Path(name).suffix == ".safetensors" or Path(name).is_file()
+    if name == "bundled" or is_file or (Path(name) / "student.safetensors").is_file():
+        return open_student(name, device, precision, revision)
+    if may_be_on_hub(name) and hub_student(name, revision, offline) is not None:
+        return open_student(name, device, precision, revision, offline)
+    if is_acclimated_run(name):
+        acclimated, metadata = load_acclimated(Path(name), teacher_precision(precision, place), offline)
+        architecture = metadata.architecture()
+        return DepthPredictor(
+            acclimated,
+            ghost_size(architecture.working_size),
+            architecture.output_kind,
+            architecture.max_depth,
+            place,
+            student_precision(precision, place),
+        )
+    if (Path(name) / "config.yaml").is_file():
+        raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
+    # Measured accuracy is the teacher's reputation: full precision unless asked otherwise.
+    teacher = load_teacher(name, revision=revision, offline=offline)
+    return teacher_predictor(teacher, place, "fp32" if precision == "auto" else student_precision(precision, place))
+
+
+def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Precision) -> DepthPredictor:
+    """A teacher's own depth, at its own working size.
+
+    Raises:
+        TeacherError: it is an encoder without depth.
+    """
+    contract = teacher.contract
+    if contract.kind == "none":
+        raise TeacherError(f"{contract.id}: is an encoder without depth of its own; acclimate it and give that run")
+    max_depth = contract.max_depth or float("inf")
+    return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision)
+
+
+def open_student(
+    path: Path | str,
+    device: str = "auto",
+    precision: Precision = "auto",
+    revision: str | None = None,
+    offline: bool = False,
+) -> DepthPredictor:
+    """A student checkpoint, the run folder that holds one, `bundled`, or OWNER/NAME on the Hub.
+
+    Raises:
+        CheckpointError: missing, truncated, foreign, not a student, or not to be had from the Hub.
+    """
+    place = pick_device(device)
+    if str(path) == "bundled" and not BUNDLED.is_file():
+        raise ConfigError("this installation has no bundled student; give --checkpoint FILE")
+    student, metadata = load_checkpoint(path, revision, offline)
+    return DepthPredictor(
+        student,
+        student.architecture.working_size,
+        student.architecture.output_kind,
+        metadata.max_depth,
+        place,
+        student_precision(precision, place),
+    )

@@ -1,0 +1,83 @@
+"""What the loop is given and what it gives back: a task, a schedule, a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from disdepth_cli.config import LoopConfig
+from disdepth_cli.types import DepthBatch
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters of `module` that require a gradient."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+
+
+def decay_groups(module: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
+    """AdamW groups at one rate: matrices with weight decay, norms and biases without."""
+    parameters = trainable(module)
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "lr": lr, "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a run is, in optimiser steps."""
+
+    total_steps: int
+    steps_per_epoch: int
+    validate_every: int = 1  # epochs
+
+    @classmethod
+    def plan(cls, config: LoopConfig, batches_per_epoch: int) -> Schedule:
+        """`max_steps` when given, else epochs; an epoch has at least one step."""
+        per_epoch = max(batches_per_epoch // config.accumulate, 1)
+        return cls(config.max_steps or config.epochs * per_epoch, per_epoch, config.validate_every)
+
+    def validates_after(self, step: int) -> bool:
+        """After every epoch, or every few of them, and at the end."""
+        return step % (self.steps_per_epoch * self.validate_every) == 0 or step == self.total_steps
+
+
+@dataclass
+class Task:
+    """What is learned. The loop knows nothing else of it.
+
+    step: batch -> LossTerms; its parameters that require a gradient are trained.
+    model: the part of `step` that is averaged, validated and shipped.
+    validate: model -> metrics; `better` of them (smaller is better) chooses the best checkpoint.
+    save: called with the averaged model and its metrics whenever they are the best so far, in the main process.
+    partly_used: some parameters that require a gradient get none in a step (several processes must know).
+    before_step: told how many steps of how many are done, before each one.
+    """
+
+    step: nn.Module
+    model: nn.Module
+    groups: list[dict[str, Any]]
+    batches: Callable[[int, int], Iterator[DepthBatch]]
+    validate: Callable[[nn.Module], dict[str, float]]
+    save: Callable[[nn.Module, dict[str, float], int], None]
+    better: str = "rmse"
+    partly_used: bool = False
+    before_step: Callable[[int, int], None] | None = None
+
+
+@dataclass
+class FitResult:
+    """best and final metrics, where the best was, and the speed of this part of the run."""
+
+    best: dict[str, float]
+    best_step: int
+    final: dict[str, float]
+    steps: int
+    seconds: float
+    images_per_second: float
+    corrupt: list[str] = field(default_factory=list)
+    skipped_steps: int = 0

@@ -1,0 +1,87 @@
+"""The cache of a frozen teacher's outputs, opened for a run and reported at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from disdepth_cli.config import AcclimateConfig, DistillConfig
+from disdepth_cli.errors import ConfigError
+from disdepth_cli.files import check_writable
+from disdepth_cli.machine.processes import from_main, gather
+from disdepth_cli.machine.sums import world
+from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.observer import Observer
+from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.training.data import TrainingData
+from disdepth_cli.training.task import Schedule
+
+
+def refuse_trained(config: AcclimateConfig) -> None:
+    """A teacher that learns has nothing to replay.
+
+    Raises:
+        ConfigError: it would be trained, and its outputs kept.
+    """
+    if config.teacher_cache is not None and config.train_teacher != "frozen":
+        raise ConfigError(
+            f"--teacher-cache: keeps what a frozen teacher says, and --train-teacher {config.train_teacher} changes "
+            "it at every step; leave one of them out"
+        )
+
+
+def open_memory(
+    config: AcclimateConfig | DistillConfig,
+    data: TrainingData,
+    teachers: Sequence[DepthTeacher],
+    observers: Sequence[Observer],
+) -> TeacherMemory | None:
+    """The memory a configuration asks for, with a note of the space it will take; None without, or without teachers.
+
+    Raises:
+        DisdepthError: its folder cannot be written.
+    """
+    folder = config.teacher_cache
+    if folder is None or not teachers:
+        return None
+    from_main(lambda: check_writable(folder / "view"))
+    size = data.crop_size(config)
+    each = sum(view_bytes(teacher, *size) for teacher in teachers)
+    views = _views_of(config, data)
+    again = "" if config.augment.views else "; every epoch has views of its own (--views N: N views of an image)"
+    for observer in observers:
+        observer.on_note(
+            f"teacher: what it says is kept in {folder}, about {each / 1e6:.1f} MB a view, {each * views / 1e9:.2g} GB "
+            f"for up to {views} views{again}"
+        )
+    return TeacherMemory(folder)
+
+
+def view_bytes(teacher: DepthTeacher, height: int, width: int) -> int:
+    """About how many bytes a view of that size [pixels] takes: features of two bytes a number, depth of four."""
+    rows, columns = teacher.input_size(height, width)
+    spec = teacher.contract.spec
+    grids = zip(spec.channels, spec.reductions, strict=True)
+    features = sum(2 * channels * (rows // stride) * (columns // stride) for channels, stride in grids)
+    return features + (0 if teacher.contract.kind == "none" else 4 * height * width)
+
+
+def replay_report(memory: TeacherMemory | None, observers: Sequence[Observer]) -> dict[str, Any] | None:
+    """How many views were replayed since the run was started or resumed, in all processes; told, and for report.json.
+
+    {"folder", "views", "replayed"}, or None where nothing was kept.
+    """
+    if memory is None:
+        return None
+    counts = gather((memory.views, memory.computed))
+    views, computed = (sum(one) for one in zip(*counts, strict=True))
+    for observer in observers:
+        observer.on_note(f"teacher: {views - computed} of {views} views replayed from {memory.folder}")
+    return {"folder": str(memory.folder), "views": views, "replayed": views - computed}
+
+
+def _views_of(config: AcclimateConfig | DistillConfig, data: TrainingData) -> int:
+    """How many different views a run draws, at most."""
+    steps = Schedule.plan(config, data.batches_per_epoch(config, world())).total_steps
+    drawn = steps * config.accumulate * config.batch_size * world()
+    return min(drawn, len(data.source.train) * config.augment.views) if config.augment.views else drawn

@@ -27,7 +27,8 @@ from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.method.ridge import ridge_solution, with_one
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
 from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
-from disdepth_cli.training.data import TrainingData, prepare_data
+from disdepth_cli.training.data import TrainingData
+from disdepth_cli.training.prepare import prepare_data
 from disdepth_cli.types import DepthBatch, FeatureMaps
 
 LEVELS = (1, 2, 3)  # strides 8, 16 and 32
@@ -86,16 +87,18 @@ def inputs(look: Look, image: Tensor) -> Tensor:
 
 def training_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatch]:
     """One view of every training image, as training has them."""
-    return data.batches(config, 0, 1, config.seed)(0, data.batches_per_epoch(config, 1))
+    return data.batches(config.loop.batch_size, 0, 1, config.loop.seed)(
+        0, data.batches_per_epoch(config.loop.batch_size, 1)
+    )
 
 
 def plain_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatch]:
     """One view of every val image by itself: a window inside the border, nothing else changed."""
     plain = AugmentConfig(flip=0, scale=1, colour_probability=0)
-    border, crop = data.protocol.training_box, data.crop_size(config)
+    border, crop = data.protocol.training_box, data.crop_size()
     view = TrainView(plain, crop, data.working_size, border, 0, data.min_depth, data.max_depth)
     dataset = TrainDataset(data.source.items("val"), data.source, view)
-    return train_loader(dataset, [[(0, place)] for place in range(len(dataset))], config.workers)
+    return train_loader(dataset, [[(0, place)] for place in range(len(dataset))], config.machine.workers)
 
 
 def fit(look: Look, batches: list[DepthBatch]) -> Tensor:

@@ -9,6 +9,7 @@ from disdepth_cli.config import (
     STUDENTS,
     AcclimateConfig,
     AugmentConfig,
+    BaseConfig,
     CheckConfig,
     DistillConfig,
     EvaluateConfig,
@@ -35,7 +36,7 @@ def test_options_in_the_readme_exist():
         PredictConfig,
         PushConfig,
     ):
-        fields |= set(config.model_fields)
+        fields |= set(config.options()) if issubclass(config, BaseConfig) else set(config.model_fields)
     own = {"help", "json", "config", "quiet"} | {
         "nproc-per-node",
         "multi",

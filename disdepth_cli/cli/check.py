@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.bar import Bar
 from rich.markup import escape
 from rich.table import Table
 
-from disdepth_cli.cli import options as o
-from disdepth_cli.cli.console import run_verb, stdout
+from disdepth_cli.cli.command import command
+from disdepth_cli.cli.console import stdout
 from disdepth_cli.config import CheckConfig
-from disdepth_cli.config.build import option_help
 
 SHOWN = 20  # offending files in the terminal; --json has all
 ROWS_A_DECADE = 10
 SMALLEST = 0.0005  # share of the depth that a row at the histogram's end must hold
-
-option = partial(o.option, of=CheckConfig)
-Data = Annotated[str, typer.Argument(help=option_help(CheckConfig, "data"))]
-Sample = Annotated[int | None, option("--sample")]
-Workers = Annotated[int | None, option("--workers")]
-Output = Annotated[Path | None, option("--output", "-o")]
-Picture = Annotated[bool | None, option("--picture/--no-picture")]
-
-
-def check(
-    data: Data,
-    sample: Sample = None,
-    workers: Workers = None,
-    output: Output = None,
-    picture: Picture = None,
-    config: o.ConfigFile = None,
-    quiet: o.Quiet = False,
-    as_json: o.AsJson = False,
-) -> None:
-    """Look at every image and depth map of a data set; exits 1 when there are errors."""
-    result = run_verb(_engine, CheckConfig, dict(locals()), _show)
-    if not result["ok"]:
-        raise typer.Exit(1)
 
 
 def _engine() -> Callable[..., dict[str, Any]]:
@@ -122,3 +95,13 @@ def _rows(histogram: dict[str, list[float]]) -> Iterator[tuple[float, float, flo
     for first in range(0, len(counts), together):
         last = min(first + together, len(counts))
         yield edges[first], edges[last], sum(counts[first:last])
+
+
+check = command(
+    CheckConfig,
+    _engine,
+    _show,
+    arguments=("data",),
+    failed=lambda result: not result["ok"],
+    doc="Look at every image and depth map of a data set; exits 1 when there are errors.",
+)

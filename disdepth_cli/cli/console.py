@@ -22,7 +22,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from disdepth_cli.config import LoopConfig
+from disdepth_cli.config import BaseConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, Interrupted
 from disdepth_cli.machine.launch import launched
@@ -36,34 +36,35 @@ stdout = Console(highlight=False)
 
 
 def run_verb(
-    engine_verb: Callable[[], Callable[..., dict[str, Any]]],
-    kind: Any,
+    engine: Callable[[], Callable[..., Any]],
+    kind: type[BaseConfig],
     options: dict[str, Any],
     show: Callable[[dict[str, Any]], None],
+    own: dict[str, Any],
 ) -> dict[str, Any]:
     """Build the config, call the engine, print its result and return it.
 
-    options: config fields by name, with the console's own `config` (a YAML file), `quiet` and `as_json` among them.
-    A resumed run takes its options from its folder, so `--resume -o RUN` is enough.
+    own: what is the console's: `config` (a YAML file), `sets`, `quiet` and `as_json`. A resumed run takes its options
+    from its folder, so `--resume -o RUN` is enough.
     """
-    if launched()[1] > 1 and not issubclass(kind, LoopConfig):
-        verb = kind.__name__.removesuffix("Config").lower()
-        raise ConfigError(f"{launched()[1]} processes were launched; {verb} takes one: start it without a launcher")
-    own = {name: options.pop(name) for name in ("config", "quiet", "as_json") if name in options}
-    file = own.get("config")
+    if launched()[1] > 1 and not kind.takes_processes:
+        raise ConfigError(
+            f"{launched()[1]} processes were launched; {kind.verb()} takes one: start it without a launcher"
+        )
+    file = own["config"]
     if file is None and options.get("resume") and options.get("output"):
         started = Path(options["output"]) / "config.yaml"
         file = started if started.is_file() else None
-    config = build_config(kind, options, file)
-    if getattr(config, "offline", False):
+    config = build_config(kind, options, file, own["sets"])
+    if "offline" in kind.options() and config.get("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below
     if own["quiet"] or own["as_json"]:
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
     try:
-        result = engine_verb()(config, observers=[watcher])
+        result = engine()(config, observers=[watcher])
     except KeyboardInterrupt:
-        resumes = "resume" in kind.model_fields
+        resumes = "resume" in kind.options()
         how = "; if its folder holds a state, --resume goes on from it" if resumes else ""
         raise Interrupted(f"stopped at once{how}") from None
     finally:

@@ -24,10 +24,10 @@ def check_keep(config: DistillConfig) -> None:
     Raises:
         ConfigError: `keep` without `control`.
     """
-    if config.keep != "auto" and not config.control:
+    if config.compare.keep != "auto" and not config.compare.control:
         raise ConfigError(
-            f"--keep {config.keep}: chooses between the student and its control; add --control, or take it back with "
-            "--keep auto"
+            f"--keep {config.compare.keep}: chooses between the student and its control; add --control, or take it "
+            "back with --keep auto"
         )
 
 
@@ -38,8 +38,8 @@ def check_comparable(config: DistillConfig, data: TrainingData) -> None:
         ConfigError: the run is a control itself, or has no ground truth to train a control on and to score both by
             (a student of relative disparity has none).
     """
-    for asked, flag in ((config.control, "--control"), (config.sweep, "--sweep")):
-        if asked and not config.distill:
+    for asked, flag in ((config.compare.control, "--control"), (config.compare.sweep, "--sweep")):
+        if asked and not config.method.distill:
             raise ConfigError(f"{flag}: contradicts --no-distill, which trains the control itself; leave one out")
         for split, name in (("train", "training"), ("val", "val")):
             if asked and not data.source.labelled(split):  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def check_comparable(config: DistillConfig, data: TrainingData) -> None:
 
 
 def check_place(config: DistillConfig) -> bool:
-    """Whether the folder of an arm, `config.output`, holds a begun run of these very options, or nothing.
+    """Whether the folder of an arm, `config.run.output`, holds a begun run of these very options, or nothing.
 
     Raises:
         ConfigError: it holds something else.
@@ -67,7 +67,7 @@ def check_place(config: DistillConfig) -> bool:
 def train_arm(
     config: DistillConfig, data: TrainingData, whole: Path, train: Train, observers: Sequence[Observer]
 ) -> dict[str, Any]:
-    """The report of the run in `config.output`: read where it is finished, gone on with where it was begun, else made.
+    """The report of the run in `config.run.output`: read where finished, gone on with where begun, else made.
 
     whole: the run that the arm belongs to, which is the one to be resumed.
 
@@ -82,7 +82,7 @@ def train_arm(
             observer.on_note(f"{place}: is finished; remove it to train it again")
         return report
     try:
-        return train(config.model_copy(update={"resume": begun}), data, observers)
+        return train(config.replaced(resume=begun), data, observers)
     except Interrupted as error:
         where = str(error).split(";")[0]
         raise Interrupted(f"{where} of {place}; go on with --resume -o {whole}") from None
@@ -95,5 +95,5 @@ def finished_run(place: Path) -> dict[str, Any] | None:
 
 
 def _place(config: DistillConfig) -> Path:
-    assert config.output is not None
-    return config.output
+    assert config.run.output is not None
+    return config.run.output

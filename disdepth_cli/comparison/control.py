@@ -23,16 +23,6 @@ from disdepth_cli.scoring.score import Scores, score_split, val_items
 from disdepth_cli.scoring.summary import summary
 from disdepth_cli.training.data import TrainingData
 
-OF_TEACHERS = (
-    *("teacher", "revision", "teacher_weights", "teacher_fusion", "output_weight", "output_target", "feature_weight"),
-    *("feature_target", "feature_levels", "feature_projection", "attention", "init_decoder", "init_backbone"),
-    *("pseudo_drop", "pseudo_confidence", "teacher_cache"),
-)
-"""Options that mean nothing to a control: it has their defaults, so that one control serves whatever they are."""
-
-OF_COMPARISON = ("control", "keep", "sweep", "sweep_steps")
-"""Options that say what a run is compared with, and what follows from it."""
-
 
 def control_place(run: Path) -> Path:
     """The folder of a run's control."""
@@ -41,15 +31,15 @@ def control_place(run: Path) -> Path:
 
 def control_of(config: DistillConfig, place: Path) -> DistillConfig:
     """The control's configuration: what concerns the teacher, the comparison and the Hub is left out."""
-    return arm_of(config, place, *OF_TEACHERS).model_copy(update={"distill": False})
+    return arm_of(config, place, *DistillConfig.named(concerns="teacher")).replaced(distill=False)
 
 
 def arm_of(config: DistillConfig, place: Path, *away: str) -> DistillConfig:
     """The configuration of one arm of a comparison, which is compared with nothing and sent nowhere itself; the options
     `away` have their defaults too."""
-    fields = DistillConfig.model_fields
-    defaults = {name: fields[name].default for name in (*away, *OF_COMPARISON, "push_to_hub")}
-    return config.model_copy(update={**defaults, "output": place})
+    options = DistillConfig.options()
+    names = (*away, *DistillConfig.named(concerns="comparison"), "push_to_hub")
+    return config.replaced(**{name: options[name].default for name in names}, output=place)
 
 
 def check_control_place(config: DistillConfig, run: Path) -> None:
@@ -80,22 +70,22 @@ def compare_with_control(
     from_main(lambda: _check_same_network(run.path, place))
     student, control = (_scores(config, data, file) for file in (distilled_file(run.path), place / STUDENT))
     gain = gains(student, control)
-    kept = choose(config.keep, gain)
+    kept = choose(config.compare.keep, gain)
     from_main(lambda: hand_out(kept, run.path, place))
     _warn_if_worse(gain, kept == "control", observers)
     about = {"run": str(place), "steps": report["steps"], "best_step": report["best_step"]}
     return {
         "control": {**about, "metrics": summary(control)},
         "gain": gain,
-        "kept": {"student": kept, "rule": config.keep, "distilled": distilled_file(run.path).name},
+        "kept": {"student": kept, "rule": config.compare.keep, "distilled": distilled_file(run.path).name},
     }
 
 
 def _scores(config: DistillConfig, data: TrainingData, file: Path) -> Scores:
     """The val images' scores of a student, in all processes."""
-    device = str(make_accelerator(config).device)
-    predictor = open_student(file, device, config.precision)
-    return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=config.workers)
+    device = str(make_accelerator(config.machine).device)
+    predictor = open_student(file, device, config.machine.precision)
+    return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=config.machine.workers)
 
 
 def _check_same_network(run: Path, place: Path) -> None:

@@ -44,11 +44,11 @@ def settings_of(config: DistillConfig) -> dict[str, tuple[float, float]]:
     Raises:
         ConfigError: both weights are 0.
     """
-    if not (config.output_weight or config.feature_weight):
+    if not (config.method.output_weight or config.method.feature_weight):
         raise ConfigError("--sweep: tries multiples of --output-weight and --feature-weight, and both are 0")
     settings: dict[str, tuple[float, float]] = {}
     for name, (output, feature) in SETTINGS.items():
-        weights = output * config.output_weight, feature * config.feature_weight
+        weights = output * config.method.output_weight, feature * config.method.feature_weight
         if any(weights) and weights not in settings.values():
             settings[name] = weights
     return settings
@@ -60,9 +60,9 @@ def steps_of(config: DistillConfig, planned: int) -> int:
     Raises:
         ConfigError: more were asked for than that.
     """
-    if config.sweep_steps is not None and config.sweep_steps > planned:
-        raise ConfigError(f"--sweep-steps {config.sweep_steps}: is more than the run's own {planned}")
-    return config.sweep_steps or min(max(planned // SHARE, LEAST), planned)
+    if config.compare.sweep_steps is not None and config.compare.sweep_steps > planned:
+        raise ConfigError(f"--sweep-steps {config.compare.sweep_steps}: is more than the run's own {planned}")
+    return config.compare.sweep_steps or min(max(planned // SHARE, LEAST), planned)
 
 
 def sweep(
@@ -88,8 +88,8 @@ def sweep(
     known = from_main(partial(_read, run))
     if known is not None:
         return known
-    per_epoch = data.batches_per_epoch(config, world())
-    steps = steps_of(config, Schedule.plan(config, per_epoch).total_steps)
+    per_epoch = data.batches_per_epoch(config.loop.batch_size, world())
+    steps = steps_of(config, Schedule.plan(config.loop, per_epoch).total_steps)
     settings = settings_of(config)
     for observer in observers:
         observer.on_note(
@@ -111,7 +111,7 @@ def sweep(
 
 def with_chosen(config: DistillConfig, swept: dict[str, Any]) -> DistillConfig:
     """The configuration of the full run."""
-    return config.model_copy(update={name: swept[name] for name in ("output_weight", "feature_weight")})
+    return config.replaced(**{name: swept[name] for name in ("output_weight", "feature_weight")})
 
 
 def tell_choice(swept: dict[str, Any], observers: Sequence[Observer]) -> None:
@@ -138,9 +138,8 @@ def _arm(config: DistillConfig, run: RunFolder, name: str, weights: tuple[float,
     """The configuration of one short run."""
     place = beside(run.path, "-sweep") / name
     if name == CONTROL:
-        return control_of(config, place).model_copy(update={"max_steps": steps})
-    own = {"max_steps": steps, "output_weight": weights[0], "feature_weight": weights[1]}
-    return arm_of(config, place).model_copy(update=own)
+        return control_of(config, place).replaced(max_steps=steps)
+    return arm_of(config, place).replaced(max_steps=steps, output_weight=weights[0], feature_weight=weights[1])
 
 
 def _row(

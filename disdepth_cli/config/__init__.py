@@ -1,23 +1,13 @@
-"""Every option of every verb, with its default and its reason. The command line's help is read from here.
+"""Every option of every command, said once: default, help, level, what it concerns. Flags and help are read from here.
 
 Standard library and pydantic only: this room is imported before anything is printed.
 """
 
-from disdepth_cli.config.base import BaseConfig, HubConfig
+from disdepth_cli.config.base import BaseConfig, Part
 from disdepth_cli.config.data_commands import CheckConfig, PackConfig
 from disdepth_cli.config.model_commands import EvaluateConfig, PredictConfig, PushConfig
-from disdepth_cli.config.training import (
-    STUDENTS,
-    AcclimateConfig,
-    AugmentConfig,
-    DistillConfig,
-    LoopConfig,
-    PseudoLabelConfig,
-    RelativeConfig,
-    RunPlace,
-    StudentConfig,
-    TeacherConfig,
-)
+from disdepth_cli.config.parts import STUDENTS, AugmentConfig
+from disdepth_cli.config.training import AcclimateConfig, DistillConfig, TrainingConfig
 
 __all__ = [
     "STUDENTS",
@@ -27,14 +17,9 @@ __all__ = [
     "CheckConfig",
     "DistillConfig",
     "EvaluateConfig",
-    "HubConfig",
-    "LoopConfig",
     "PackConfig",
+    "Part",
     "PredictConfig",
-    "PseudoLabelConfig",
     "PushConfig",
-    "RelativeConfig",
-    "RunPlace",
-    "StudentConfig",
-    "TeacherConfig",
+    "TrainingConfig",
 ]

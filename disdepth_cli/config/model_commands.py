@@ -5,72 +5,134 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from disdepth_cli.config import option as o
+from disdepth_cli.config.base import BaseConfig
+from disdepth_cli.config.option import option
+from disdepth_cli.config.parts import DATA_HELP, DEVICE_HELP, HubPage
+from disdepth_cli.config.types import PROTOCOL_NAMES, Align, Name, Precision, WorstBy
 
-from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.config.types import Align, Name, Precision, WorstBy
+MODEL_HELP = "student (file, run, OWNER/NAME on the Hub), `bundled`, acclimated run, or teacher"
+PRECISION_HELP = "auto: fp32 on a CPU, bf16 on CUDA"
+BESIDE, PER_IMAGE, CARD, PICTURE = "Baselines", "Per image", "Model card", "Picture"
 
 
 class EvaluateConfig(BaseConfig):
     """disdepth evaluate."""
 
-    model: Name = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
-    data: Name = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
-    split: Literal["train", "val"] = Field("val", description="which list of the data")
-    protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
-    align: Align | None = Field(None, description="alignment to the ground truth; default: the protocol's (none)")
-    tta: bool | None = Field(None, description="average with the flipped image; default: the protocol's (off)")
-    min_depth: float | None = Field(None, gt=0, description="smallest ground truth counted [m]")
-    max_depth: float | None = Field(None, gt=0, description="largest ground truth counted [m]")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
-    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    workers: int = Field(2, ge=0, description="threads that decode images, and as many that compute metrics")
-    revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
-    offline: bool = Field(False, description="never ask the network")
-    baselines: bool = Field(
-        True, description="score the best constant depth, the mean training depth and the teacher beside the model"
+    model: Name = option(..., MODEL_HELP, level="basic", group=o.DATA)
+    data: Name = option(..., DATA_HELP, level="basic", group=o.DATA)
+    split: Literal["train", "val"] = option("val", "which images of the data", level="basic", group=o.DATA)
+    protocol: str | None = option(
+        None,
+        f"default: the data's; one of {', '.join(PROTOCOL_NAMES)}",
+        level="basic",
+        group=o.DATA,
     )
-    teacher: Name | None = Field(
-        None, description="teacher to score beside the model; default: the one that it learned from, if it is here"
+    align: Align | None = option(
+        None, "alignment to the ground truth; default: the protocol's (none)", level="basic", group=o.DATA
     )
-    score_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")
-    mean_map_images: int = Field(200, ge=0, description="training depth maps that make the mean one; 0: all of them")
-    per_image: Path | None = Field(None, description="also write one CSV row per image here")
-    worst: int = Field(0, ge=0, description="draw this many of the worst images with their errors; needs -o")
-    worst_by: WorstBy = Field("abs_rel", description="metric by which images are worst")
-    output: Path | None = Field(None, description="folder for the pictures of --worst")
+    tta: bool | None = option(
+        None,
+        "average with the flipped image; default: the protocol's (off)",
+        level="basic",
+        group=o.DATA,
+        off="--no-tta",
+    )
+    min_depth: float | None = option(None, "smallest ground truth counted [m]", group=o.DATA, gt=0)
+    max_depth: float | None = option(None, "largest ground truth counted [m]", group=o.DATA, gt=0)
+    baselines: bool = option(
+        True,
+        "score the best constant depth, the mean training depth and the teacher beside the model",
+        group=BESIDE,
+        off="--no-baselines",
+    )
+    teacher: Name | None = option(
+        None,
+        "teacher to score beside the model; default: the one that it learned from, if it is here",
+        group=BESIDE,
+        flags=("-t",),
+    )
+    score_teacher: bool = option(
+        True, "off: leave out the teacher, which takes longer than a student", group=BESIDE, off="--no-teacher"
+    )
+    mean_map_images: int = option(200, "training depth maps that make the mean one; 0: all of them", group=BESIDE, ge=0)
+    per_image: Path | None = option(None, "also write one CSV row per image here", level="basic", group=PER_IMAGE)
+    worst: int = option(
+        0, "draw this many of the worst images with their errors; needs -o", level="basic", group=PER_IMAGE, ge=0
+    )
+    worst_by: WorstBy = option("abs_rel", "metric by which images are worst", group=PER_IMAGE)
+    output: Path | None = option(
+        None, "folder for the pictures of --worst", level="basic", group=PER_IMAGE, flags=("-o",)
+    )
+    device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
+    precision: Precision = option("auto", PRECISION_HELP, group=o.MACHINE)
+    workers: int = option(
+        2, "threads that decode images, and as many that compute metrics", concerns="machine", group=o.MACHINE, ge=0
+    )
+    revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
+    offline: bool = option(False, "never ask the network", level="basic", concerns="machine", group=o.MACHINE)
 
 
 class PredictConfig(BaseConfig):
     """disdepth predict."""
 
-    sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
-    checkpoint: Path | None = Field(
-        None, description="student checkpoint, run folder, or OWNER/NAME on the Hub; default: the bundled student"
+    sources: list[str] = option(
+        ..., "images, folders of images, or patterns", level="basic", group=o.DATA, min_length=1
     )
-    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
-    output: Path = Field(Path("predictions"), description="folder for the results")
-    save_numpy: bool = Field(False, description="also write float32 metres as .npy")
-    colormap: str = Field("Spectral_r", description="Matplotlib colour map of the picture")
-    grayscale: bool = Field(False, description="grey picture instead of a colour map")
-    pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
-    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
+    model: Name = option("bundled", MODEL_HELP, level="basic", group=o.DATA, flags=("-m",), renamed=("checkpoint", "c"))
+    output: Path = option(Path("predictions"), "folder for the results", level="basic", group=o.DATA, flags=("-o",))
+    save_numpy: bool = option(False, "also write float32 metres as .npy", level="basic", group=o.DATA)
+    colormap: str = option(
+        "Spectral_r",
+        "colour map of the picture: Spectral_r, inferno, turbo, or any of Matplotlib's",
+        level="basic",
+        group=PICTURE,
+    )
+    grayscale: bool = option(False, "grey picture instead of a colour map", group=PICTURE)
+    pred_only: bool = option(
+        False, "picture of the depth alone, without the image beside it", level="basic", group=PICTURE
+    )
+    device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
+    precision: Precision = option("auto", PRECISION_HELP, group=o.MACHINE)
+    revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
+    offline: bool = option(
+        False, "never ask the network; only a model on the Hub needs it", concerns="machine", group=o.MACHINE
+    )
 
 
-class PushConfig(HubConfig):
+class PushConfig(HubPage, BaseConfig):
     """disdepth push."""
 
-    source: Path = Field(description="run of distill, or a student.safetensors")
-    to: str = Field(description="OWNER/NAME on the Hub")
-    revision: str | None = Field(None, description="branch to push to, made if need be; default: main")
-    data_name: str | None = Field(None, description="the data's name on the card; default: its folder's or file's name")
-    control: Path | None = Field(None, description="run of the control (distill --no-distill), for the card's figures")
-    picture: list[Path] = Field(default_factory=list, description="image for the card's picture; may be repeated")
-    picture_from_data: bool = Field(
-        False, description="make the card's picture from the run's val images; only if you may publish them"
+    model: Path = option(
+        ..., "run of distill, or a student.safetensors", level="basic", group=o.DATA, renamed=("source",)
     )
-    dry_run: bool = Field(False, description="write the files that would be sent into RUN/hub; needs no network")
-    output: Path | None = Field(None, description="folder for --dry-run's files instead of RUN/hub")
-    offline: bool = Field(False, description="never ask the network; goes with --dry-run only")
+    to: str = option(..., "OWNER/NAME on the Hub", level="basic", group=o.HUB)
+    revision: str | None = option(None, "branch to push to, made if need be; default: main", group=o.HUB)
+    dry_run: bool = option(
+        False,
+        "write the files that would be sent into RUN/hub; needs no network",
+        level="basic",
+        concerns="machine",
+        group=o.HUB,
+    )
+    output: Path | None = option(
+        None, "folder for --dry-run's files instead of RUN/hub", level="basic", group=o.HUB, flags=("-o",)
+    )
+    data_name: str | None = option(
+        None, "the data's name on the card; default: its folder's or file's name", group=CARD
+    )
+    control: Path | None = option(
+        None, "run of the control (distill --no-distill), for the card's figures", level="basic", group=CARD
+    )
+    picture: list[Path] = option(
+        default_factory=list,
+        description="image for the card's picture; may be repeated",
+        level="basic",
+        group=CARD,
+    )
+    picture_from_data: bool = option(
+        False, "make the card's picture from the run's val images; only if you may publish them", group=CARD
+    )
+    offline: bool = option(
+        False, "never ask the network; goes with --dry-run only", concerns="machine", group=o.MACHINE
+    )

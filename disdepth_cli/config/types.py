@@ -9,11 +9,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
-LGConvPlace = Literal["auto", "none", "dense", "depthwise", "all"]
+LGConvOn = Literal["auto", "none", "dense", "depthwise", "all"]
 Fusion = Literal["mean", "ghost-error"]
 Keep = Literal["auto", "better", "distilled"]
 Align = Literal["none", "median", "scale-shift"]
 WorstBy = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
+PROTOCOL_NAMES = (
+    *("nyu-eigen", "kitti-eigen-garg", "kitti-eigen-garg-kb", "kitti-eigen-697-raw", "kitti-official-val"),
+    *("diode-indoor", "diode-outdoor", "sunrgbd", "vkitti2", "hypersim", "ibims", "zero-shot-relative", "plain"),
+)
+"""The protocols of `evaluation.protocols`, for the help, which loads no NumPy."""
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
 """What a depth map's numbers are: metres; disparity (larger is nearer) or depth (larger is farther), both up to an
 unknown scale and shift."""
@@ -30,8 +35,8 @@ def parse_size(value: object) -> object:
     return value
 
 
-def _absolute(place: str) -> str:
-    return place if "://" in place else str(Path(place).expanduser().absolute())
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).expanduser().absolute())
 
 
 def _parse_bounds(value: object) -> object:
@@ -46,7 +51,7 @@ AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().abs
 """A run folder remembers it, and may be used from another place."""
 Name = Annotated[str, BeforeValidator(lambda name: str(name) if isinstance(name, Path) else name)]
 """A name, an address such as https://HOST/shards/index.json, or a path, which Python may give as a `Path`."""
-AbsoluteDataPlace = Annotated[Name, AfterValidator(_absolute)]
+DataLocation = Annotated[Name, AfterValidator(_absolute)]
 
 
 def _as_list(value: object) -> object:

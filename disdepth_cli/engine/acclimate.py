@@ -33,8 +33,9 @@ from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.acclimated_run import ACCLIMATED, load_acclimation, load_ghost, load_teacher_weights
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.teachers.tuning import load_trained, trained_weights, unfreeze
-from disdepth_cli.training.data import TrainingData, prepare_data, student_architecture, supervised_data
+from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.prepare import prepare_data, student_architecture, supervised_data
 from disdepth_cli.training.report import finish, fit_report, recipe_of, run_observers
 from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
 from disdepth_cli.training.teacher_cache import open_memory, refuse_trained, replay_report
@@ -56,11 +57,11 @@ def acclimate(
         DisdepthError: of any kind; its message is one line for the user.
     """
     config = config or build_config(AcclimateConfig, options)
-    if config.dry_run:
-        return {"teacher": described(config, config.offline)}
+    if config.run.dry_run:
+        return {"teacher": described(config.teacher, config.machine.offline)}
     with together(config, observers) as observers:
         refuse_trained(config)
-        teacher = open_teacher(config, observers, config.offline)
+        teacher = open_teacher(config.teacher, observers, config.machine.offline)
         data = supervised_data(prepare_data(config, observers), config, teacher, observers)
         run = RunFolder.open(config, "acclimate", teacher.contract.id)
         return _Acclimation(config, data, teacher, run, observers).report()
@@ -78,17 +79,17 @@ class _Acclimation:
         observers: Sequence[Observer],
     ) -> None:
         self.config, self.data, self.run, self.observers = config, data, run, observers
-        self.accelerator = make_accelerator(config)
-        torch.manual_seed(config.seed)
+        self.accelerator = make_accelerator(config.machine)
+        torch.manual_seed(config.loop.seed)
         device = self.accelerator.device
         # The ghost is a copy of the student's decoder, so a student is built; its backbone's weights do not matter.
-        self.student = build_student(student_architecture(config, data))
+        self.student = build_student(student_architecture(config.student, data))
         self.teacher = channels_last(teacher.to(device))
-        acclimation = Acclimation(teacher.contract.spec, self.student.decoder, config.attention_tokens)
-        if config.ghost is not None:
-            acclimation.fix_ghost(load_ghost(config.ghost, student_architecture(config, data)))
+        acclimation = Acclimation(teacher.contract.spec, self.student.decoder, config.method.attention_tokens)
+        if config.method.ghost is not None:
+            acclimation.fix_ghost(load_ghost(config.method.ghost, student_architecture(config.student, data)))
         self.acclimation = channels_last(acclimation.to(device))
-        self.precision = teacher_precision(config.precision, device)
+        self.precision = teacher_precision(config.machine.precision, device)
         self.memory = open_memory(config, data, [self.teacher], observers)
         self.scores = AcclimationScores(config, data, self.teacher, device)
         self.file = run.path / ACCLIMATED
@@ -98,16 +99,15 @@ class _Acclimation:
 
     def _disparity_range(self) -> tuple[float, float]:
         """Measured on the run's first views, those of all processes together."""
-        batch_size = self.config.batch_size * self.accelerator.num_processes
-        config = self.config.model_copy(update={"batch_size": batch_size})
-        first = self.data.batches(config, 0, 1, config.seed)(0, -(-VIEWS // batch_size))
+        batch_size = self.config.loop.batch_size * self.accelerator.num_processes
+        first = self.data.batches(batch_size, 0, 1, self.config.loop.seed)(0, -(-VIEWS // batch_size))
         return measure_disparity_range(self.teacher, first)
 
     def report(self) -> dict[str, Any]:
         before = self.scores.of_teacher()
-        unfreeze(self.teacher, self.config.train_teacher)
+        unfreeze(self.teacher, self.config.teacher.train)
         ghost = self._train_ghost()
-        after = self._best_teacher() if self.config.train_teacher != "frozen" else before
+        after = self._best_teacher() if self.config.teacher.train != "frozen" else before
         attention = self._train_attention()
         constant = self.scores.of_constant()
         comparable = after is not None and self.scores.teacher_protocol() == self.data.protocol
@@ -122,7 +122,7 @@ class _Acclimation:
                 "scored_against": self.scores.scored_against,
                 "teacher_protocol": self.scores.teacher_protocol().as_json(),
                 "teacher_metrics": before,
-                "teacher_metrics_after": after if self.config.train_teacher != "frozen" else None,
+                "teacher_metrics_after": after if self.config.teacher.train != "frozen" else None,
                 "ghost_metrics": ghost.best,
                 "constant_metrics": constant,
                 "rmse_ratio_ghost_to_teacher": ratio,
@@ -144,15 +144,15 @@ class _Acclimation:
             )
 
     def _record(self) -> dict[str, Any]:
-        return teacher_record(self.teacher, self.config.train_teacher).model_dump(mode="json")
+        return teacher_record(self.teacher, self.config.teacher.train).model_dump(mode="json")
 
     def _metadata(self, metrics: dict[str, float]) -> CheckpointMetadata:
         return describe(
             "acclimated",
             self.student,
-            attention_tokens=self.config.attention_tokens,
+            attention_tokens=self.config.method.attention_tokens,
             disparity_range=self.disparity_range,
-            teacher=teacher_record(self.teacher, self.config.train_teacher),
+            teacher=teacher_record(self.teacher, self.config.teacher.train),
             protocol=self.data.protocol.as_json(),
             metrics=metrics,
             recipe=recipe_of(self.config),
@@ -173,20 +173,22 @@ class _Acclimation:
         step = GhostStep(
             self.acclimation,
             acclimated,
-            config.teacher_loss,
-            anchor_weight=config.anchor_weight,
-            own_weight=config.own_loss,
+            config.method.teacher_loss,
+            anchor_weight=config.method.anchor_weight,
+            own_weight=config.teacher.own_loss,
             log_shares=self.data.source.counts()[1] > 0,
         )
         self.acclimation.attention.requires_grad_(False)
-        groups = decay_groups(self.acclimation, config.lr, config.weight_decay)
+        groups = decay_groups(self.acclimation, config.loop.lr, config.loop.weight_decay)
         if self.teacher.learns:
-            groups += decay_groups(self.teacher, config.teacher_lr, config.weight_decay)
+            groups += decay_groups(self.teacher, config.teacher.lr, config.loop.weight_decay)
 
         def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
             save_checkpoint(self.file, _weights(model), self._metadata(metrics))
 
-        schedule = Schedule.plan(config, self.data.batches_per_epoch(config, self.accelerator.num_processes))
+        schedule = Schedule.plan(
+            config.loop, self.data.batches_per_epoch(config.loop.batch_size, self.accelerator.num_processes)
+        )
         model = acclimated if self.teacher.learns else self.acclimation
         task = Task(step, model, groups, self._batches(0), self._validate, save, better=self.scores.better)
         task.partly_used = self.teacher.learns  # no loss reaches a mask token, or a decoder whose weight is 0
@@ -205,16 +207,18 @@ class _Acclimation:
 
     def _train_attention(self) -> FitResult | None:
         """The tokens, with the best acclimation and its ghost frozen."""
-        if not self.config.attention_steps:
+        if not self.config.method.attention_steps:
             return None
         self._check_best()
         best, metadata = load_acclimation(self.file)
         changed = load_teacher_weights(self.file)
         acclimation = channels_last(best.to(self.accelerator.device))
         acclimation.attention.requires_grad_(True)
-        step = AttentionStep(acclimation, self._acclimated(acclimation, self.memory), self.config.attention_diversity)
-        config = self.config.model_copy(update={"max_steps": self.config.attention_steps, "ema": 0.0})
-        schedule = Schedule(self.config.attention_steps, self.config.attention_steps)
+        step = AttentionStep(
+            acclimation, self._acclimated(acclimation, self.memory), self.config.method.attention_diversity
+        )
+        config = self.config.replaced(max_steps=self.config.method.attention_steps, ema=0.0)
+        schedule = Schedule(self.config.method.attention_steps, self.config.method.attention_steps)
 
         def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
             save_checkpoint(self.file, acclimation.state_dict() | _as_teacher(changed), metadata)
@@ -232,13 +236,12 @@ class _Acclimation:
 
     def _fit(self, task: Task, config: AcclimateConfig, schedule: Schedule, run: RunFolder) -> FitResult:
         observers = run_observers(run, self.observers)
-        return Fit(task, config, schedule, run, observers, self.accelerator).run_to_the_end()
+        return Fit(task, config.loop, schedule, run, observers, self.accelerator).run_to_the_end()
 
     def _batches(self, offset: int) -> Any:
         accelerator, labelled_only = self.accelerator, self.teacher.contract.kind == "none"
-        return self.data.batches(
-            self.config, accelerator.process_index, accelerator.num_processes, self.config.seed + offset, labelled_only
-        )
+        loop, rank, count = self.config.loop, accelerator.process_index, accelerator.num_processes
+        return self.data.batches(loop.batch_size, rank, count, loop.seed + offset, labelled_only)
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:

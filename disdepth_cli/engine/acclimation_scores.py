@@ -33,7 +33,7 @@ class AcclimationScores:
         self, config: AcclimateConfig, data: TrainingData, teacher: DepthTeacher, device: torch.device
     ) -> None:
         self.config, self.data, self.teacher, self.device = config, data, teacher, device
-        self.precision = teacher_precision(config.precision, device)
+        self.precision = teacher_precision(config.machine.precision, device)
 
     @property
     def scored_against(self) -> str:
@@ -50,7 +50,7 @@ class AcclimationScores:
         """The teacher's own accuracy, at its own working size; None where nothing can be compared."""
         if self.teacher.contract.kind == "none" or not self.data.source.labelled("val"):
             return None
-        precision = student_precision(self.config.precision, self.device)  # its reputation, at its best
+        precision = student_precision(self.config.machine.precision, self.device)  # its reputation, at its best
         return self._metrics(teacher_predictor(self.teacher, self.device, precision), self.teacher_protocol())
 
     def teacher_protocol(self) -> Protocol:
@@ -83,13 +83,13 @@ class AcclimationScores:
         return "disparity" if self.data.output_kind == "disparity" else "depth"
 
     def _predictor(self, model: nn.Module) -> DepthPredictor:
-        data, precision = self.data, student_precision(self.config.precision, self.device)
+        data, precision = self.data, student_precision(self.config.machine.precision, self.device)
         size = ghost_size(data.working_size)
         return DepthPredictor(model, size, data.output_kind, data.max_depth, self.device, precision)
 
     def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
         source = self.data.source
-        items, workers = val_items(source), self.config.workers
+        items, workers = val_items(source), self.config.machine.workers
         return score_split(predictor, source, items, protocol, workers=workers, truth=self._truth).mean.as_dict()
 
 

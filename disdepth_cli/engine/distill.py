@@ -31,7 +31,7 @@ from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
 from disdepth_cli.method.adapters import folded
 from disdepth_cli.method.distill_step import DistillStep
-from disdepth_cli.method.student_start import bring_near, is_random_start, starts_from_ghost
+from disdepth_cli.method.student_start import StudentStart, bring_near
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student
 from disdepth_cli.observer import Observer, Unrepeated
@@ -40,8 +40,9 @@ from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.cost import model_cost
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
-from disdepth_cli.training.data import TrainingData, prepare_data, require_labels, student_architecture
+from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.prepare import prepare_data, require_labels, student_architecture
 from disdepth_cli.training.report import finish, fit_report, recipe_of, rewrite, run_observers
 from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
 from disdepth_cli.training.teacher_cache import open_memory, replay_report
@@ -65,15 +66,15 @@ def distill(
     """
     config = config or build_config(DistillConfig, options)
     check_keep(config)
-    if config.dry_run:
+    if config.run.dry_run:
         return plan_distill(resolve_teachers(config, observers), observers)
     with together(config, observers) as observers:
-        if config.push_to_hub is not None:
-            from_main(partial(target_of(config).check, config.offline))  # now, not after hours
+        if config.hub.push_to_hub is not None:
+            from_main(partial(target_of(config).check, config.machine.offline))  # now, not after hours
         report = finished_report(config)
-        if report is None or not is_settled(Path(report["run"]), report, config.control, config.keep):
+        if report is None or not is_settled(Path(report["run"]), report, config.compare.control, config.compare.keep):
             report = _train(config, observers)
-        if config.push_to_hub is not None and is_main():  # nobody waits for an upload
+        if config.hub.push_to_hub is not None and is_main():  # nobody waits for an upload
             report["push"] = push_finished(config, Path(report["run"]), observers)
         return report
 
@@ -82,21 +83,21 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
     """A run, and what it is compared with."""
     data = prepare_data(config, observers)
     check_comparable(config, data)
-    if not (config.control or config.sweep):
+    if not (config.compare.control or config.compare.sweep):
         alone = _train_alone(config, data, observers)
-        if config.distill:  # a finished run may have had a control before
+        if config.method.distill:  # a finished run may have had a control before
             from_main(lambda: take_back(Path(alone["run"])))
         _doubt(alone, observers)
         return alone
     observers = [Unrepeated(observer) for observer in observers]
     config = resolve_teachers(config, observers)
-    run = RunFolder.open(config, "distill", config.student)
-    if config.control:
+    run = RunFolder.open(config, "distill", config.student.backbone)
+    if config.compare.control:
         check_control_place(config, run.path)
     report: dict[str, Any] | None = from_main(lambda: finished_run(run.path))
     if report is None:
         report = _train_chosen(config, data, run, observers)
-    if config.control:
+    if config.compare.control:
         report |= compare_with_control(config, data, run, _train_alone, observers)
     else:
         from_main(lambda: take_back(run.path))
@@ -109,7 +110,7 @@ def _train_chosen(
     config: DistillConfig, data: TrainingData, run: RunFolder, observers: Sequence[Observer]
 ) -> dict[str, Any]:
     """The run itself, after the sweep that chooses its loss weights where one was asked for."""
-    if not config.sweep:
+    if not config.compare.sweep:
         return _Distillation(config, data, run, observers).report()
     swept = sweep(config, data, run, lambda: acclimated_first(config, run, observers), _train_alone, observers)
     tell_choice(swept, observers)
@@ -118,13 +119,13 @@ def _train_chosen(
 
 def _train_alone(config: DistillConfig, data: TrainingData, observers: Sequence[Observer]) -> dict[str, Any]:
     """One run: a student with its teacher, or a control."""
-    if not config.distill:
+    if not config.method.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
         if data.source.counts()[1]:
             for observer in observers:
                 observer.on_note("control: it takes as many steps, all of them on the labelled images")
     config = resolve_teachers(config, observers)
-    run_name = config.student if config.distill else f"{config.student}-control"
+    run_name = config.student.backbone if config.method.distill else f"{config.student.backbone}-control"
     run = RunFolder.open(config, "distill", run_name)
     return _Distillation(config, data, run, observers).report()
 
@@ -154,27 +155,30 @@ class _Distillation:
         """known: what else belongs into the report."""
         self.known = known or {}
         self.config, self.data, self.run, self.observers = config, data, run, observers
-        self.accelerator = make_accelerator(config)
+        self.accelerator = make_accelerator(config.machine)
         device = self.accelerator.device
-        self.precision = student_precision(config.precision, device)
-        self.teacher_precision = teacher_precision(config.precision, device)
+        self.precision = student_precision(config.machine.precision, device)
+        self.teacher_precision = teacher_precision(config.machine.precision, device)
         self.acclimated: list[AcclimatedTeacher] = []
         self.found: list[CheckpointMetadata] = []
-        if config.distill:
+        if config.method.distill:
             found = find_teachers(config, data, run, device, self.teacher_precision, observers)
             self.acclimated, self.found, self.data = found.acclimated, found.metadata, found.data
         self.memory = open_memory(config, self.data, [one.teacher for one in self.acclimated], observers)
-        torch.manual_seed(config.seed)
-        start = BackboneStart(config.pretrained, config.student_weights, config.offline)
-        student = build_student(student_architecture(config, self.data), start)  # its range may be the teacher's
-        if self.acclimated and starts_from_ghost(config):
+        torch.manual_seed(config.loop.seed)
+        start = BackboneStart(config.student.pretrained, config.student.weights, config.machine.offline)
+        student = build_student(
+            student_architecture(config.student, self.data), start
+        )  # its range may be the teacher's
+        self.start = StudentStart.of(config.student, config.method)
+        if self.acclimated and self.start.from_ghost:
             student.decoder.load_state_dict(self.acclimated[0].acclimation.ghost.state_dict(), strict=True)
         self.student = channels_last(student.to(device))
         if self.acclimated:
-            first = self.data.batches(config, 0, 1, config.seed)  # the same in every process
-            epoch = self.data.batches_per_epoch(config, 1)
+            first = self.data.batches(config.loop.batch_size, 0, 1, config.loop.seed)  # the same in every process
+            epoch = self.data.batches_per_epoch(config.loop.batch_size, 1)
             teacher, goes_on = self.acclimated[0].remembering(self.memory), run.state_file.is_file()
-            bring_near(self.student, teacher, lambda most: first(0, min(most, epoch)), config, goes_on, observers)
+            bring_near(self.student, teacher, lambda most: first(0, min(most, epoch)), self.start, goes_on, observers)
 
     def report(self) -> dict[str, Any]:
         result = self._train()
@@ -206,25 +210,31 @@ class _Distillation:
         return [found.teacher for found in self.found if found.teacher is not None]
 
     def _train(self) -> FitResult:
-        config, accelerator = self.config, self.accelerator
+        config, loop, accelerator = self.config, self.config.loop, self.accelerator
         mixed = self.data.source.counts()[1] > 0
         teachers = [acclimated.remembering(self.memory) for acclimated in self.acclimated]
-        frame = self.data.frame_share(config)
-        step = DistillStep(self.student, teachers, config, log_shares=mixed, frame=frame).to(accelerator.device)
-        backbone_lr = config.backbone_lr or (config.lr if is_random_start(config) else PRETRAINED_SHARE * config.lr)
-        groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)
-        groups += decay_groups(step.features, config.lr, config.weight_decay)
-        batches = self.data.batches(
-            config, accelerator.process_index, accelerator.num_processes, config.seed, labelled_only=not self.acclimated
+        frame = self.data.frame_share()
+        step = DistillStep(self.student, teachers, config.method, self.start, log_shares=mixed, frame=frame).to(
+            accelerator.device
         )
-        schedule = Schedule.plan(config, self.data.batches_per_epoch(config, accelerator.num_processes))
+        backbone_lr = loop.backbone_lr or (loop.lr if self.start.random else PRETRAINED_SHARE * loop.lr)
+        groups = self.student.parameter_groups(loop.lr, backbone_lr, loop.weight_decay)
+        groups += decay_groups(step.features, loop.lr, loop.weight_decay)
+        batches = self.data.batches(
+            loop.batch_size,
+            accelerator.process_index,
+            accelerator.num_processes,
+            loop.seed,
+            labelled_only=not self.acclimated,
+        )
+        schedule = Schedule.plan(loop, self.data.batches_per_epoch(loop.batch_size, accelerator.num_processes))
         no_metres = self._truth is not None and self.data.output_kind == "disparity"
         better = "disparity_error" if no_metres else "rmse"
         task = Task(
             step, self.student, groups, batches, self._validate, self._save, better, before_step=step.before_step
         )
         observers = run_observers(self.run, self.observers)
-        return Fit(task, config, schedule, self.run, observers, accelerator).run_to_the_end()
+        return Fit(task, loop, schedule, self.run, observers, accelerator).run_to_the_end()
 
     def _predictor(self, model: nn.Module) -> DepthPredictor:
         size = self.data.working_size
@@ -256,7 +266,7 @@ class _Distillation:
             self.data.source,
             val_items(self.data.source),
             self.data.protocol,
-            workers=self.config.workers,
+            workers=self.config.machine.workers,
             truth=self._truth,
         )
         return scores.mean.as_dict()
@@ -278,7 +288,7 @@ class _Distillation:
 
     def _costs(self) -> dict[str, Any]:
         """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""
-        height, width = self.config.input_size
+        height, width = self.config.student.input_size
         shipped, _ = load_checkpoint(self.run.path)
         costs = {"student": model_cost(self._predictor(shipped), height, width).as_dict()}
         if self.acclimated:

@@ -20,7 +20,8 @@ from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.observer import Observer
 from disdepth_cli.runs.folder import RunFolder, beside, latest_acclimation, read_config
 from disdepth_cli.scoring.acclimated_run import check_same_student, is_acclimated_run, is_finished, load_acclimated
-from disdepth_cli.training.data import TrainingData, student_architecture
+from disdepth_cli.training.data import TrainingData
+from disdepth_cli.training.prepare import student_architecture
 
 TOKEN_STEPS = 100
 """Steps that train the attention tokens of a teacher that is acclimated on the way, where the loss wants them."""
@@ -41,14 +42,14 @@ def resolve_teachers(config: DistillConfig, observers: Sequence[Observer]) -> Di
     Raises:
         ConfigError: there is no acclimated run for this student, or options that fit one teacher come with several.
     """
-    if config.teacher and len(config.teacher) > 1 and (config.revision or config.teacher_weights):
+    if config.teacher.names and len(config.teacher.names) > 1 and (config.teacher.revision or config.teacher.weights):
         raise ConfigError("--revision, --teacher-weights: go with one --teacher; acclimate each of several by itself")
-    if not config.distill or config.teacher:
+    if not config.method.distill or config.teacher.names:
         return config
     latest = from_main(lambda: _latest_teacher(config).absolute())
     for observer in observers:
         observer.on_note(f"teacher: the latest acclimated run, {latest}")
-    return config.model_copy(update={"teacher": [str(latest)]})
+    return config.replaced(teacher=[str(latest)])
 
 
 def acclimated_first(config: DistillConfig, run: RunFolder, observers: Sequence[Observer]) -> DistillConfig:
@@ -57,13 +58,12 @@ def acclimated_first(config: DistillConfig, run: RunFolder, observers: Sequence[
     Raises:
         ConfigError: one is unfinished, or its place holds another teacher's.
     """
-    names = config.teacher or []
+    names = config.teacher.names or []
     runs: list[Path] = []
     for name in names:
         ghost = runs[0] if runs else None
         runs.append(_acclimated_run(config, name, run, ghost, len(names), observers).absolute())
-    own = {"teacher": [str(made) for made in runs], "revision": None, "teacher_weights": None}
-    return config.model_copy(update=own)
+    return config.replaced(teacher=[str(made) for made in runs], revision=None, teacher_weights=None)
 
 
 def find_teachers(
@@ -82,15 +82,15 @@ def find_teachers(
     found: list[AcclimatedTeacher] = []
     metadata: list[CheckpointMetadata] = []
     runs: list[Path] = []
-    for name in config.teacher or []:
+    for name in config.teacher.names or []:
         ghost = runs[0] if runs else None
-        runs.append(_acclimated_run(config, name, run, ghost, len(config.teacher or []), observers))
-        acclimated, record = load_acclimated(runs[-1], precision, config.offline)
+        runs.append(_acclimated_run(config, name, run, ghost, len(config.teacher.names or []), observers))
+        acclimated, record = load_acclimated(runs[-1], precision, config.machine.offline)
         if record.teacher and runs[-1] == Path(name):  # an acclimation made just now has warned itself
             warn_of_licence(record.teacher.id, record.teacher.licence, observers)
         if not found:
             data = _as_the_teacher_has_it(config, data, record)
-        check_same_student(runs[-1], record, student_architecture(config, data))
+        check_same_student(runs[-1], record, student_architecture(config.student, data))
         if found:
             _check_same_ghost(runs[0], found[0], runs[-1], acclimated)
         _check_it_has_what_is_asked(config, runs[-1], record)
@@ -101,12 +101,12 @@ def find_teachers(
 
 def _check_it_has_what_is_asked(config: DistillConfig, run: Path, metadata: CheckpointMetadata) -> None:
     """Trained tokens for learned attention, depth of the student's kind to be imitated."""
-    if config.attention == "learned" and not read_config(run).get("attention_steps"):
+    if config.method.attention == "learned" and not read_config(run).get("attention_steps"):
         raise ConfigError(
             f"--attention learned: {run} was acclimated without training its attention tokens; acclimate again with "
             f"--attention-steps {TOKEN_STEPS}"
         )
-    if config.output_target == "teacher" and metadata.output_kind_of_teacher != metadata.output_kind:
+    if config.method.output_target == "teacher" and metadata.output_kind_of_teacher != metadata.output_kind:
         raise ConfigError(
             f"--output-target teacher: the teacher of {run} gives {metadata.output_kind_of_teacher}, the student "
             f"{metadata.output_kind}; use ghost"
@@ -119,7 +119,7 @@ def _as_the_teacher_has_it(config: DistillConfig, data: TrainingData, metadata: 
         return data
     if metadata.output_kind == "disparity":
         return data.as_disparity()
-    return data if config.max_depth is not None else data.in_range(metadata.min_depth, metadata.max_depth)
+    return data if config.data.max_depth is not None else data.in_range(metadata.min_depth, metadata.max_depth)
 
 
 def _acclimated_run(
@@ -130,7 +130,7 @@ def _acclimated_run(
         if not is_finished(Path(teacher)):
             raise ConfigError(f"{teacher}: is unfinished; go on with: disdepth acclimate --resume -o {teacher}")
         return Path(teacher)
-    place = 1 + (config.teacher or []).index(teacher)
+    place = 1 + (config.teacher.names or []).index(teacher)
     made = beside(run.path, f"-teacher{place if count > 1 else ''}")
     # Asked of the main process: it may have begun to acclimate before another one looks.
     finished, begun = from_main(lambda: (is_finished(made), (made / "config.yaml").is_file()))
@@ -140,14 +140,13 @@ def _acclimated_run(
         return made
     for observer in observers:
         observer.on_note(f"{teacher} is not acclimated; doing that first, into {made}")
-    own = {"teacher", "epochs", "output", "resume", "max_steps"}
-    shared = {name for name in AcclimateConfig.model_fields if name in DistillConfig.model_fields} - own
-    options = {name: getattr(config, name) for name in shared}
+    shared = DistillConfig.named(inherited=True) & AcclimateConfig.options().keys()
+    options = {name: config.get(name) for name in shared}
     options |= {"teacher": teacher, "output": made, "resume": begun, "ghost": ghost}
-    if config.max_steps:
-        options["max_steps"] = config.max_steps
-    if config.attention == "learned":
-        options["attention_steps"] = min(config.max_steps or TOKEN_STEPS, TOKEN_STEPS)
+    if config.loop.max_steps:
+        options["max_steps"] = config.loop.max_steps
+    if config.method.attention == "learned":
+        options["attention_steps"] = min(config.loop.max_steps or TOKEN_STEPS, TOKEN_STEPS)
     acclimate(build_config(AcclimateConfig, options), observers=observers)
     return made
 
@@ -168,10 +167,10 @@ def _latest_teacher(config: DistillConfig) -> Path:
     Raises:
         ConfigError: there is none; the message names the command that makes one.
     """
-    run = latest_acclimation(Path("runs"), config.student)
+    run = latest_acclimation(Path("runs"), config.student.backbone)
     if run is None:
         raise ConfigError(
-            f"no acclimated teacher for {config.student} under runs/; make one with: disdepth acclimate "
-            f"--teacher ID --student {config.student} --data {config.data}"
+            f"no acclimated teacher for {config.student.backbone} under runs/; make one with: disdepth acclimate "
+            f"--teacher ID --student {config.student.backbone} --data {config.data.location}"
         )
     return run

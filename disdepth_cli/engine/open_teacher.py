@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from disdepth_cli.config import TeacherConfig
+from disdepth_cli.config.training import AcclimatedTeacherOptions
 from disdepth_cli.hub.licences import classify_licence, licence_note
 from disdepth_cli.observer import Observer
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.describe import describe_teacher, with_flops
 
 
-def described(config: TeacherConfig, offline: bool = False) -> dict[str, str]:
-    """The contract of a configuration's teacher, key by key, without fetching its weights.
+def described(options: AcclimatedTeacherOptions, offline: bool = False) -> dict[str, str]:
+    """The contract of the options's teacher, key by key, without fetching its weights.
 
     Raises:
         TeacherError: it cannot be found or used.
     """
-    contract = describe_teacher(
-        config.teacher, revision=config.revision, weights=config.teacher_weights, offline=offline
-    )
+    contract = describe_teacher(options.name, revision=options.revision, weights=options.weights, offline=offline)
     return dict(line.split(": ", 1) for line in contract.lines())
 
 
-def open_teacher(config: TeacherConfig, observers: Sequence[Observer], offline: bool = False) -> DepthTeacher:
-    """The teacher of a configuration, fetched where it must be, its contract told to the observers.
+def open_teacher(
+    options: AcclimatedTeacherOptions, observers: Sequence[Observer], offline: bool = False
+) -> DepthTeacher:
+    """The teacher of the options, fetched where it must be, its contract told to the observers.
 
     Raises:
         TeacherError: it cannot be found, fetched, loaded or used.
@@ -35,7 +35,7 @@ def open_teacher(config: TeacherConfig, observers: Sequence[Observer], offline: 
             observer.on_note(line)
 
     teacher = load_teacher(
-        config.teacher, revision=config.revision, weights=config.teacher_weights, offline=offline, announce=note
+        options.name, revision=options.revision, weights=options.weights, offline=offline, announce=note
     )
     contract = with_flops(teacher)
     for line in contract.lines():

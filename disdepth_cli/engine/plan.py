@@ -17,7 +17,7 @@ from disdepth_cli.observer import Observer
 from disdepth_cli.runs.folder import beside
 from disdepth_cli.scoring.acclimated_run import ACCLIMATED, is_acclimated_run
 from disdepth_cli.teachers import load_teacher
-from disdepth_cli.training.data import prepare_data, require_labels
+from disdepth_cli.training.prepare import prepare_data, require_labels
 from disdepth_cli.training.task import Schedule
 
 
@@ -35,19 +35,19 @@ def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> d
     Raises:
         DisdepthError: the run could not begin like this; the message is what the run itself would say.
     """
-    if config.push_to_hub is not None:
+    if config.hub.push_to_hub is not None:
         target_of(config).check_form()
     data = prepare_data(config, observers)
-    if not config.distill:
+    if not config.method.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
     check_comparable(config, data)
-    teachers = [_look_at_teacher(config, name) for name in config.teacher or []] if config.distill else []
+    teachers = [_look_at_teacher(config, name) for name in config.teacher.names or []] if config.method.distill else []
     train = data.source.counts()
-    schedule = Schedule.plan(config, data.batches_per_epoch(config, 1))
-    height, width = config.input_size
+    schedule = Schedule.plan(config.loop, data.batches_per_epoch(config.loop.batch_size, 1))
+    height, width = config.student.input_size
     return {
         "plan": {
-            "data": str(config.data),
+            "data": str(config.data.location),
             "train_images": len(data.source.train),
             "val_images": len(data.source.val),
             "protocol": data.protocol.name,
@@ -55,15 +55,17 @@ def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> d
             "teacher": " + ".join(teacher.id for teacher in teachers) or "none",
             "teacher_kind": " + ".join(teacher.kind for teacher in teachers) or "none",
             "teacher_state": " + ".join(teacher.state for teacher in teachers) or "a control has none",
-            "student": timm_name(config.student),
+            "student": timm_name(config.student.backbone),
             "input_size": f"{height}x{width}",
             "steps": schedule.total_steps,
             "epochs": round(schedule.total_steps / schedule.steps_per_epoch, 2),
-            "batch_size": config.batch_size * config.accumulate,
-            "sweep": _sweep(config, schedule.total_steps) if config.sweep else None,
-            "control": f"{schedule.total_steps} steps, into {_beside(config, '-control')}" if config.control else None,
-            "push_to_hub": config.push_to_hub,
-            "files": list(FILES) if config.push_to_hub else [],
+            "batch_size": config.loop.batch_size * config.loop.accumulate,
+            "sweep": _sweep(config, schedule.total_steps) if config.compare.sweep else None,
+            "control": f"{schedule.total_steps} steps, into {_beside(config, '-control')}"
+            if config.compare.control
+            else None,
+            "push_to_hub": config.hub.push_to_hub,
+            "files": list(FILES) if config.hub.push_to_hub else [],
         }
     }
 
@@ -75,7 +77,7 @@ def _sweep(config: DistillConfig, planned: int) -> str:
 
 def _beside(config: DistillConfig, ending: str) -> str:
     """Where an arm of the comparison would go; the name of a run's folder may not be known yet."""
-    return str(beside(config.output, ending)) if config.output else f"RUN{ending}"
+    return str(beside(config.run.output, ending)) if config.run.output else f"RUN{ending}"
 
 
 def _look_at_teacher(config: DistillConfig, name: str) -> _Teacher:
@@ -84,6 +86,6 @@ def _look_at_teacher(config: DistillConfig, name: str) -> _Teacher:
         assert record is not None
         return _Teacher(record.id, record.kind, f"acclimated in {name}")
     contract = load_teacher(
-        name, revision=config.revision, weights=config.teacher_weights, offline=config.offline
+        name, revision=config.teacher.revision, weights=config.teacher.weights, offline=config.machine.offline
     ).contract
     return _Teacher(contract.id, contract.kind, "not acclimated; that would be done first")

@@ -39,7 +39,7 @@ def predict(
     config = config or build_config(PredictConfig, options)
     check_colormap(config.colormap)
     inputs = find_images(config.sources)
-    checkpoint = config.checkpoint or "bundled"
+    checkpoint = config.model
     predictor = open_student(checkpoint, config.device, config.precision, config.revision, config.offline)
     with disk_errors(config.output):
         config.output.mkdir(parents=True, exist_ok=True)

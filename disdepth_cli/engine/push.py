@@ -44,7 +44,7 @@ def push(config: PushConfig | None = None, *, observers: Sequence[Observer] = ()
         target.check_form()
     elif config.output is not None:
         raise ConfigError("--output: is for the files of --dry-run; a push leaves none")
-    file, run = _find(config.source)
+    file, run = _find(config.model)
     if not config.dry_run:
         target.check(config.offline)
     facts, content = _pack(config, file, run)
@@ -67,8 +67,8 @@ def push(config: PushConfig | None = None, *, observers: Sequence[Observer] = ()
 
 def target_of(config: DistillConfig) -> HubTarget:
     """Where distill's `push_to_hub` goes."""
-    assert config.push_to_hub is not None
-    return HubTarget(config.push_to_hub, "--push-to-hub", None, config.private)
+    assert config.hub.push_to_hub is not None
+    return HubTarget(config.hub.push_to_hub, "--push-to-hub", None, config.hub.private)
 
 
 def finished_report(config: DistillConfig) -> dict[str, Any] | None:
@@ -77,11 +77,11 @@ def finished_report(config: DistillConfig) -> dict[str, Any] | None:
     Raises:
         ConfigError: the run was started with other options.
     """
-    if config.push_to_hub is None or not config.resume or config.output is None:
+    if config.hub.push_to_hub is None or not config.run.resume or config.run.output is None:
         return None
-    if not (config.output / "report.json").is_file() or not (config.output / STUDENT).is_file():
+    if not (config.run.output / "report.json").is_file() or not (config.run.output / STUDENT).is_file():
         return None
-    run = RunFolder.open(config, "distill", config.student)
+    run = RunFolder.open(config, "distill", config.student.backbone)
     return {"run": str(run.path), **read_report(run.path)}
 
 
@@ -91,13 +91,14 @@ def push_finished(config: DistillConfig, run: Path, observers: Sequence[Observer
     Raises:
         HubError: the push failed; the run is complete all the same.
     """
-    assert config.push_to_hub is not None
-    own = {"source": run, "to": config.push_to_hub, "private": config.private, "licence": config.licence}
+    hub = config.hub
+    assert hub.push_to_hub is not None
+    own = {"model": run, "to": hub.push_to_hub, "private": hub.private, "licence": hub.licence}
     try:
         return push(build_config(PushConfig, own), observers=observers)
     except DisdepthError as error:
-        again = f"disdepth push {run} --to {config.push_to_hub}{' --private' if config.private else ''}"
-        again += f" --licence {config.licence}" if config.licence else ""
+        again = f"disdepth push {run} --to {hub.push_to_hub}{' --private' if hub.private else ''}"
+        again += f" --licence {hub.licence}" if hub.licence else ""
         raise HubError(f"{error}; the student is complete in {run}, nothing is lost; push it with: {again}") from error
 
 

@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
-from disdepth_cli.config import LoopConfig
+from disdepth_cli.config.parts import MachineOptions
 from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.machine.launch import launched
@@ -70,16 +70,16 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, AUTOCAST[precision])
 
 
-def make_accelerator(config: LoopConfig) -> Accelerator:
+def make_accelerator(machine: MachineOptions) -> Accelerator:
     """The accelerator of a training run. accelerate keeps global state; a second run in one process starts afresh.
 
     Raises:
         ConfigError: no such device or precision here, or a device that several processes cannot share.
     """
-    device = pick_device(config.device)
+    device = pick_device(machine.device)
     if launched()[1] > 1 and (device.type == "mps" or device.index is not None):
         raise ConfigError(f"--device {device}: several processes were launched; name cpu, or cuda without a number")
-    precision = student_precision(config.precision, device)
+    precision = student_precision(machine.precision, device)
     if AcceleratorState._shared_state and not torch.distributed.is_initialized():
         AcceleratorState._reset_state(reset_partial_state=True)
     if device.type == "cuda" and device.index is not None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import torch.distributed as dist
 
-from disdepth_cli.config import LoopConfig
+from disdepth_cli.config import TrainingConfig
 from disdepth_cli.errors import ConfigError, ElsewhereError, ProcessError, TrainingError
 from disdepth_cli.machine.devices import make_accelerator
 from disdepth_cli.machine.launch import fell_short, launched
@@ -29,7 +29,7 @@ _runs = 0  # so far in this process, the same in all of them
 
 
 @contextmanager
-def together(config: LoopConfig, observers: Sequence[Observer]) -> Iterator[Sequence[Observer]]:
+def together(config: TrainingConfig, observers: Sequence[Observer]) -> Iterator[Sequence[Observer]]:
     """Join the processes that were launched; yields the observers, none of them but in the main process.
 
     Of an error that several processes have, or that follows from another's, one process tells: in it the error comes
@@ -72,10 +72,10 @@ def together(config: LoopConfig, observers: Sequence[Observer]) -> Iterator[Sequ
         _inside = False
 
 
-def _join(config: LoopConfig, count: int) -> dist.Store:
+def _join(config: TrainingConfig, count: int) -> dist.Store:
     """Meet the others; the store they tell each other of failures by."""
     fresh = not (dist.is_available() and dist.is_initialized())
-    found = make_accelerator(config).num_processes
+    found = make_accelerator(config.machine).num_processes
     if found != count:
         raise ConfigError(
             f"{count} processes were launched, but they do not find each other; launch them with: torchrun "
@@ -104,8 +104,8 @@ def _is_first(lock: dist.Store) -> bool:
         return False
 
 
-def _tell_batch(config: LoopConfig, observers: Sequence[Observer]) -> None:
-    per_step = config.batch_size * config.accumulate
+def _tell_batch(config: TrainingConfig, observers: Sequence[Observer]) -> None:
+    per_step = config.loop.batch_size * config.loop.accumulate
     for observer in observers:
         observer.on_note(
             f"{world()} processes, {per_step * world()} images a step ({per_step} each); the learning rate is taken as "

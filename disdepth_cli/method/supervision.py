@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from disdepth_cli.config import PseudoLabelConfig
+from disdepth_cli.config.training import PseudoLabelOptions
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.losses.depth import EPSILON, log_l1, silog
 from disdepth_cli.losses.relative import absolute_difference, scale_shift_invariant
@@ -44,7 +44,7 @@ def pseudo_labelled(batch: DepthBatch, teacher_depth: Tensor | None) -> tuple[Te
 
 
 def supervise(
-    batch: DepthBatch, prediction: Tensor, pseudo: Tensor, kind: OutputKind, config: PseudoLabelConfig, look: Look
+    batch: DepthBatch, prediction: Tensor, pseudo: Tensor, kind: OutputKind, options: PseudoLabelOptions, look: Look
 ) -> Target:
     """The target of a batch for `prediction` (B, 1, H, W).
 
@@ -56,9 +56,9 @@ def supervise(
     without = ~batch.labelled.view(-1, 1, 1, 1) & valid
     weight = None
     if bool(without.any()):
-        if config.pseudo_drop:
-            valid = valid & ~(without & _worst(prediction, value, without, kind, config.pseudo_drop))
-        if config.pseudo_confidence == "flip":
+        if options.pseudo_drop:
+            valid = valid & ~(without & _worst(prediction, value, without, kind, options.pseudo_drop))
+        if options.pseudo_confidence == "flip":
             weight = _confidence(batch, pseudo, kind, look)
     counted = (valid & without).float() if weight is None else valid * without * weight
     shares = {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from disdepth_cli.config.types import LGConvPlace, OutputKind
+from disdepth_cli.config.types import LGConvOn, OutputKind
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.encoder import REDUCTIONS, BackboneStart, Encoder, build_encoder, timm_name
 from disdepth_cli.models.lg_conv import LGConv, insert_lg_convs
@@ -27,7 +27,7 @@ class StudentArchitecture:
     min_depth: float
     max_depth: float
     working_size: WorkingSize
-    lg_conv: LGConvPlace = "none"
+    lg_conv: LGConvOn = "none"
     decoder_channels: int = 64
     bins: int = 64
     output_kind: OutputKind = "metric_depth"

@@ -10,18 +10,14 @@ from typing import Any
 import safetensors
 import safetensors.torch
 import yaml
-from pydantic import BaseModel
 from torch import Tensor
 
-from disdepth_cli.config import STUDENTS
+from disdepth_cli.config import STUDENTS, TrainingConfig
 from disdepth_cli.errors import CheckpointError, ConfigError, TrainingError
 from disdepth_cli.files import disk_errors, write_atomic, write_text
 from disdepth_cli.machine.processes import from_main
 
 STATE_KEY = "disdepth-state"
-FREE_TO_CHANGE = {"output", "resume", "offline", "device", "workers", "save_every", "dry_run", "max_corrupt"}
-FREE_TO_CHANGE |= {"push_to_hub", "private", "licence", "control", "keep"}
-"""Options that may differ when a run is resumed: they do not change its result."""
 
 
 class RunFolder:
@@ -39,21 +35,21 @@ class RunFolder:
         return RunFolder(self.path, name)
 
     @classmethod
-    def open(cls, config: Any, verb: str, subject: str) -> RunFolder:
+    def open(cls, config: TrainingConfig, verb: str, subject: str) -> RunFolder:
         """Make the run folder of a configuration, or open it again with `resume`; writes config.yaml.
 
         Raises:
             ConfigError: the folder holds another run, or `resume` finds none, or other options.
         """
-        if config.resume and config.output is None:
+        if config.run.resume and config.run.output is None:
             raise ConfigError("--resume: name the run folder to go on with, -o RUN")
         return cls(from_main(lambda: cls._open(config, verb, subject)))
 
     @classmethod
-    def _open(cls, config: Any, verb: str, subject: str) -> Path:
+    def _open(cls, config: TrainingConfig, verb: str, subject: str) -> Path:
         """`open` in the process that writes; the others learn the path."""
-        run = cls(config.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
-        if config.resume:
+        run = cls(config.run.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
+        if config.run.resume:
             run.check_same(config, verb)
         else:
             run.check_free()
@@ -77,7 +73,7 @@ class RunFolder:
         if began or {file.name for file in self.path.iterdir()} - {"config.yaml", states.name}:
             raise ConfigError(f"{self.path}: already holds something; {advice}")
 
-    def check_same(self, config: BaseModel, verb: str, advice: str = "resume with the same options") -> None:
+    def check_same(self, config: TrainingConfig, verb: str, advice: str = "resume with the same options") -> None:
         """The run was started by this verb with the same options, those aside that are free to change.
 
         Raises:
@@ -86,9 +82,9 @@ class RunFolder:
         before = read_config(self.path)
         if before.get("verb") != verb:
             raise ConfigError(f"{self.path}: is a run of {before.get('verb')}, not of {verb}")
-        now = _plain(config)
+        now, free = _plain(config), type(config).named(free=True)
         for name in now:
-            if name not in FREE_TO_CHANGE and name in before and not _same(before[name], now[name]):
+            if name not in free and name in before and not _same(before[name], now[name]):
                 raise ConfigError(
                     f"--{name.replace('_', '-')}: the run in {self.path} was started with {before[name]!r}, "
                     f"not {now[name]!r}; {advice}"
@@ -182,9 +178,9 @@ def latest_acclimation(root: Path, student: str) -> Path | None:
     return None
 
 
-def _plain(config: BaseModel) -> dict[str, Any]:
+def _plain(config: TrainingConfig) -> dict[str, Any]:
     """The options as plain values; where a run lies, and that it was resumed, are not options of it."""
-    return json.loads(config.model_dump_json(exclude={"output", "resume"}))
+    return config.flat("output", "resume")
 
 
 def _same(before: Any, now: Any) -> bool:

@@ -76,7 +76,7 @@ def open_student(
     """
     place = pick_device(device)
     if str(path) == "bundled" and not BUNDLED.is_file():
-        raise ConfigError("this installation has no bundled student; give --checkpoint FILE")
+        raise ConfigError("this installation has no bundled student; give --model FILE")
     student, metadata = load_checkpoint(path, revision, offline)
     return DepthPredictor(
         student,

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from disdepth_cli.config import LoopConfig
+from disdepth_cli.config.parts import LoopOptions
 from disdepth_cli.errors import ConfigError, DataError, Interrupted, TrainingError
 from disdepth_cli.machine.processes import agreed, all_finite, average_norms, from_main, gather, load_shared, rank
 from disdepth_cli.machine.signals import StopSignal
@@ -35,24 +35,24 @@ RANK_SEED_STRIDE = 2_147_483_659  # processes draw apart: the same dropout in al
 
 
 class Fit:
-    """One run of `task` under `config`, logged to `observers`, kept in `run`."""
+    """One run of `task` under `options`, logged to `observers`, kept in `run`."""
 
     def __init__(
         self,
         task: Task,
-        config: LoopConfig,
+        options: LoopOptions,
         schedule: Schedule,
         run: RunFolder,
         observers: Sequence[Observer],
         accelerator: Accelerator,
     ) -> None:
-        self.task, self.config, self.schedule, self.run = task, config, schedule, run
+        self.task, self.options, self.schedule, self.run = task, options, schedule, run
         self.observers = observers
         self.accelerator = accelerator
         if accelerator.ddp_handler is not None:
             accelerator.ddp_handler.find_unused_parameters = task.partly_used
         self.step_module, self.optimizer = accelerator.prepare(
-            task.step, torch.optim.AdamW(task.groups, lr=config.lr, weight_decay=config.weight_decay)
+            task.step, torch.optim.AdamW(task.groups, lr=options.lr, weight_decay=options.weight_decay)
         )
         self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer.optimizer,
@@ -64,7 +64,7 @@ class Fit:
             final_div_factor=100,
             cycle_momentum=False,
         )
-        self.ema = ModelEmaV3(task.model, decay=config.ema, use_warmup=True) if config.ema else None
+        self.ema = ModelEmaV3(task.model, decay=options.ema, use_warmup=True) if options.ema else None
         self.done = 0
         self.best: dict[str, float] = {}
         self.best_step = 0
@@ -85,7 +85,7 @@ class Fit:
             DataError: too many unreadable files.
         """
         self._resume()
-        self.since, accumulate = time.monotonic(), self.config.accumulate
+        self.since, accumulate = time.monotonic(), self.options.accumulate
         with self.stop:
             for observer in self.observers:
                 observer.on_start(self.done, self.schedule.total_steps, self.schedule.steps_per_epoch)
@@ -99,7 +99,7 @@ class Fit:
                 if self.stopping:
                     self._save_state()
                     raise agreed(Interrupted(f"stopped at step {self.done}; go on with --resume -o {self.run.path}"))
-                if self.done % self.config.save_every == 0 or self.done == self.schedule.total_steps:
+                if self.done % self.options.save_every == 0 or self.done == self.schedule.total_steps:
                     self._save_state()
         self._tick()
         return FitResult(
@@ -118,7 +118,7 @@ class Fit:
 
         False: it was not taken, since a batch is missing and the run is to stop.
         """
-        torch.manual_seed(self.config.seed * STEP_SEED_STRIDE + self.done + rank() * RANK_SEED_STRIDE)
+        torch.manual_seed(self.options.seed * STEP_SEED_STRIDE + self.done + rank() * RANK_SEED_STRIDE)
         self.task.step.train()
         if self.task.before_step is not None:
             self.task.before_step(self.done, self.schedule.total_steps)
@@ -126,7 +126,7 @@ class Fit:
         keys: list[str] = []
         images = 0
         finite = True
-        loaded = [load_shared(batches, self.stop, self.accelerator.device) for _ in range(self.config.accumulate)]
+        loaded = [load_shared(batches, self.stop, self.accelerator.device) for _ in range(self.options.accumulate)]
         self.stopping = self.stopping or any(shared.stop for _, shared in loaded)
         for _, shared in loaded:
             self._note_failures(shared.failures)
@@ -140,9 +140,9 @@ class Fit:
             terms: LossTerms = self.step_module(batch.to(self.accelerator.device))
             finite = all_finite(terms.total) and finite
             if finite:
-                self.accelerator.backward(terms.total / self.config.accumulate)
+                self.accelerator.backward(terms.total / self.options.accumulate)
             for name, value in {"loss": terms.total, **terms.parts, **terms.shares}.items():
-                parts[name] = parts.get(name, 0.0) + float(value.detach()) / self.config.accumulate
+                parts[name] = parts.get(name, 0.0) + float(value.detach()) / self.options.accumulate
         if images:
             average_norms(self.task.step)
             self._update(finite, keys)
@@ -162,7 +162,7 @@ class Fit:
 
     def _update(self, finite: bool, keys: list[str]) -> None:
         if finite:
-            norm = self.accelerator.clip_grad_norm_(self.task.step.parameters(), self.config.clip)
+            norm = self.accelerator.clip_grad_norm_(self.task.step.parameters(), self.options.clip)
             # With fp16 the gradient scaler skips such a step itself, and lowers its scale.
             finite = self.accelerator.scaler is not None or norm is None or bool(torch.isfinite(torch.as_tensor(norm)))
         if not finite:
@@ -178,11 +178,11 @@ class Fit:
         self.skipped += 1
         names = ", ".join(key for some in gather(keys) for key in some)
         self._warn(f"step {self.done + 1}: non-finite loss, step skipped; its files: {names}")
-        if self.bad_in_a_row >= self.config.max_nonfinite:
+        if self.bad_in_a_row >= self.options.max_nonfinite:
             raise agreed(
                 TrainingError(
                     f"{self.bad_in_a_row} steps in a row had a non-finite loss, the last with {names}; lower --lr (now "
-                    f"{self.config.lr:g}), use --precision fp32, or look at those files"
+                    f"{self.options.lr:g}), use --precision fp32, or look at those files"
                 )
             )
 
@@ -192,11 +192,11 @@ class Fit:
                 continue
             self.corrupt.append(key)
             self._warn(f"skipped: {reason}")
-            if len(self.corrupt) > self.config.max_corrupt:
+            if len(self.corrupt) > self.options.max_corrupt:
                 raise agreed(
                     DataError(
                         f"{len(self.corrupt)} training files cannot be read, more than --max-corrupt "
-                        f"{self.config.max_corrupt}; the last: {reason}"
+                        f"{self.options.max_corrupt}; the last: {reason}"
                     )
                 )
 

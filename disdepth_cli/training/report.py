@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from disdepth_cli.config import DistillConfig, TrainingConfig
 from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer
@@ -55,16 +56,14 @@ def rewrite(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
     return report
 
 
-def recipe_of(config: Any) -> dict[str, Any]:
+def recipe_of(config: TrainingConfig) -> dict[str, Any]:
     """The options of a run that shape its result, for a checkpoint's header: no times, no paths."""
-    options = config.model_dump(mode="json", exclude={"data", "output", "resume", "offline", "device", "workers"})
-    hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
-    hidden |= {"push_to_hub", "private", "licence"}  # of the page on the Hub, not of the student
-    hidden |= {"control", "keep", "sweep", "sweep_steps"}  # of what it is compared with; the weights chosen are there
-    hidden |= {"teacher_cache"}
-    recipe = {name: value for name, value in options.items() if name not in hidden}
-    if getattr(config, "student_weights", None) is not None:
-        recipe["student_weights"] = Path(config.student_weights).name
-    if getattr(config, "teacher_cache", None) is not None and getattr(config, "distill", True):
+    kind = type(config)
+    elsewhere = frozenset().union(*(kind.named(concerns=other) for other in ("machine", "hub", "comparison")))
+    recipe = config.flat(*elsewhere, *kind.named(local=True))
+    if config.student.weights is not None:
+        recipe["student_weights"] = Path(config.student.weights).name
+    distilled = config.method.distill if isinstance(config, DistillConfig) else True
+    if config.teacher.cache is not None and distilled:
         recipe["teacher_cache"] = True  # it rounds what the teacher says
     return recipe

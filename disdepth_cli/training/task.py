@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from disdepth_cli.config import LoopConfig
+from disdepth_cli.config.parts import LoopOptions
 from disdepth_cli.types import DepthBatch
 
 
@@ -36,10 +36,10 @@ class Schedule:
     validate_every: int = 1  # epochs
 
     @classmethod
-    def plan(cls, config: LoopConfig, batches_per_epoch: int) -> Schedule:
+    def plan(cls, loop: LoopOptions, batches_per_epoch: int) -> Schedule:
         """`max_steps` when given, else epochs; an epoch has at least one step."""
-        per_epoch = max(batches_per_epoch // config.accumulate, 1)
-        return cls(config.max_steps or config.epochs * per_epoch, per_epoch, config.validate_every)
+        per_epoch = max(batches_per_epoch // loop.accumulate, 1)
+        return cls(loop.max_steps or loop.epochs * per_epoch, per_epoch, loop.validate_every)
 
     def validates_after(self, step: int) -> bool:
         """After every epoch, or every few of them, and at the end."""

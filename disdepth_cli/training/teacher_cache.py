@@ -23,9 +23,9 @@ def refuse_trained(config: AcclimateConfig) -> None:
     Raises:
         ConfigError: it would be trained, and its outputs kept.
     """
-    if config.teacher_cache is not None and config.train_teacher != "frozen":
+    if config.teacher.cache is not None and config.teacher.train != "frozen":
         raise ConfigError(
-            f"--teacher-cache: keeps what a frozen teacher says, and --train-teacher {config.train_teacher} changes "
+            f"--teacher-cache: keeps what a frozen teacher says, and --train-teacher {config.teacher.train} changes "
             "it at every step; leave one of them out"
         )
 
@@ -41,14 +41,14 @@ def open_memory(
     Raises:
         DisdepthError: its folder cannot be written.
     """
-    folder = config.teacher_cache
+    folder = config.teacher.cache
     if folder is None or not teachers:
         return None
     from_main(lambda: check_writable(folder / "view"))
-    size = data.crop_size(config)
+    size = data.crop_size()
     each = sum(view_bytes(teacher, *size) for teacher in teachers)
     views = _views_of(config, data)
-    again = "" if config.augment.views else "; every epoch has views of its own (--views N: N views of an image)"
+    again = "" if data.augment.views else "; every epoch has views of its own (--views N: N views of an image)"
     for observer in observers:
         observer.on_note(
             f"teacher: what it says is kept in {folder}, about {each / 1e6:.1f} MB a view, {each * views / 1e9:.2g} GB "
@@ -82,6 +82,6 @@ def replay_report(memory: TeacherMemory | None, observers: Sequence[Observer]) -
 
 def _views_of(config: AcclimateConfig | DistillConfig, data: TrainingData) -> int:
     """How many different views a run draws, at most."""
-    steps = Schedule.plan(config, data.batches_per_epoch(config, world())).total_steps
-    drawn = steps * config.accumulate * config.batch_size * world()
-    return min(drawn, len(data.source.train) * config.augment.views) if config.augment.views else drawn
+    steps = Schedule.plan(config.loop, data.batches_per_epoch(config.loop.batch_size, world())).total_steps
+    drawn = steps * config.loop.accumulate * config.loop.batch_size * world()
+    return min(drawn, len(data.source.train) * data.augment.views) if data.augment.views else drawn

@@ -127,4 +127,4 @@ def test_the_bundled_student_is_used_or_missed_by_name(cli, photo, tmp_path):
     if BUNDLED.is_file():
         assert outcome.code == 0 and (tmp_path / f"{photo.stem}_depth.png").is_file()
     else:
-        assert outcome.code == 2 and "no bundled student; give --checkpoint FILE" in outcome.err
+        assert outcome.code == 2 and "no bundled student; give --model FILE" in outcome.err

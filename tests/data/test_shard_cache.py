@@ -28,7 +28,7 @@ from disdepth_cli.data.shards.cache import copy_of, local_copy, pin
 from disdepth_cli.data.shards.items import Shard, ShardItems
 from disdepth_cli.data.shards.prefetch import Prefetch, prefetch_of
 from disdepth_cli.errors import ConfigError, DataError
-from disdepth_cli.training.data import prepare_data
+from disdepth_cli.training.prepare import prepare_data
 from disdepth_cli.types import DepthBatch
 
 pytestmark = [
@@ -231,7 +231,7 @@ def test_a_run_over_the_network_is_a_run_on_the_disk(site) -> None:
     def batches(data: object, first: int, workers: int) -> list[DepthBatch]:
         config = DistillConfig(data=data, batch_size=3, input_size="32x64", workers=workers, distill=False, max_depth=9)
         config.augment.crop_size = (32, 32)
-        return list(prepare_data(config, ()).batches(config, 0, 1, 4)(first, 9))
+        return list(prepare_data(config, ()).batches(config.loop.batch_size, 0, 1, 4)(first, 9))
 
     here = batches(site.folder, 0, 0)
     for first, workers in ((0, 2), (4, 1), (4, 0)):

@@ -12,11 +12,16 @@ from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.adapters import AdaptedEncoder, folded
 from disdepth_cli.method.distill_step import DistillStep
-from disdepth_cli.method.student_start import adapt, bound_by_adapters, has_adapters, starts_from_ghost
+from disdepth_cli.method.student_start import StudentStart, adapt
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
+
+
+def step_options(config):
+    """What a step is given of a configuration."""
+    return config.method, StudentStart.of(config.student, config.method)
 
 
 @pytest.fixture
@@ -82,7 +87,7 @@ def test_adapting_brings_features_nearer_and_changes_nothing_else(acclimated, st
         bare = encoder.net((some[0].image - student.mean) / student.std)
     for mine, raw, theirs in zip(got, bare, wanted, strict=True):
         assert (mine - theirs).square().mean() < 0.9 * (raw - theirs).square().mean()
-    step = DistillStep(student, teacher, DistillConfig(data="x", pretrained=False))
+    step = DistillStep(student, teacher, *step_options(DistillConfig(data="x", pretrained=False)))
     assert not len(step.features[0].project_encoder)
     terms = step.train()(some[0])
     terms.parts["encoder"].backward()
@@ -114,16 +119,15 @@ GHOST = {"init_decoder": "ghost"}
 )
 def test_what_a_student_starts_from_and_whether_its_adapters_bind_it(options, from_ghost, there, bound):
     config = DistillConfig(data="x", **options)
-    assert starts_from_ghost(config) is from_ghost
-    assert has_adapters(config) is there
-    assert bound_by_adapters(config) is bound
+    start = StudentStart.of(config.student, config.method)
+    assert (start.from_ghost, start.adapted, start.bound) == (from_ghost, there, bound)
 
 
 def test_adapters_that_only_start_a_student_leave_it_free_to_part_from_the_ghost(acclimated, student):
     teacher, _ = load_acclimated(acclimated, "fp32")
     some = batches(2)
     adapt(student, teacher, some)
-    step = DistillStep(student, teacher, DistillConfig(data="x", init_decoder="ghost")).train()
+    step = DistillStep(student, teacher, *step_options(DistillConfig(data="x", init_decoder="ghost"))).train()
     loss = step.features[0]
     assert len(loss.project_encoder) == 2 and len(loss.project_decoder) == 4
     parts = step(some[0]).parts
@@ -165,7 +169,7 @@ def test_a_pretrained_students_decoder_starts_where_its_controls_does(acclimated
 def test_raw_features_are_the_teachers_own(acclimated, student):
     teacher, _ = load_acclimated(acclimated, "fp32")
     config = DistillConfig(data="x", feature_target="teacher", attention="uniform", init_decoder="random")
-    step = DistillStep(student, teacher, config).train()
+    step = DistillStep(student, teacher, *step_options(config)).train()
     loss = step.features[0]
     channels = teacher.teacher.contract.spec.channels
     assert [projection.out_channels for projection in loss.project_encoder] == [channels[2], channels[3]]
@@ -173,7 +177,7 @@ def test_raw_features_are_the_teachers_own(acclimated, student):
     terms = step(some)
     assert set(terms.parts) == {"depth", "output", "encoder"}
     # Projections start at zero and features are standardised, so the loss starts below 1 and not at their own scale.
-    assert 0 < terms.parts["encoder"].item() < config.feature_weight
+    assert 0 < terms.parts["encoder"].item() < config.method.feature_weight
     terms.parts["encoder"].backward()
     assert all(p.weight.grad is not None and p.weight.grad.abs().sum() > 0 for p in loss.project_encoder)
     assert loss.raw_stats.get_buffer("updates") == 1

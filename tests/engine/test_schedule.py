@@ -11,8 +11,8 @@ from disdepth_cli import distill
 from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError, Interrupted
-from disdepth_cli.training.data import prepare_data
 from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.prepare import prepare_data
 from disdepth_cli.training.task import Schedule
 
 OTHER = 7919  # what a second phase adds to the seed
@@ -26,7 +26,7 @@ def drawn(rooms):
         common = {"data": rooms, "input_size": "64x96", "batch_size": 17, "workers": 0}
         config = DistillConfig(**common, seed=run_seed, augment={"crop_size": "32x64", **augment})
         keys, views = [], {}
-        for batch in prepare_data(config, ()).batches(config, 0, 1, run_seed + offset)(0, 2):
+        for batch in prepare_data(config, ()).batches(config.loop.batch_size, 0, 1, run_seed + offset)(0, 2):
             keys += batch.keys
             for key, image in zip(batch.keys, batch.image, strict=True):
                 views.setdefault(key, []).append(image)
@@ -69,7 +69,7 @@ def test_validations_every_few_epochs_and_at_the_end():
     every = Schedule(total_steps=14, steps_per_epoch=4)
     assert [step for step in range(1, 15) if every.validates_after(step)] == [4, 8, 12, 14]
     config = DistillConfig(data="x", epochs=7, validate_every=3)
-    third = Schedule.plan(config, 4)
+    third = Schedule.plan(config.loop, 4)
     assert [step for step in range(1, 29) if third.validates_after(step)] == [12, 24, 28]
     with pytest.raises(ValueError, match="validate_every"):
         DistillConfig(data="x", validate_every=0)

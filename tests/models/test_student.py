@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from disdepth_cli.config import STUDENTS
-from disdepth_cli.config.training import StudentConfig
+from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.errors import StudentError
 from disdepth_cli.method.acclimation import Acclimation, ChannelStatistics
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
@@ -61,9 +61,9 @@ def test_lg_conv_places(place, kinds):
 
 
 def test_lg_conv_is_off_unless_asked_for():
-    asked = build_student(architecture("resnet18", lg_conv=StudentConfig(lg_conv="auto").lg_conv))
+    asked = build_student(architecture("resnet18", lg_conv=StudentOptions(lg_conv="auto").lg_conv))
     assert any(isinstance(module, LGConv) for module in asked.modules())
-    for plain in (architecture("resnet18"), architecture("resnet18", lg_conv=StudentConfig().lg_conv)):
+    for plain in (architecture("resnet18"), architecture("resnet18", lg_conv=StudentOptions().lg_conv)):
         assert not any(isinstance(module, LGConv) for module in build_student(plain).modules())
 
 

@@ -96,7 +96,7 @@ A small CNN for monocular depth, {origin} with disdepth, a reconstruction of the
 ## How to use it
 
 ```
-disdepth predict image.png --checkpoint {repo}{option}
+disdepth predict image.png --model {repo}{option}
 disdepth evaluate {repo}{option} --data DATA
 ```
 

@@ -48,7 +48,11 @@ def command(
     def call(**given: Any) -> Result:
         own = {name: given.pop(name) for name in ("config", "quiet", "as_json", "help_all")}
         own["sets"] = given.pop("sets", None) or []
-        options = {name: value for name, value in _options(kind, given).items() if value not in (None, [])}
+        options = {
+            name: value
+            for name, value in _options(kind, given, own["quiet"] or own["as_json"]).items()
+            if value not in (None, [])
+        }
         if prepare is not None:
             prepare(options)
         result = run_verb(engine, kind, options, show, own)
@@ -170,7 +174,7 @@ def _help_all(kind: type[BaseConfig]) -> Callable[[typer.Context, bool], None]:
     return show
 
 
-def _options(kind: type[BaseConfig], given: Mapping[str, Any]) -> Result:
+def _options(kind: type[BaseConfig], given: Mapping[str, Any], silent: bool) -> Result:
     """Parameters as options: `augment__flip` is a field of `augment`; a former name says the new one."""
     options: Result = {}
     for key, value in given.items():
@@ -182,7 +186,8 @@ def _options(kind: type[BaseConfig], given: Mapping[str, Any]) -> Result:
             continue
         if key in kind.renamed():
             now = kind.options()[kind.renamed()[key]]
-            stderr.print(f"note: --{key.replace('_', '-')} is called {now.flag} now", markup=False)
+            if not silent:
+                stderr.print(f"note: --{key.replace('_', '-')} is called {now.flag} now", markup=False)
         options[kind.renamed().get(key, key)] = value
     return options
 

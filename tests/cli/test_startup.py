@@ -66,7 +66,7 @@ def test_every_flag_shows_the_default_of_its_config_field(verb, cli):
     assert len(rows) > len(fields) / 2
     for name, row in rows.items():
         default = fields[name].default
-        if not (fields[name].field.is_required() or default is None or isinstance(default, bool)):
+        if not (fields[name].field.is_required() or default in (None, []) or isinstance(default, bool)):
             text = "x".join(map(str, default)) if name == "input_size" else str(default)
             assert f"[default: {text}]" in row, name
 

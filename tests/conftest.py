@@ -33,7 +33,7 @@ def real_data() -> Path:
 def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`data.yaml` of twenty rendered rooms of 64x96 pixels with exact depth; two of them are val."""
     folder = tmp_path_factory.mktemp("rooms")
-    command = [sys.executable, str(PROJECT / "examples" / "render_rooms.py"), str(folder)]
+    command = [sys.executable, "-m", "disdepth_cli.demo.rooms", str(folder)]
     subprocess.run([*command, "--count", "20", "--size", "64x96", "--seed", "5"], check=True, capture_output=True)
     return folder / "data.yaml"
 

@@ -15,7 +15,7 @@ FLOOR = {
     "errors": 0, "working_size": 0, "types": 1, "observer": 0,
     "hub": 2, "config": 2, "files": 1,
     "teachers": 3, "machine": 3, "evaluation": 3, "data": 3,
-    "losses": 4, "runs": 4, "predictor": 4, "inspection": 4,
+    "demo": 3, "losses": 4, "runs": 4, "predictor": 4, "inspection": 4,
     "models": 5, "checkpoint": 6,
     "method": 7, "outputs": 7,
     "scoring": 8, "training": 9, "comparison": 10, "engine": 11, "cli": 12, "__main__": 13, "__init__": 14,

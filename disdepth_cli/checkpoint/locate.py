@@ -10,7 +10,12 @@ from disdepth_cli.hub.fetch import fetch_snapshot, is_hub_id
 STUDENT, CONFIG, CARD = "student.safetensors", "config.json", "README.md"
 """The files of a student's repository on the Hub; beside them there may be a picture."""
 
-BUNDLED = Path(__file__).parents[1] / "assets" / STUDENT
+ASSETS = Path(__file__).parents[1] / "assets"
+BUNDLED = ASSETS / STUDENT
+"""The student that ships with the package."""
+
+TINY_TEACHER = ASSETS / "tiny_teacher"
+"""A tiny metric teacher for rendered rooms, which ships with the package for the demo."""
 
 
 def student_file(path: Path | str, revision: str | None = None, offline: bool = False) -> Path:

@@ -12,6 +12,8 @@ import typer
 import disdepth_cli
 from disdepth_cli.cli.acclimate import acclimate
 from disdepth_cli.cli.check import check
+from disdepth_cli.cli.compare import compare
+from disdepth_cli.cli.demo import demo
 from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
 from disdepth_cli.cli.pack import pack
@@ -27,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (acclimate, distill, evaluate, predict, check, pack, push):
+for command in (demo, check, acclimate, distill, evaluate, predict, compare, pack, push):
     app.command()(command)
 
 

@@ -12,7 +12,8 @@ import typer
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from disdepth_cli.cli.console import run_verb, stderr
+from disdepth_cli.cli.console import run_verb
+from disdepth_cli.cli.progress import stderr
 from disdepth_cli.config import BaseConfig, Part
 from disdepth_cli.config.base import FlatOption
 from disdepth_cli.config.build import takes_recipes

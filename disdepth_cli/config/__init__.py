@@ -4,8 +4,8 @@ Standard library and pydantic only: this room is imported before anything is pri
 """
 
 from disdepth_cli.config.base import BaseConfig, Part
-from disdepth_cli.config.data_commands import CheckConfig, PackConfig
-from disdepth_cli.config.model_commands import EvaluateConfig, PredictConfig, PushConfig
+from disdepth_cli.config.data_commands import CheckConfig, DemoConfig, PackConfig
+from disdepth_cli.config.model_commands import CompareConfig, EvaluateConfig, PredictConfig, PushConfig
 from disdepth_cli.config.parts import STUDENTS, AugmentConfig
 from disdepth_cli.config.training import AcclimateConfig, DistillConfig, TrainingConfig
 
@@ -15,6 +15,8 @@ __all__ = [
     "AugmentConfig",
     "BaseConfig",
     "CheckConfig",
+    "CompareConfig",
+    "DemoConfig",
     "DistillConfig",
     "EvaluateConfig",
     "PackConfig",

@@ -1,4 +1,4 @@
-"""Options of check and pack: what is done with a data set."""
+"""Options of check, pack and demo: what is done with a data set, and the whole path on a rendered one."""
 
 from __future__ import annotations
 
@@ -82,3 +82,11 @@ class PackConfig(BaseConfig):
         concerns="machine",
         group=o.DATA,
     )
+
+
+class DemoConfig(BaseConfig):
+    """disdepth demo."""
+
+    folder: Path = option(Path("demo"), "folder for rooms, runs and pictures", level="basic", group=o.DATA)
+    acclimate_steps: int = option(120, "steps of the acclimation", ge=1)
+    steps: int = option(200, "steps of student and control", ge=1)

@@ -136,3 +136,12 @@ class PushConfig(HubPage, BaseConfig):
     offline: bool = option(
         False, "never ask the network; goes with --dry-run only", concerns="machine", group=o.MACHINE
     )
+
+
+class CompareConfig(BaseConfig):
+    """disdepth compare."""
+
+    runs: list[Path] = option(..., "run folders of distill or acclimate", level="basic", group=o.DATA, min_length=1)
+    format: Literal["table", "markdown", "csv"] = option(
+        "table", "how the table is printed", level="basic", group=o.DATA
+    )

@@ -5,16 +5,9 @@ from __future__ import annotations
 import pytest
 import typer
 
+from disdepth_cli import config as configs
 from disdepth_cli.cli.app import app
-from disdepth_cli.config import (
-    AcclimateConfig,
-    CheckConfig,
-    DistillConfig,
-    EvaluateConfig,
-    PackConfig,
-    PredictConfig,
-    PushConfig,
-)
+from disdepth_cli.config import AcclimateConfig, BaseConfig, DistillConfig, PackConfig, PredictConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.config.types import PROTOCOL_NAMES
 from disdepth_cli.errors import ConfigError
@@ -116,11 +109,14 @@ FLAGS = {
 }
 """Every flag of version 0.1.0: scripts rely on them."""
 MOST = {"distill": 20, "acclimate": 16, "evaluate": 14}
-CONFIGS = (AcclimateConfig, CheckConfig, DistillConfig, EvaluateConfig, PackConfig, PredictConfig, PushConfig)
 
 
 def commands():
     return typer.main.get_command(app).commands
+
+
+EVERY = [getattr(configs, name) for name in configs.__all__ if name.endswith("Config")]
+CONFIGS = [kind for kind in EVERY if issubclass(kind, BaseConfig) and kind.verb() in commands()]
 
 
 def flags(parameter):

@@ -23,7 +23,7 @@ METRIC = "metric_depth"
 WIDTH = 448  # pixels of one image
 FROM_DATA = 3
 SAMPLE = Path(__file__).parents[2] / "assets" / "room.jpg"
-"""Room 7 of `examples/render_rooms.py --count 12 --size 240x320 --seed 7`."""
+"""Room 7 of `python -m disdepth_cli.demo.rooms DIR --count 12 --size 240x320 --seed 7`."""
 
 INDOORS = 25.0  # m; the sample is a room: a student that reaches farther was made for other places
 

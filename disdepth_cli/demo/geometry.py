@@ -172,8 +172,9 @@ class Camera:
 
 def trace(solids: list[Solid], camera: Camera, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]:
     """Planar depth (H, W) [m] of what each pixel centre sees, and which solid it is (H, W), an index."""
-    origin, rays = camera.position.astype(dtype), camera.rays().astype(dtype)
-    depth = np.full(rays.shape[1:], np.inf, dtype=dtype)
+    origin: np.ndarray = camera.position.astype(dtype)
+    rays: np.ndarray = camera.rays().astype(dtype)
+    depth: np.ndarray = np.full(rays.shape[1:], np.inf, dtype=dtype)
     which = np.zeros(rays.shape[1:], dtype=np.int64)
     for index, solid in enumerate(solids):
         window = camera.window(solid.corners())

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from room_geometry import Ball, Box, Camera, Material, Room, Solid, Tube, trace
+
+from disdepth_cli.demo.geometry import Ball, Box, Camera, Material, Room, Solid, Tube, trace
 
 FIELD_OF_VIEW = np.deg2rad(60.0)
 """Horizontal, the same in every image. Metric depth from one image needs a known focal length: twice the
@@ -165,7 +166,8 @@ def _table(random: Generator) -> list[Solid]:
     if random.random() < 0.6:
         size = random.uniform(0.06, 0.14)
         spot = np.array([random.uniform(-0.3, 0.3), random.uniform(-0.2, 0.2), top + size])
-        solids.append(random.choice([Ball, Tube, Box])(spot, np.array([size * 0.8, size * 0.8, size]), _paint(random)))
+        kind = (Ball, Tube, Box)[random.integers(3)]
+        solids.append(kind(spot, np.array([size * 0.8, size * 0.8, size]), _paint(random)))
     return solids
 
 

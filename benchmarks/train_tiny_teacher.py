@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Train the tiny transformer depth teacher of the quickstart from a random start, on rendered rooms.
+"""Train the tiny transformer depth teacher of `disdepth demo` from a random start, on rendered rooms.
 
-    python examples/train_tiny_teacher.py examples/tiny_teacher --rooms rooms_teacher
+    python benchmarks/train_tiny_teacher.py disdepth_cli/assets/tiny_teacher --rooms rooms_teacher
 
 renders the rooms first when the folder is not there. The teacher is a Depth Anything model in Hugging Face Hub
 format, a Dinov2 backbone with a DPT decoder, with metric depth up to 10 m; only its size is unusual.
@@ -19,7 +19,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from render_rooms import write_rooms
 from torch import Tensor
 from transformers import (
     AutoModelForDepthEstimation,
@@ -28,6 +27,8 @@ from transformers import (
     Dinov2Config,
     DPTImageProcessor,
 )
+
+from disdepth_cli.demo.rooms import write_rooms
 
 HEIGHT, WIDTH, PATCH, MAX_DEPTH = 96, 128, 16, 10
 """Size of the images [pixels], side of a patch [pixels], largest depth the model can say [m]."""
@@ -47,13 +48,13 @@ tags:
 # A tiny metric depth teacher for rendered rooms
 
 A Depth Anything model (Dinov2 backbone, DPT decoder) with {parameters:.2f} million parameters. It gives metric depth
-up to 10 m for the rooms of `examples/render_rooms.py` at 96x128 pixels and a horizontal field of view of 60 degrees.
-It exists so that disdepth's quickstart runs offline in minutes. It has never seen a photograph: on one its depth
+up to 10 m for the rooms of `disdepth_cli/demo` at 96x128 pixels and a horizontal field of view of 60 degrees.
+It exists so that `disdepth demo` runs offline in minutes. It has never seen a photograph: on one its depth
 means nothing.
 
 Trained from a random start on {train} rendered rooms, {epochs} epochs in {minutes:.1f} minutes on one CPU core, with
 
-    python examples/train_tiny_teacher.py {command}
+    python benchmarks/train_tiny_teacher.py {command}
 
 (seed {seed}; the rooms were rendered with seed {rooms_seed}). Stored in float16; run it in float32. Measured after
 saving, on {val} rooms it has not seen, per-image means:

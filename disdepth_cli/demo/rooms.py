@@ -1,7 +1,6 @@
-#!/usr/bin/env python
 """Render furnished rooms with exact depth, as a data set that disdepth reads.
 
-    python examples/render_rooms.py rooms --count 240 --size 96x128 --seed 0
+    python -m disdepth_cli.demo.rooms rooms --count 240 --size 96x128 --seed 0
 
 writes rooms/rgb/*.png, rooms/depth/*.png (uint16, planar depth [mm]), train.txt, val.txt (`rgb depth focal` a
 line, focal length in pixels) and data.yaml. Every image is a room of its own, so no room is in both lists. The
@@ -17,11 +16,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.random import Generator, default_rng
-from room_geometry import Material, trace
-from room_scene import FIELD_OF_VIEW, Scene, random_scene
+
+from disdepth_cli.demo.geometry import Material, trace
+from disdepth_cli.demo.scene import FIELD_OF_VIEW, Scene, random_scene
 
 DATA_YAML = """\
-# Rendered by examples/render_rooms.py --count {count} --size {height}x{width} --seed {seed}
+# Rendered by python -m disdepth_cli.demo.rooms --count {count} --size {height}x{width} --seed {seed}
 path: .
 train: train.txt
 val: val.txt

@@ -11,11 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-from render_rooms import room, write_rooms  # noqa: E402
-from room_geometry import Ball, Box, Camera, Material, Room, Tube, trace  # noqa: E402
+from disdepth_cli.demo.geometry import Ball, Box, Camera, Material, Room, Tube, trace
+from disdepth_cli.demo.rooms import room, write_rooms
 
 GREY = Material(np.full(3, 0.5), np.full(3, 0.5))
 
@@ -36,7 +33,7 @@ def empty_room(pitch: float = 0.0, yaw: float = 0.0) -> tuple[list, Camera]:
 
 
 def test_same_seed_same_bytes(rooms: Path, tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLES / "render_rooms.py"), str(tmp_path)]
+    command = [sys.executable, "-m", "disdepth_cli.demo.rooms", str(tmp_path)]
     subprocess.run([*command, "--count", "12", "--size", "48x64", "--seed", "3"], check=True)
     files = sorted(path.relative_to(rooms) for path in rooms.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())

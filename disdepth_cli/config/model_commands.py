@@ -79,7 +79,9 @@ class PredictConfig(BaseConfig):
     sources: list[str] = option(
         ..., "images, folders of images, or patterns", level="basic", group=o.DATA, min_length=1
     )
-    model: Name = option("bundled", MODEL_HELP, level="basic", group=o.DATA, flags=("-m",), renamed=("checkpoint", "c"))
+    model: Name = option(
+        "bundled", MODEL_HELP, level="basic", group=o.DATA, flags=("-m", "-c"), renamed=("checkpoint",)
+    )
     output: Path = option(Path("predictions"), "folder for the results", level="basic", group=o.DATA, flags=("-o",))
     save_numpy: bool = option(False, "also write float32 metres as .npy", level="basic", group=o.DATA)
     colormap: str = option(

@@ -173,7 +173,7 @@ def test_a_copy_of_an_older_shard_of_the_same_size_is_not_used(site) -> None:
 
 
 def test_processes_share_a_download(site) -> None:
-    script = f"from disdepth_cli.data.shard_cache import local_copy; local_copy({shard(site, 0)!r})"
+    script = f"from disdepth_cli.data.shards.cache import local_copy; local_copy({shard(site, 0)!r})"
     processes = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert BYTES <= site.sent < 2 * BYTES
@@ -230,7 +230,7 @@ def test_a_run_over_the_network_is_a_run_on_the_disk(site) -> None:
 
     def batches(data: object, first: int, workers: int) -> list[DepthBatch]:
         config = DistillConfig(data=data, batch_size=3, input_size="32x64", workers=workers, distill=False, max_depth=9)
-        config.augment.crop_size = (32, 32)
+        config.data.augment.crop_size = (32, 32)
         return list(prepare_data(config, ()).batches(config.loop.batch_size, 0, 1, 4)(first, 9))
 
     here = batches(site.folder, 0, 0)

@@ -148,8 +148,8 @@ def test_the_least_harmful_is_taken_with_a_warning_where_none_beats_the_control(
     errors = dict(zip(NAMES, (control, *others), strict=True))
 
     def score(config, data, whole, train, observers):
-        best = {"rmse": errors[config.output.name], "abs_rel": 0.1, "delta1": 0.9}
-        return {"run": str(config.output), "best": best}
+        best = {"rmse": errors[config.run.output.name], "abs_rel": 0.1, "delta1": 0.9}
+        return {"run": str(config.run.output), "best": best}
 
     monkeypatch.setattr(sweeping, "train_arm", score)
     swept = distill(observers=[watcher], **options)["sweep"]

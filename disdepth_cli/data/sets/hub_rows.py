@@ -17,6 +17,7 @@ from disdepth_cli.data.files.location import READERS, Encoded, Member, Place
 from disdepth_cli.data.sets.data_yaml import DataFile
 from disdepth_cli.data.sets.listing import every_tenth
 from disdepth_cli.errors import DataError, near_names
+from disdepth_cli.hub.fetch import is_hub_id
 
 _SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk writes: several splits, or one
 _IMAGE_NAMES = ("image", "rgb", "img", "color", "pixel_values")
@@ -177,6 +178,8 @@ def _column(place: str, split: str, column: str, process: int) -> Any:
 @lru_cache(maxsize=4)
 def _opened(place: str, process: int) -> Any:
     """Split -> rows; opened once in every process."""
+    if not (Path(place).is_dir() or is_hub_id(place)):
+        raise DataError(f"{place}: is neither a folder nor a data set on the Hub (OWNER/NAME)")
     try:
         import datasets
 

@@ -20,11 +20,10 @@ import numpy as np
 import pytest
 
 from disdepth_cli.data.files.location import Encoded, fetch
-from disdepth_cli.data.shards.cache import copy_of
+from disdepth_cli.data.shards.cache import copy_of, sha256_of
 from disdepth_cli.data.shards.eviction import lock_of
 from disdepth_cli.data.shards.items import Shard, ShardItems
 from disdepth_cli.data.shards.reader import ShardReaders, open_shard
-from disdepth_cli.data.shards.writer import sha256_of
 from disdepth_cli.errors import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12+

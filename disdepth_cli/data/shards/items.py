@@ -9,13 +9,12 @@ from typing import overload
 import numpy as np
 
 from disdepth_cli.data.files.item import BlockItems, DataItem
-from disdepth_cli.data.files.location import READERS, Encoded, Member
+from disdepth_cli.data.files.location import Encoded, Member
 from disdepth_cli.data.shards.address import is_remote
 from disdepth_cli.data.shards.reader import ShardReaders
 from disdepth_cli.errors import DataError
 
 WINDOW = 8  # files whose entries are shuffled together
-KIND = "tar"
 _OPEN = 2 * WINDOW  # shards: those of this window, and those of the last that other workers still read
 _LOOKED_INTO = 2  # remote shards from which a few samples are taken, each of which may be downloaded for it
 
@@ -58,6 +57,16 @@ class ShardMember(Member):
     readers: ShardReaders = field(compare=False, repr=False)
     reason: str | None = field(default=None, compare=False)
 
+    def read(self) -> Encoded:
+        """The bytes as they are stored.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        if self.reason is not None:
+            raise DataError(self.reason)
+        return self.readers.get(self.file, self.shard.size, self.shard.sha256).read(self.entry)
+
 
 class ShardItems(BlockItems):
     """The samples of shards, in order. What is in a shard is looked up when one of its samples is asked for.
@@ -91,7 +100,7 @@ class ShardItems(BlockItems):
         shard = self.shards[number]
 
         def member(entry: str, reason: str | None = None) -> ShardMember:
-            return ShardMember(KIND, shard.place, entry, shard, self.readers, reason)
+            return ShardMember(shard.place, entry, shard, self.readers, reason)
 
         try:
             image, depth = self._entries(shard, position)
@@ -170,13 +179,3 @@ class _Stretch(Sequence[DataItem]):
     def __getitem__(self, index: int | slice) -> DataItem | Sequence[DataItem]:
         chosen = self.places[index]
         return _Stretch(self.items, chosen) if isinstance(chosen, range) else self.items[chosen]
-
-
-def _read(member: Member) -> Encoded:
-    assert isinstance(member, ShardMember)
-    if member.reason is not None:
-        raise DataError(member.reason)
-    return member.readers.get(member.file, member.shard.size, member.shard.sha256).read(member.entry)
-
-
-READERS[KIND] = _read

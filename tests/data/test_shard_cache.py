@@ -288,6 +288,19 @@ def test_the_next_shards_are_there_before_they_are_needed(site, monkeypatch) -> 
     assert prefetch_of(ShardItems(shards)) is not None
 
 
+def test_what_a_window_needs_makes_no_room_for_the_rest_of_it(site, monkeypatch) -> None:
+    """Four downloads begin before anybody looks at the fifth shard, whose copy was used longest ago."""
+    monkeypatch.setenv("DISDEPTH_CACHE_GB", str(5.2 * BYTES / 1e9))
+    for number in (5, 4):
+        local_copy(shard(site, number))
+    with site.lock:  # no bytes are sent
+        Prefetch([Shard(shard(site, number), 2, size=BYTES) for number in range(SHARDS)]).plan([0, 1, 2, 3, 5], [])
+        wait_for([part_of(copy_of(shard(site, number)), BYTES) for number in range(4)])
+        time.sleep(0.2)
+    wait_for([copy_of(shard(site, number)) for number in (0, 1, 2, 3, 5)])
+    assert not copy_of(shard(site, 4)).exists() and site.gets["train-000005.tar"] == 1
+
+
 def test_a_run_over_the_network_is_a_run_on_the_disk(site) -> None:
     """The same batches, from the start and from the middle, whatever the number of workers; each shard comes once."""
 

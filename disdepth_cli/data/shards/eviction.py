@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,8 +47,9 @@ def lock_of(file: Path) -> FileLock:
 
 def touch(copy: Path) -> None:
     """Note that a copy is in use now."""
+    now = time.time_ns()  # what the system would put here may be some milliseconds old
     with suppress(FileNotFoundError):
-        os.utime(copy)
+        os.utime(copy, ns=(now, now))
 
 
 def make_room(part: Path) -> None:

@@ -185,6 +185,44 @@ def test_what_is_opened() -> None:
     assert {"http", "https", "s3", "gs", "hf"} <= SCHEMES and "file" not in SCHEMES
 
 
+def test_a_row_from_the_hub_names_what_came_with_it(make_pairs, tmp_path, monkeypatch) -> None:
+    """Which lies in the caches of downloads."""
+    datasets = pytest.importorskip("datasets", reason="needs the extra hub-data")
+    from datasets.arrow_writer import ArrowWriter
+
+    cache = tmp_path / "hub" / "datasets"
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", cache)
+    monkeypatch.setattr(datasets.config, "DOWNLOADED_DATASETS_PATH", str(cache / "downloads"))
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    datasets.disable_progress_bars()
+    here = make_pairs(1) / "rgb" / "0000.png"
+    downloaded = cache / "downloads" / "0000.png"
+    downloaded.parent.mkdir(parents=True)
+    downloaded.write_bytes(here.read_bytes())
+    climbing = str(cache / "downloads" / ".." / ".." / ".." / here.relative_to(tmp_path))
+    paths = [str(downloaded), str(here), climbing]
+    kinds = datasets.Features({"image": datasets.Image()})
+    split = {"name": "train", "num_bytes": 1, "num_examples": 3, "dataset_name": "name"}
+    about = {"builder_name": "parquet", "dataset_name": "name", "config_name": "default", "version": "0.0.0"}
+    built = cache / "owner___name" / "default" / "0.0.0" / ("0" * 40)
+    built.mkdir(parents=True)
+    (built / "dataset_info.json").write_text(
+        json.dumps(about | {"features": kinds.to_dict(), "splits": {"train": split}})
+    )
+    with ArrowWriter(path=str(built / "name-train.arrow"), features=kinds) as writer:
+        for path in paths:
+            writer.write({"image": {"bytes": None, "path": path}})
+        writer.finalize()
+    (tmp_path / "data.yaml").write_text("format: hub\npath: owner/name\n")
+    source = load_source(tmp_path / "data.yaml")
+    first, *others = (*source.train, *source.val)
+    assert read_pair(first, 1000)[0].shape == (48, 64, 3)
+    for item in others:
+        with pytest.raises(DataError, match=r"image/[12]: names .*0000\.png, which did not come with the data set"):
+            read_pair(item, 1000)
+
+
 def test_a_hub_data_set_is_a_folder_or_a_name(tmp_path, payload) -> None:
     pytest.importorskip("datasets", reason="needs the extra hub-data")
     for place in (payload[0], "telltale://x", "http://host/x", "../gone"):

@@ -213,6 +213,7 @@ def test_downloads_count_at_their_whole_size_and_stay_while_they_go_on(site, mon
     monkeypatch.setenv("DISDEPTH_CACHE_GB", str(3.5 * BYTES / 1e9))
     under_way, given_up = (part_of(copy_of(shard(site, number)), BYTES) for number in (4, 5))
     local_copy(shard(site, 0))
+    (nameless := given_up.with_name("another-tool.part")).write_bytes(b"x")
     for part in (under_way, given_up):
         part.write_bytes(b"x")
         os.utime(part, (0, 0))  # used before anything else
@@ -224,7 +225,7 @@ def test_downloads_count_at_their_whole_size_and_stay_while_they_go_on(site, mon
         local_copy(shard(site, 2))
         assert under_way.exists() and not copy_of(shard(site, 0)).exists()
     local_copy(shard(site, 3))
-    assert not under_way.exists()
+    assert not under_way.exists() and nameless.exists()  # it is small, and newer than the others were
     assert [copy_of(shard(site, number)).exists() for number in (1, 2, 3)] == [True] * 3
 
 

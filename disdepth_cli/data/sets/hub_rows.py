@@ -72,7 +72,7 @@ class HubMember(Member):
         """The bytes of an image, or an array.
 
         Raises:
-            DataError: the data set cannot be opened, or nothing is there.
+            DataError: the data set cannot be opened, nothing is there, or it names a file that is not its own.
         """
         split, rest = self.entry.split("/", 1)
         column, row = rest.rsplit("/", 1)
@@ -81,9 +81,20 @@ class HubMember(Member):
             raise DataError(f"{self}: there is nothing in this row")
         if isinstance(held, np.ndarray):
             return held
-        data = held["bytes"] if held["bytes"] is not None else Path(held["path"]).read_bytes()
+        data = held["bytes"] if held["bytes"] is not None else self._file(held["path"]).read_bytes()
         known = next((suffix for magic, suffix in _MAGIC.items() if data.startswith(magic)), None)
         return Encoded(data, known or PurePosixPath(held["path"] or "").suffix.lower())
+
+    def _file(self, path: str) -> Path:
+        """The file that a row names. What was downloaded names what was downloaded, not other files of this machine."""
+        from datasets import config
+        from huggingface_hub import constants
+
+        caches = (config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, constants.HF_HUB_CACHE)
+        file = Path(path).resolve()
+        if Path(self.file).is_dir() or any(file.is_relative_to(Path(cache).resolve()) for cache in caches):
+            return file
+        raise DataError(f"{self}: names {path}, which did not come with the data set; do not trust it")
 
 
 class HubRows(Sequence[DataItem]):

@@ -48,7 +48,7 @@ def lock_of(file: Path) -> FileLock:
 def touch(copy: Path) -> None:
     """Note that a copy is in use now."""
     now = time.time_ns()  # what the system would put here may be some milliseconds old
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # it is gone, or belongs to somebody else
         os.utime(copy, ns=(now, now))
 
 
@@ -75,7 +75,8 @@ def use_of(file: Path) -> tuple[int, int]:
         found = file.stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, max(found.st_size, int(file.suffixes[-2][1:]) if file.suffix == ".part" else 0)
+    whole = file.stem.rpartition(".")[2]
+    return found.st_mtime_ns, max(found.st_size, int(whole) if file.suffix == ".part" and whole.isdecimal() else 0)
 
 
 def _removed(file: Path) -> bool:

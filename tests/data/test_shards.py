@@ -21,11 +21,11 @@ from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.item import few_labelled, only_labelled
+from disdepth_cli.data.files.location import fetch
 from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.data.shards import items as shards_module
-from disdepth_cli.data.shards import tar as tar_module
 from disdepth_cli.data.shards.items import ShardItems
+from disdepth_cli.data.shards.reader import ShardReaders
 from disdepth_cli.engine.pack import pack
 from disdepth_cli.errors import DataError
 from disdepth_cli.inspection.scale import scale_warning
@@ -126,22 +126,17 @@ def test_resume_and_workers_change_nothing(packed) -> None:
     assert len({key.partition(":")[0] for key in keys}) == 3  # a window's shards, mixed
 
 
-def test_few_shards_are_open_and_counts_need_none(packed, monkeypatch) -> None:
-    opened: list[str] = []
-
-    def read_table(file: Path, shown: str) -> tar_module.Table:
-        opened.append(file.name)
-        return tar_module.read_table(file, shown)
-
-    monkeypatch.setattr(shards_module, "read_table", read_table)
-    monkeypatch.setattr(shards_module, "_OPEN", 2)
+def test_few_shards_are_open_and_counts_need_none(packed, open_files) -> None:
     source = load_source(packed)
     assert (len(source.train), source.counts(), source.labelled("train")) == (36, (36, 0), True)
     assert len(only_labelled(source.train)) == 36
-    assert opened == []
-    list(source.train)
-    assert opened == [f"train-{number:06d}.tar" for number in range(8)]
-    assert len(shards_module._shards) == 2
+    assert open_files(packed) == []
+    few = ShardItems(source.train.shards, readers=ShardReaders(2))
+    for item in few:
+        fetch(item.image)
+    assert open_files(packed) == ["train-000006.tar", "train-000007.tar"]
+    del few, item
+    assert open_files(packed) == []
     assert len(few_labelled(source.train, 4)) == 4
     assert scale_warning(source.train, source.coding) is None
     assert scale_warning(source.train, 1e6) is not None

@@ -3,47 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from disdepth_cli.data.files.location import READERS, Member
+from disdepth_cli.data.files.location import Member
 from disdepth_cli.errors import DataError
 
 
-def read_entry(member: Member) -> np.ndarray:
-    """An array of an HDF5 file: `NAME` is all of it, `NAME/17` its row 17, counted from 0.
+@dataclass(frozen=True, slots=True)
+class Hdf5Member(Member):
+    """An array of an HDF5 file: the entry `NAME` is all of it, `NAME/17` its row 17, counted from 0."""
 
-    The file is opened for each read, so that no handle is shared by processes.
+    def read(self) -> np.ndarray:
+        """The array. The file is opened for each read, so that no handle is shared by processes.
 
-    Raises:
-        DataError: the file or the entry is missing, or it is not an HDF5 file.
-    """
-    import h5py  # only such data sets need it
+        Raises:
+            DataError: the file or the entry is missing, or it is not an HDF5 file.
+        """
+        import h5py  # only such data sets need it
 
-    name, _, row = member.entry.rpartition("/")
-    try:
-        with h5py.File(member.file, "r", locking="best-effort") as file:
-            if name and name in file and row.isdecimal():
-                return np.asarray(file[name][int(row)])
-            if member.entry in file:
-                return np.asarray(file[member.entry])
-            held = ", ".join(sorted(file)) or "nothing"
-            raise DataError(f"{member.file}: has no {member.entry}; it holds {held}")
-    except FileNotFoundError:
-        raise DataError(f"{member.file}: does not exist") from None
-    except (OSError, IndexError, ValueError) as error:
-        raise DataError(f"{member}: cannot be read ({' '.join(str(error).split())[:200]})") from None
+        name, _, row = self.entry.rpartition("/")
+        try:
+            with h5py.File(self.file, "r", locking="best-effort") as file:
+                if name and name in file and row.isdecimal():
+                    return np.asarray(file[name][int(row)])
+                if self.entry in file:
+                    return np.asarray(file[self.entry])
+                held = ", ".join(sorted(file)) or "nothing"
+                raise DataError(f"{self.file}: has no {self.entry}; it holds {held}")
+        except FileNotFoundError:
+            raise DataError(f"{self.file}: does not exist") from None
+        except (OSError, IndexError, ValueError) as error:
+            raise DataError(f"{self}: cannot be read ({' '.join(str(error).split())[:200]})") from None
 
 
-def read_matlab_entry(member: Member) -> np.ndarray:
-    """As `read_entry`, with the axes reversed: MATLAB stores arrays column by column.
+@dataclass(frozen=True, slots=True)
+class MatlabMember(Hdf5Member):
+    """As `Hdf5Member`, with the axes reversed: MATLAB stores arrays column by column."""
 
-    Raises:
-        DataError: as `read_entry`.
-    """
-    return read_entry(member).T
+    def read(self) -> np.ndarray:
+        """The array.
+
+        Raises:
+            DataError: as `Hdf5Member.read`.
+        """
+        return Hdf5Member.read(self).T
 
 
 def names(file: Path) -> Mapping[str, tuple[int, ...]]:
@@ -79,7 +86,3 @@ def read_matlab(file: Path, *wanted: str) -> list[np.ndarray]:
         if name not in held:
             raise DataError(f"{file}: has no {name}")
     return [np.asarray(held[name]).reshape(-1) for name in wanted]
-
-
-READERS["hdf5"] = read_entry
-READERS["matlab"] = read_matlab_entry

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from disdepth_cli.data.sets.catalogue import HUB, get_format
+from disdepth_cli.data.shards.address import checked
 from disdepth_cli.errors import DataError, near_names
 
 
@@ -27,6 +28,15 @@ class DataFile(BaseModel):
     max_depth: float = Field(default=10.0, gt=0)
     protocol: str | None = None
     columns: dict[str, str] | None = None
+
+    @field_validator("train", "val", "unlabeled")
+    @classmethod
+    def _allowed(cls, entries: str | list[str] | None) -> str | list[str] | None:
+        """Addresses that may be opened; `file://` ones as paths."""
+        try:
+            return [checked(entry) for entry in entries] if isinstance(entries, list) else entries and checked(entries)
+        except DataError as error:
+            raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
     def _ordered(self) -> DataFile:

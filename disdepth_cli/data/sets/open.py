@@ -14,7 +14,7 @@ from disdepth_cli.data.sets.catalogue import HUB, get_format, recognise
 from disdepth_cli.data.sets.data_yaml import DataFile, read_description
 from disdepth_cli.data.sets.layouts import Splits
 from disdepth_cli.data.sets.listing import Listing, every_tenth, read_list, scan_folder, scan_images
-from disdepth_cli.data.shards.cache import is_remote
+from disdepth_cli.data.shards.address import checked, is_remote
 from disdepth_cli.data.shards.from_yaml import joined, said_by_index, shards_of, shared_shard
 from disdepth_cli.data.shards.index import has_index, names_shards, open_shards
 from disdepth_cli.data.shards.items import ShardItems
@@ -31,7 +31,8 @@ def load_source(data: Path | str, strict: bool = True) -> DataSource:
     Raises:
         DataError: a path is missing, data.yaml is wrong, nothing is found, or list entries point nowhere.
     """
-    source = _from_shards(str(data)) if _are_shards(str(data)) else _load(Path(data).expanduser())
+    place = checked(str(data))
+    source = _from_shards(place) if _are_shards(place) else _load(Path(place).expanduser())
     if strict and source.missing:
         first, more = source.missing[0], len(source.missing) - 1
         further = f" ({more} more lines point nowhere)" if more else ""

@@ -21,14 +21,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disdepth_cli.data.files.images import IMAGE_SUFFIXES
-from disdepth_cli.data.shards.cache import cache_folder, is_remote, read_remote
-from disdepth_cli.data.shards.items import Shard, open_table
+from disdepth_cli.data.shards.address import beneath, is_remote
+from disdepth_cli.data.shards.cache import read_remote
+from disdepth_cli.data.shards.eviction import cache_folder
+from disdepth_cli.data.shards.items import Shard
+from disdepth_cli.data.shards.reader import open_shard
 from disdepth_cli.errors import DataError, DisdepthError
 from disdepth_cli.files import write_text
 
 INDEX = "index.json"
 JOURNAL = ".packing.json"  # there while a folder is being packed
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_UNSAFE = re.compile(r"[^\w. -]+")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")  # the compressed ones are refused by name
 
@@ -166,11 +170,11 @@ def _read_index(place: str) -> ShardSet:
         raise DataError(f"{place}: is not an index of shards (a `shardlist`, version 1)")
     base = place.rpartition("/")[0]
     splits = [
-        _counted([_beneath(base, record.url) for record in records], [shard_of(base, record) for record in records])
+        _counted([beneath(base, record.url) for record in records], [shard_of(base, record) for record in records])
         for records in (index.shardlist, index.val_shardlist)
     ]
     says = {name: getattr(index, name) for name in ("depth_scale", "min_depth", "max_depth", "protocol")}
-    name = index.name or base.rpartition("/")[2] or "shards"
+    name = _UNSAFE.sub("_", index.name or base.rpartition("/")[2])[:80] or "shards"  # files are called by it
     return ShardSet(name, splits[0], splits[1], {key: value for key, value in says.items() if value is not None})
 
 
@@ -181,7 +185,7 @@ def shard_of(base: str, record: ShardRecord) -> Shard:
         depths = -1
     elif record.labelled < record.nsamples:
         depths = int(record.depths or "0", 16)
-    place = _beneath(base, record.url)
+    place = beneath(base, record.url)
     return Shard(place, record.nsamples, depths, record.filesize, record.sha256, record.foreign)
 
 
@@ -219,7 +223,7 @@ def _count(place: str) -> Shard:
         return Shard(place, int(count), None if depths is None else int(depths, 16), size)
     except (OSError, ValueError, TypeError):
         pass
-    table = open_table(place)
+    table = open_shard(place).table
     bits = pack_bits(table.labelled)
     with suppress(DisdepthError):  # a cache that cannot be written costs time only
         write_text(note, json.dumps([len(table), None if bits is None else f"{bits:x}"]))
@@ -277,15 +281,6 @@ def _by_name(shards: Sequence[Shard], name: str) -> ShardSet:
     says = _index_of(shards[0].place.rpartition("/")[0]) if shards else None
     train = tuple(shard for shard in shards if shard not in val)
     return ShardSet(name or "shards", train, val, says.says if says else {})
-
-
-def _beneath(base: str, url: str) -> str:
-    """A place that an index names, relative to the index; what an index from elsewhere names is elsewhere too."""
-    if is_remote(url):
-        return url
-    if is_remote(base):
-        return f"{base}/{url.lstrip('/')}"
-    return str((Path(base) / url).absolute())
 
 
 def _has_tars(folder: Path) -> bool:

@@ -77,7 +77,7 @@ def acclimate(
     run_verb(_engine, AcclimateConfig, o.training_options(locals()), _show)
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.acclimate import acclimate
 
     return acclimate

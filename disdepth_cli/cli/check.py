@@ -46,7 +46,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.check import check
 
     return check

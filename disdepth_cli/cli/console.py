@@ -36,7 +36,7 @@ stdout = Console(highlight=False)
 
 
 def run_verb(
-    engine_verb: Callable[[], Callable[..., dict[str, Any]]],
+    engine_verb: Callable[[], Callable[..., Any]],
     kind: Any,
     options: dict[str, Any],
     show: Callable[[dict[str, Any]], None],
@@ -61,7 +61,7 @@ def run_verb(
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
     try:
-        result = engine_verb()(config, observers=[watcher])
+        result = engine_verb()(config, observers=[watcher]).as_dict()
     except KeyboardInterrupt:
         resumes = "resume" in kind.model_fields
         how = "; if its folder holds a state, --resume goes on from it" if resumes else ""

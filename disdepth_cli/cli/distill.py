@@ -113,7 +113,7 @@ def distill(
     run_verb(_engine, DistillConfig, options, _show)
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.distill import distill
 
     return distill

@@ -66,7 +66,7 @@ def evaluate(
     run_verb(_engine, EvaluateConfig, dict(locals()), _show)
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.evaluate import evaluate
 
     return evaluate

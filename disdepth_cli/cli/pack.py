@@ -52,7 +52,7 @@ def pack(
     run_verb(_engine, PackConfig, dict(locals()), _show)
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.pack import pack
 
     return pack

@@ -14,9 +14,15 @@ from disdepth_cli.cli.console import run_verb, stdout
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.build import option_help
 
+MEANINGS = {
+    "metric_depth": "metres",
+    "disparity": "relative disparity, larger is nearer, no unit",
+    "relative_depth": "relative depth, larger is farther, no unit",
+}
+
 option = partial(o.option, of=PredictConfig)
 Sources = Annotated[list[str], typer.Argument(help=option_help(PredictConfig, "sources"))]
-Checkpoint = Annotated[Path | None, option("--checkpoint", "-c")]
+Model = Annotated[str | None, option("--model", "--checkpoint", "-c")]
 Output = Annotated[Path | None, option("--output", "-o")]
 SaveNumpy = Annotated[bool | None, option("--save-numpy")]
 Colormap = Annotated[str | None, option("--colormap")]
@@ -28,7 +34,7 @@ PredOnly = Annotated[bool | None, option("--pred-only")]
 
 def predict(
     sources: Sources,
-    checkpoint: Checkpoint = None,
+    model: Model = None,
     output: Output = None,
     save_numpy: SaveNumpy = None,
     colormap: Colormap = None,
@@ -46,20 +52,20 @@ def predict(
     run_verb(_engine, PredictConfig, dict(locals()), _show)
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.predict import predict
 
     return predict
 
 
 def _show(result: dict[str, Any]) -> None:
-    if result["kind"] != "metric_depth":
-        for one in result["results"]:
-            line = f"{one['image']} -> {one['disparity']} (16-bit, stored / {one['scale']:g} = relative disparity, "
-            line += f"larger is nearer, no unit), {one['color']}" + (f", {one['numpy']}" if "numpy" in one else "")
-            stdout.print(f"{line}: {one['min']:.3f} to {one['max']:.3f}", soft_wrap=True, markup=False)
-        return
+    metric = result["kind"] == "metric_depth"
+    noun, unit = "depth" if metric else result["kind"], " m" if metric else ""
     for one in result["results"]:
-        line = f"{one['image']} -> {one['depth']} (16-bit, stored / {one['scale']:g} = metres), {one['color']}"
-        line += f", {one['numpy']}" if "numpy" in one else ""
-        stdout.print(f"{line}: {one['min_m']:.2f} to {one['max_m']:.2f} m", soft_wrap=True, markup=False)
+        offset = f" {one['offset']:+g}" if "offset" in one else ""
+        stored = f"(16-bit, stored / {one['scale']:g}{offset} = {MEANINGS[result['kind']]})"
+        low, high = (one["min_m"], one["max_m"]) if metric else (one["min"], one["max"])
+        span = f"{low:.2f} to {high:.2f}" if metric else f"{low:.3f} to {high:.3f}"
+        numpy = f", {one['numpy']}" if "numpy" in one else ""
+        line = f"{one['image']} -> {one[noun]} {stored}, {one['color']}{numpy}: {span}{unit}"
+        stdout.print(line, soft_wrap=True, markup=False)

@@ -49,7 +49,7 @@ def push(
     run_verb(_engine, PushConfig, dict(locals()), show)
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.push import push
 
     return push

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class BaseConfig(BaseModel):
-    """Options that are checked together; an unknown one is an error."""
+    """Options that are checked together; an unknown one is an error.
+
+    RENAMED: old name to present name of options that may still be given by the old one.
+    """
+
+    RENAMED: ClassVar[dict[str, str]] = {}
 
     model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 

@@ -15,6 +15,9 @@ from disdepth_cli.errors import ConfigError, near_names
 
 Config = TypeVar("Config", bound=BaseConfig)
 
+LONGEST = 120
+"""Characters of a wrong value that are shown."""
+
 
 def build_config(kind: type[Config], options: dict[str, Any], file: Path | None = None) -> Config:
     """Validate options over those of a YAML file: file < options; options that are None are not given.
@@ -24,18 +27,47 @@ def build_config(kind: type[Config], options: dict[str, Any], file: Path | None 
     Raises:
         ConfigError: an unknown or impossible option, worded with its name.
     """
-    values = _read_yaml(file) if file else {}
+    values = _by_present_names(kind, _read_yaml(file) if file else {})
     values.pop("verb", None)  # a run's own config.yaml says which verb made it
     unknown = sorted({str(key) for key in values} - set(kind.model_fields))
     if unknown:
         raise ConfigError(f"{file}: unknown option {unknown[0]!r}{near_names(unknown[0], kind.model_fields)}")
-    given = {name: value for name, value in options.items() if value is not None}
+    given = _by_present_names(kind, {name: value for name, value in options.items() if value is not None})
     if isinstance(given.get("augment"), dict) and isinstance(values.get("augment"), dict):
         given["augment"] = values["augment"] | given["augment"]  # --crop-size leaves the file's other views alone
     try:
         return kind.model_validate(values | given)
     except ValidationError as error:
         raise ConfigError(_worded(kind, error.errors()[0])) from None
+
+
+def config_of(kind: type[Config], config: Config | None, options: dict[str, Any]) -> Config:
+    """A verb's configuration in Python: `config`, or one of its keywords; those that are None are not given.
+
+    Raises:
+        ConfigError: both were given, or `config` is none of that kind, or an option is unknown or impossible.
+    """
+    if config is None:
+        return build_config(kind, options)
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(f"config: holds all options; leave it out, or {given[0]}")
+    if not isinstance(config, kind):
+        raise ConfigError(f"config: is of type {type(config).__name__}; give a {kind.__name__}, or options by name")
+    return config
+
+
+def _by_present_names(kind: type[BaseConfig], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with those that were given by an old name under their present one.
+
+    Raises:
+        ConfigError: both names of one option were given.
+    """
+    for old in kind.RENAMED.keys() & options.keys():
+        if kind.RENAMED[old] in options:
+            raise ConfigError(f"{old}: is the old name of {kind.RENAMED[old]}, which was given too; leave {old} out")
+        options[kind.RENAMED[old]] = options.pop(old)
+    return options
 
 
 def _worded(kind: type[BaseConfig], problem: Any) -> str:
@@ -47,7 +79,9 @@ def _worded(kind: type[BaseConfig], problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         group, _, last = name.rpartition(".")
         return f"unknown option {name!r}{near_names(last, AugmentConfig.model_fields if group else kind.model_fields)}"
-    return f"{option}: {problem['msg'].removeprefix('Value error, ')} (got {problem.get('input')!r})"
+    given = " ".join(repr(problem.get("input")).split())
+    given = given if len(given) <= LONGEST else f"{given[:LONGEST]}..."
+    return f"{option}: {problem['msg'].removeprefix('Value error, ')} (got {given})"
 
 
 def option_help(kind: type[BaseConfig], name: str) -> str:

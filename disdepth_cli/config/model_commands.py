@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.config.types import Align, Name, Precision, WorstBy
+from disdepth_cli.config.types import Align, Name, Names, Precision, WorstBy
 
 
 class EvaluateConfig(BaseConfig):
@@ -44,19 +44,19 @@ class EvaluateConfig(BaseConfig):
 class PredictConfig(BaseConfig):
     """disdepth predict."""
 
-    sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
-    checkpoint: Path | None = Field(
-        None, description="student checkpoint, run folder, or OWNER/NAME on the Hub; default: the bundled student"
-    )
-    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
-    output: Path = Field(Path("predictions"), description="folder for the results")
-    save_numpy: bool = Field(False, description="also write float32 metres as .npy")
+    RENAMED: ClassVar = {"checkpoint": "model"}
+
+    sources: Names = Field(min_length=1, description="images, folders of images, or patterns")
+    model: Name = Field("bundled", description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
+    revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
+    output: Path | None = Field(Path("predictions"), description="folder for the results")
+    save_numpy: bool = Field(False, description="also write the float32 numbers (metres) as .npy")
     colormap: str = Field("Spectral_r", description="Matplotlib colour map of the picture")
     grayscale: bool = Field(False, description="grey picture instead of a colour map")
     pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
+    offline: bool = Field(False, description="never ask the network; only a model on the Hub would need it")
 
 
 class PushConfig(HubConfig):

@@ -148,7 +148,7 @@ def _acclimated_run(
         options["max_steps"] = config.max_steps
     if config.attention == "learned":
         options["attention_steps"] = min(config.max_steps or TOKEN_STEPS, TOKEN_STEPS)
-    acclimate(build_config(AcclimateConfig, options), observers=observers)
+    acclimate(build_config(AcclimateConfig, options), observers)
     return made
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from disdepth_cli.outputs.depth_files import read_depth_png
+from disdepth_cli import Depth
 
 
 @pytest.fixture
@@ -34,9 +34,10 @@ def test_one_image_gives_metres_a_picture_and_a_line(predicted, photo, rooms):
         assert png.mode.startswith("I") and png.size == (96, 64) and np.asarray(png).dtype == np.uint16
         assert png.text["disdepth:scale"] == "1000" and "metres" in png.text["disdepth:unit"]
     metres = np.load(out / f"{stem}_depth.npy")
-    stored, scale = read_depth_png(out / f"{stem}_depth.png")
-    assert metres.dtype == np.float32 and metres.shape == (64, 96) and scale == 1000
-    assert metres.min() > 0 and np.abs(metres - stored).max() <= 0.5 / scale + 1e-6
+    stored, exact = (Depth.load(out / f"{stem}_depth.{suffix}") for suffix in ("png", "npy"))
+    assert metres.dtype == np.float32 and metres.shape == (64, 96) and np.array_equal(exact.values, metres)
+    assert stored.unit == exact.unit == "metres" and stored.max_depth == exact.max_depth == 10.0
+    assert metres.min() > 0 and np.abs(metres - stored.values).max() <= 0.0005 + 1e-6
     assert cv2.imread(str(out / f"{stem}_color.png")).shape == (64, 96 + 8 + 96, 3)
     (line,) = outcome.out.splitlines()
     assert str(photo) in line and "stored / 1000 = metres" in line and f"{stem}_depth.npy" in line
@@ -81,7 +82,7 @@ def test_depth_has_the_size_of_its_image(size, predicted, photo, tmp_path):
     cv2.imwrite(str(file), cv2.resize(cv2.imread(str(photo)), size[::-1]))
     _, out = predicted(file, "--save-numpy")
     assert np.load(out / "view_depth.npy").shape == size
-    assert read_depth_png(out / "view_depth.png")[0].shape == size
+    assert Depth.load(out / "view_depth.png").values.shape == size
 
 
 def test_the_orientation_a_camera_wrote_is_applied(predicted, photo, tmp_path):
@@ -121,10 +122,10 @@ def test_bad_input_is_refused(refused, student, photo, tmp_path):
 
 
 def test_the_bundled_student_is_used_or_missed_by_name(cli, photo, tmp_path):
-    from disdepth_cli.checkpoint.students import BUNDLED
+    from disdepth_cli.checkpoint.locate import BUNDLED
 
     outcome = cli("predict", photo, "-o", tmp_path, "--device", "cpu")
     if BUNDLED.is_file():
         assert outcome.code == 0 and (tmp_path / f"{photo.stem}_depth.png").is_file()
     else:
-        assert outcome.code == 2 and "no bundled student; give --checkpoint FILE" in outcome.err
+        assert outcome.code == 2 and "no bundled student; give --model FILE" in outcome.err

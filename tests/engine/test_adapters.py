@@ -8,12 +8,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from disdepth_cli import distill
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.adapters import AdaptedEncoder, folded
 from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import adapt, bound_by_adapters, has_adapters, starts_from_ghost
-from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.models.student import StudentArchitecture, build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize

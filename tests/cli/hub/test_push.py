@@ -57,9 +57,7 @@ def test_private_and_a_branch(cli, hub, student):
     assert repository.private and set(repository.branches) == {"main", "v2"}
     assert set(hub.files("robots/rooms")) == {".gitattributes"}
     card = hub.files("robots/rooms", "v2")["README.md"].decode()
-    assert (
-        "--checkpoint robots/rooms --revision v2" in card and 'from_pretrained("robots/rooms", revision="v2")' in card
-    )
+    assert "--model robots/rooms --revision v2" in card and 'from_pretrained("robots/rooms", revision="v2")' in card
     assert outcome.json["commit"] == repository.branches["v2"] and outcome.json["revision"] == "v2"
 
 

@@ -35,7 +35,7 @@ class DepthPredictor:
     min_depth: float = 0.0
 
     def __post_init__(self) -> None:
-        self.model = channels_last(self.model.to(self.device)).eval()
+        self.model = channels_last(self.model, self.device).eval()
 
     @torch.inference_mode()
     def run(self, image: Tensor) -> Tensor:

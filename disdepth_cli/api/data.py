@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from disdepth_cli.api.options import config_of
 from disdepth_cli.config import CheckConfig, PackConfig
-from disdepth_cli.config.build import config_of
 from disdepth_cli.engine.results import CheckResult, PackResult
 from disdepth_cli.observer import Observer
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from disdepth_cli.api.options import config_of
 from disdepth_cli.config import EvaluateConfig, PredictConfig, PushConfig
-from disdepth_cli.config.build import config_of
 from disdepth_cli.engine.results import EvaluateResult, PushResult
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.observer import Observer
@@ -99,7 +99,7 @@ def predict(
 
 
 def push(
-    source: str | Path | None = None,
+    model: str | Path | None = None,
     to: str | None = None,
     *,
     config: PushConfig | None = None,
@@ -109,7 +109,7 @@ def push(
     """Send a student to the Hugging Face Hub in one commit: weights, config.json, model card and its picture.
 
     Args:
-        source: a run of distill, its `student.safetensors`, or `bundled`.
+        model: a run of distill, its `student.safetensors`, or `bundled`.
         to: OWNER/NAME on the Hub.
         config: all options at once, in place of the others.
         observers: are told of the warnings.
@@ -129,7 +129,7 @@ def push(
     """
     from disdepth_cli.engine.push import push as run
 
-    return run(config_of(PushConfig, config, {"source": source, "to": to, **options}), observers)
+    return run(config_of(PushConfig, config, {"source": model, "to": to, **options}), observers)
 
 
 def _without_files(config: PredictConfig, given: dict[str, Any]) -> PredictConfig:

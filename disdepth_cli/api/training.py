@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
+from disdepth_cli.api.options import config_of
 from disdepth_cli.config import AcclimateConfig, DistillConfig
-from disdepth_cli.config.build import config_of
 from disdepth_cli.engine.results import AcclimateReport, DistillPlan, DistillReport, TeacherDescription
 from disdepth_cli.observer import Observer
 

@@ -22,7 +22,8 @@ MEANINGS = {
 
 option = partial(o.option, of=PredictConfig)
 Sources = Annotated[list[str], typer.Argument(help=option_help(PredictConfig, "sources"))]
-Model = Annotated[str | None, option("--model", "--checkpoint", "-c")]
+Model = Annotated[str | None, option("--model", "-m")]
+Checkpoint = Annotated[str | None, option("--checkpoint", "-c", field="model", hidden=True)]
 Output = Annotated[Path | None, option("--output", "-o")]
 SaveNumpy = Annotated[bool | None, option("--save-numpy")]
 Colormap = Annotated[str | None, option("--colormap")]
@@ -35,6 +36,7 @@ PredOnly = Annotated[bool | None, option("--pred-only")]
 def predict(
     sources: Sources,
     model: Model = None,
+    checkpoint: Checkpoint = None,
     output: Output = None,
     save_numpy: SaveNumpy = None,
     colormap: Colormap = None,
@@ -48,7 +50,7 @@ def predict(
     quiet: o.Quiet = False,
     as_json: o.AsJson = False,
 ) -> None:
-    """Write depth in metres for images, with the bundled student unless told otherwise."""
+    """Write the depth of images: in metres, unless MODEL has none; with the bundled student unless told otherwise."""
     run_verb(_engine, PredictConfig, dict(locals()), _show)
 
 

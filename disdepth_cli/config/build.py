@@ -41,22 +41,6 @@ def build_config(kind: type[Config], options: dict[str, Any], file: Path | None 
         raise ConfigError(_worded(kind, error.errors()[0])) from None
 
 
-def config_of(kind: type[Config], config: Config | None, options: dict[str, Any]) -> Config:
-    """A verb's configuration in Python: `config`, or one of its keywords; those that are None are not given.
-
-    Raises:
-        ConfigError: both were given, or `config` is none of that kind, or an option is unknown or impossible.
-    """
-    if config is None:
-        return build_config(kind, options)
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise ConfigError(f"config: holds all options; leave it out, or {given[0]}")
-    if not isinstance(config, kind):
-        raise ConfigError(f"config: is of type {type(config).__name__}; give a {kind.__name__}, or options by name")
-    return config
-
-
 def _by_present_names(kind: type[BaseConfig], options: dict[str, Any]) -> dict[str, Any]:
     """The options, with those that were given by an old name under their present one.
 

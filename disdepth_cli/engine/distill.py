@@ -42,7 +42,7 @@ from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
 from disdepth_cli.training.data import TrainingData, prepare_data, require_labels, student_architecture
 from disdepth_cli.training.loop import Fit
 from disdepth_cli.training.report import finish, fit_report, recipe_of, rewrite, run_observers
-from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
+from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups, student_groups
 from disdepth_cli.training.teacher_cache import open_memory, replay_report
 
 PRETRAINED_SHARE = 0.3  # of the learning rate, for a pretrained backbone; 0.1 was too slow for ten epochs
@@ -205,7 +205,7 @@ class _Distillation:
         frame = self.data.frame_share(config)
         step = DistillStep(self.student, teachers, config, log_shares=mixed, frame=frame).to(accelerator.device)
         backbone_lr = config.backbone_lr or (config.lr if is_random_start(config) else PRETRAINED_SHARE * config.lr)
-        groups = self.student.parameter_groups(config.lr, backbone_lr, config.weight_decay)
+        groups = student_groups(self.student, config.lr, backbone_lr, config.weight_decay)
         groups += decay_groups(step.features, config.lr, config.weight_decay)
         batches = self.data.batches(
             config, accelerator.process_index, accelerator.num_processes, config.seed, labelled_only=not self.acclimated

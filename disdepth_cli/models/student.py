@@ -24,7 +24,7 @@ from disdepth_cli.errors import CheckpointError, DataError
 from disdepth_cli.machine.devices import pick_device, student_precision
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.encoder import REDUCTIONS, BackboneStart, Encoder, build_encoder, timm_name
-from disdepth_cli.models.lg_conv import LGConv, insert_lg_convs
+from disdepth_cli.models.lg_conv import insert_lg_convs
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.types import DepthOutput
 
@@ -152,11 +152,12 @@ class DepthStudent(nn.Module):
     @contextmanager
     def _predicting(self, device: str | None, precision: Precision) -> Iterator[DepthPredictor]:
         """The predictor of this student, which is in evaluation mode only as long."""
-        training = self.training
+        modes = [(module, module.training) for module in self.modules()] if self.training else []
         try:
             yield self.predictor(device, precision)
         finally:
-            self.train(training)
+            for module, training in modes:
+                module.training = training
 
     def predictor(self, device: str | None = None, precision: Precision = "auto") -> DepthPredictor:
         """The student, in evaluation mode, with all that belongs to running it: what every command predicts by.
@@ -222,26 +223,6 @@ class DepthStudent(nn.Module):
             versions={"disdepth": disdepth_cli.__version__, "timm": timm.__version__},
             **more,
         )
-
-    def parameter_groups(self, lr: float, backbone_lr: float, weight_decay: float) -> list[dict]:
-        """AdamW groups: the backbone at its own rate; LG-Conv at the head's rate without weight decay.
-
-        Norms and biases take no weight decay either.
-        """
-        lg = {
-            id(p)
-            for m in self.modules()
-            if isinstance(m, LGConv)
-            for n, p in m.named_parameters()
-            if not n.startswith("local.")
-        }
-        backbone = {id(p) for p in self.encoder.net.parameters()} - lg
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for parameter in self.parameters():
-            rate = backbone_lr if id(parameter) in backbone else lr
-            decay = 0.0 if id(parameter) in lg or parameter.ndim <= 1 else weight_decay
-            groups.setdefault((rate, decay), []).append(parameter)
-        return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
 
 def build_student(architecture: StudentArchitecture, start: BackboneStart | None = None) -> DepthStudent:

@@ -65,8 +65,9 @@ class WorkingSize:
         if self.scale_rule != "short-side" or height % self.multiple or width % self.multiple:
             return (height, width) == self.padded(height, width)
         shorter, longer = sorted((height, width))
-        limit = self.area_limit * self.height * self.width
-        return shorter == min(own) or (shorter < min(own) and longer > max(own) and height * width >= 0.9 * limit)
+        most, rounded = self.area_limit * self.height * self.width, (1 if self.pad else self.multiple) / 2
+        thin = (shorter + rounded) * (longer + rounded) >= most or longer + rounded >= most / self.multiple
+        return shorter == min(own) or (shorter < min(own) and thin)
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ mapfile -t photos < <(head -n 4 "$out/rooms/val.txt" | cut -d ' ' -f 1 | sed "s|
 for name in student control; do
   folder="$out/predictions"
   [ "$name" = control ] && folder="$out/predictions-control"
-  say disdepth predict "${photos[@]}" --model "$out/$name/student.safetensors" -o "$folder"
+  say disdepth predict "${photos[@]}" --checkpoint "$out/$name/student.safetensors" -o "$folder"
 done
 
 say python "$examples/show_results.py" "$out"

@@ -42,15 +42,9 @@ def build_config(kind: type[Config], options: dict[str, Any], file: Path | None 
 
 
 def _by_present_names(kind: type[BaseConfig], options: dict[str, Any]) -> dict[str, Any]:
-    """The options, with those that were given by an old name under their present one.
-
-    Raises:
-        ConfigError: both names of one option were given.
-    """
+    """The options, with those that were given by an old name under their present one, which wins."""
     for old in kind.RENAMED.keys() & options.keys():
-        if kind.RENAMED[old] in options:
-            raise ConfigError(f"{old}: is the old name of {kind.RENAMED[old]}, which was given too; leave {old} out")
-        options[kind.RENAMED[old]] = options.pop(old)
+        options.setdefault(kind.RENAMED[old], options.pop(old))
     return options
 
 

@@ -98,7 +98,6 @@ ARRAY = np.zeros((48, 64, 3), np.uint8)
         (lambda: predict("image.png", modle="bundled"), ("unknown option 'modle'", "did you mean model")),
         (lambda: predict("image.png", model="no.safetensors"), ("no.safetensors: no such checkpoint",)),
         (lambda: predict("image.png", model=3), ("--model", "got 3")),
-        (lambda: predict("image.png", model="a", checkpoint="b"), ("checkpoint: is the old name of model",)),
         (lambda: predict("image.png", save_numpy=True), ("save_numpy: is for files", "output=FOLDER")),
         (lambda: predict("image.png", colormap="magma"), ("colormap: is for files",)),
         (lambda: predict("image.png", device="gpu"), ("--device gpu",)),

@@ -176,7 +176,7 @@ def _unfinished(run, tmp_path):
     return folder
 
 
-def test_the_old_name_of_the_model_is_taken(cli, refused, student, photo, tmp_path):
+def test_the_old_name_of_the_model_is_taken(cli, student, photo, tmp_path):
     (tmp_path / "options.yaml").write_text(f"checkpoint: {student}\n")
     written = []
     common = ("predict", photo, "--device", "cpu", "--save-numpy", "--json")
@@ -186,6 +186,3 @@ def test_the_old_name_of_the_model_is_taken(cli, refused, student, photo, tmp_pa
         assert outcome.code == 0 and outcome.json["checkpoint"] == str(student), outcome.err
         written.append(np.load(outcome.json["results"][0]["numpy"]))
     assert np.array_equal(written[0], written[1]) and np.array_equal(written[0], written[2])
-    (tmp_path / "options.yaml").write_text(f"checkpoint: {student}\nmodel: bundled\n")
-    words = ("checkpoint: is the old name of model", "leave checkpoint out")
-    refused(2, words, "predict", photo, "--config", tmp_path / "options.yaml")

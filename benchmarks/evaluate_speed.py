@@ -80,11 +80,11 @@ def measure(model: str, data: Path, source: DataSource, args: argparse.Namespace
             predictor.run(image)
         forward.append(time.perf_counter() - began)
         between = time.process_time()
-        seconds = verb.evaluate(config)["seconds"]
+        seconds = verb.evaluate(config).seconds
         work.append((time.process_time() - between) / (between - worked))
         scoring.append(seconds["scoring"])
         opening.append(seconds["opening"])
-    beside = verb.evaluate(EvaluateConfig(**options, score_teacher=False))["seconds"]["baselines"]
+    beside = verb.evaluate(EvaluateConfig(**options, score_teacher=False)).seconds["baselines"]
     size = "x".join(map(str, inputs[0].shape[-2:]))
     each = 1000 * statistics.median(forward) / len(inputs)
     ratio = [one / other for one, other in zip(scoring, forward, strict=True)]

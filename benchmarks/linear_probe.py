@@ -20,12 +20,12 @@ import typer
 from torch import Tensor
 from torch.nn import functional as F
 
-from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.config import AugmentConfig, DistillConfig
 from disdepth_cli.data.batches.loader import TrainDataset, train_loader
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.method.ridge import ridge_solution, with_one
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
+from disdepth_cli.models.student import load_checkpoint
 from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.prepare import prepare_data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from disdepth_cli.config.types import OutputKind, Precision
+from disdepth_cli.data.files.any_image import ImageLike, as_rgb
+from disdepth_cli.depth.depth import Depth
 from disdepth_cli.machine.devices import autocast, channels_last
 from disdepth_cli.types import DepthOutput
 from disdepth_cli.working_size import Placement, WorkingSize, fit, restore
@@ -19,7 +22,8 @@ class DepthPredictor:
     """A model with everything that belongs to running it.
 
     model: image (B, 3, H, W) RGB in [0, 1] -> DepthOutput; kind says what its numbers mean: metres, or disparity or
-    depth up to scale and shift. precision is resolved, not `auto`.
+    depth up to scale and shift. min_depth and max_depth: the smallest and largest number it gives, 0 and infinite where
+    it states none. precision is resolved, not `auto`.
     """
 
     model: nn.Module
@@ -28,9 +32,10 @@ class DepthPredictor:
     max_depth: float
     device: torch.device
     precision: Precision
+    min_depth: float = 0.0
 
     def __post_init__(self) -> None:
-        self.model = channels_last(self.model.to(self.device)).eval()
+        self.model = channels_last(self.model, self.device).eval()
 
     @torch.inference_mode()
     def run(self, image: Tensor) -> Tensor:
@@ -64,3 +69,13 @@ class DepthPredictor:
         fitted, placement = fit(image, self.working_size)
         tensor = torch.from_numpy(fitted).permute(2, 0, 1).unsqueeze(0).float() / 255
         return self.predict_fitted(tensor, placement, flip)
+
+    def predict_depth(self, image: ImageLike) -> Depth:
+        """Any image -> its depth at the image's own size, with kind and range.
+
+        Raises:
+            DataError: it cannot be read, or is no image.
+        """
+        bounded = math.isfinite(self.max_depth)
+        low, high = (self.min_depth, self.max_depth) if bounded else (None, None)
+        return Depth(self.predict(as_rgb(image)), self.kind, low, high)

@@ -55,6 +55,20 @@ class WorkingSize:
         height, width = self.scaled(height, width)
         return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
 
+    def gives(self, height: int, width: int) -> bool:
+        """Whether some image is brought to a network's input of this size.
+
+        Where the aspect is kept: the shorter side is the working size's, or less where `area_limit` makes a thin image
+        smaller.
+        """
+        own = self.padded(self.height, self.width)
+        if self.scale_rule != "short-side" or height % self.multiple or width % self.multiple:
+            return (height, width) == self.padded(height, width)
+        shorter, longer = sorted((height, width))
+        most, rounded = self.area_limit * self.height * self.width, (1 if self.pad else self.multiple) / 2
+        thin = (shorter + rounded) * (longer + rounded) >= most or longer + rounded >= most / self.multiple
+        return shorter == min(own) or (shorter < min(own) and thin)
+
 
 @dataclass(frozen=True)
 class Placement:

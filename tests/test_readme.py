@@ -65,8 +65,8 @@ def test_nothing_is_left_to_fill_in():
 
 
 def test_the_bundled_student_is_there_and_says_what_it_is():
+    from disdepth_cli.checkpoint.locate import BUNDLED
     from disdepth_cli.checkpoint.metadata import read_metadata
-    from disdepth_cli.checkpoint.students import BUNDLED
 
     assert BUNDLED.stat().st_size < 10_000_000
     metadata = read_metadata(BUNDLED)

@@ -6,7 +6,7 @@ The header carries one metadata key with sorted JSON, without times or paths, so
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,18 +17,32 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
-import disdepth_cli
-from disdepth_cli.checkpoint.locate import BUNDLED as BUNDLED
-from disdepth_cli.config.types import OutputKind
+from disdepth_cli.config.types import LGConvOn, OutputKind
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.files import write_atomic
-from disdepth_cli.models.student import DepthStudent, StudentArchitecture
 from disdepth_cli.working_size import WorkingSize
 
 FORMAT_VERSION = 1
 HEADER_KEY = "disdepth"
 TEACHER_PREFIX = "teacher."
 """In an acclimated file: weights of the teacher that were trained along."""
+
+
+@dataclass(frozen=True)
+class StudentArchitecture:
+    """What a student is made of. min_depth and max_depth belong to the model: changing them rescales it.
+
+    They are the smallest and largest output: in metres, or in relative disparity where `output_kind` says so.
+    """
+
+    backbone: str
+    min_depth: float
+    max_depth: float
+    working_size: WorkingSize
+    lg_conv: LGConvOn = "none"
+    decoder_channels: int = 64
+    bins: int = 64
+    output_kind: OutputKind = "metric_depth"
 
 
 class TeacherRecord(BaseModel):
@@ -94,20 +108,6 @@ class CheckpointMetadata(BaseModel):
             bins=self.bins,
             output_kind=self.output_kind,
         )
-
-
-def describe(kind: Literal["student", "acclimated"], student: DepthStudent, **more: Any) -> CheckpointMetadata:
-    """Metadata of a student, or of an acclimation made for it; `more` are further fields."""
-    architecture = asdict(student.architecture)
-    return CheckpointMetadata(
-        kind=kind,
-        **architecture,
-        mean=tuple(student.mean.flatten().tolist()),
-        std=tuple(student.std.flatten().tolist()),
-        student_channels=student.encoder.spec.channels,
-        versions={"disdepth": disdepth_cli.__version__, "timm": timm.__version__},
-        **more,
-    )
 
 
 def save_checkpoint(

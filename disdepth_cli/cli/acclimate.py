@@ -12,7 +12,7 @@ from disdepth_cli.config import AcclimateConfig
 # The ghost needs the student's shape, not its weights; the flags are taken so that both verbs accept the same set.
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.acclimate import acclimate
 
     return acclimate

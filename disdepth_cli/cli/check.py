@@ -19,7 +19,7 @@ ROWS_A_DECADE = 10
 SMALLEST = 0.0005  # share of the depth that a row at the histogram's end must hold
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.check import check
 
     return check

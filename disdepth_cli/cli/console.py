@@ -56,7 +56,7 @@ def run_verb(
     try:
         with watcher.starting():
             call = engine()
-        result = _plain(call(config=config, observers=[watcher]))
+        result = call(config, [watcher]).as_dict()
     except KeyboardInterrupt:
         resumes = "resume" in kind.options()
         how = "; if its folder holds a state, --resume goes on from it" if resumes else ""
@@ -68,11 +68,6 @@ def run_verb(
     else:
         show(result)
     return result
-
-
-def _plain(result: Any) -> dict[str, Any]:
-    """A result as what `--json` prints."""
-    return result if isinstance(result, dict) else dict(result.as_dict())
 
 
 def metrics_table(columns: dict[str, dict[str, Any]]) -> Table:

@@ -14,7 +14,7 @@ from disdepth_cli.cli.score_tables import sweep_table
 from disdepth_cli.config import DistillConfig
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.distill import distill
 
     return distill

@@ -11,7 +11,7 @@ from disdepth_cli.cli.score_tables import ranges_table, remarks, scores_table
 from disdepth_cli.config import EvaluateConfig
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.evaluate import evaluate
 
     return evaluate

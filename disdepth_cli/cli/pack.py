@@ -10,7 +10,7 @@ from disdepth_cli.cli.console import stdout
 from disdepth_cli.config import PackConfig
 
 
-def _engine() -> Callable[..., dict[str, Any]]:
+def _engine() -> Callable[..., Any]:
     from disdepth_cli.engine.pack import pack
 
     return pack

@@ -17,6 +17,9 @@ from disdepth_cli.errors import ConfigError, near_names
 
 Config = TypeVar("Config", bound=BaseConfig)
 
+LONGEST = 120
+"""Characters of a wrong value that are shown."""
+
 
 def build_config(
     kind: type[Config], options: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()
@@ -102,4 +105,6 @@ def _worded(kind: type[BaseConfig], problem: Any) -> str:
         fields = group.model_fields if isinstance(group, type) and issubclass(group, Part) else {}
         return f"unknown option {name!r}{near_names(inner[0], fields)}"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"--{name.replace('_', '-')}: {message} (got {problem.get('input')!r})"
+    given = " ".join(repr(problem.get("input")).split())
+    given = given if len(given) <= LONGEST else f"{given[:LONGEST]}..."
+    return f"--{name.replace('_', '-')}: {message} (got {given})"

@@ -9,7 +9,7 @@ from disdepth_cli.config import option as o
 from disdepth_cli.config.base import BaseConfig
 from disdepth_cli.config.option import option
 from disdepth_cli.config.parts import DATA_HELP, DEVICE_HELP, HubPage
-from disdepth_cli.config.types import PROTOCOL_NAMES, Align, Name, Precision, WorstBy
+from disdepth_cli.config.types import PROTOCOL_NAMES, Align, Name, Names, Precision, WorstBy
 
 MODEL_HELP = "student (file, run, OWNER/NAME on the Hub), `bundled`, acclimated run, or teacher"
 PRECISION_HELP = "auto: fp32 on a CPU, bf16 on CUDA"
@@ -76,14 +76,14 @@ class EvaluateConfig(BaseConfig):
 class PredictConfig(BaseConfig):
     """disdepth predict."""
 
-    sources: list[str] = option(
-        ..., "images, folders of images, or patterns", level="basic", group=o.DATA, min_length=1
-    )
+    sources: Names = option(..., "images, folders of images, or patterns", level="basic", group=o.DATA, min_length=1)
     model: Name = option(
         "bundled", MODEL_HELP, level="basic", group=o.DATA, flags=("-m", "-c"), renamed=("checkpoint",)
     )
-    output: Path = option(Path("predictions"), "folder for the results", level="basic", group=o.DATA, flags=("-o",))
-    save_numpy: bool = option(False, "also write float32 metres as .npy", level="basic", group=o.DATA)
+    output: Path | None = option(
+        Path("predictions"), "folder for the results", level="basic", group=o.DATA, flags=("-o",)
+    )
+    save_numpy: bool = option(False, "also write the float32 numbers (metres) as .npy", level="basic", group=o.DATA)
     colormap: str = option(
         "Spectral_r",
         "colour map of the picture: Spectral_r, inferno, turbo, or any of Matplotlib's",

@@ -58,6 +58,13 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | Path) else value
 
 
+def _as_names(value: object) -> object:
+    names = _as_list(value)
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str | Path) for name in names):
+        raise ValueError("give a path, or a list of paths; for an array or PIL image: load_student(...).predict(image)")
+    return list(names)
+
+
 def _tuning(value: str) -> str:
     if value not in ("frozen", "full") and not (value.startswith("last-") and value[5:].isdigit() and int(value[5:])):
         raise ValueError(f"{value!r} is not frozen, full or last-N, for example last-2")
@@ -76,5 +83,7 @@ TeacherNames = Annotated[
     PlainSerializer(lambda names: names[0] if len(names) == 1 else names),
 ]
 """One or several; a single one is read and written without a list too."""
+Names = Annotated[list[Name], BeforeValidator(_as_names)]
+"""One name or several."""
 Tuning = Annotated[str, AfterValidator(_tuning)]
 """frozen, full or last-N."""

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata, describe, save_checkpoint
+from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata, save_checkpoint
 from disdepth_cli.config import AcclimateConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.engine.acclimation_scores import AcclimationScores
 from disdepth_cli.engine.open_teacher import described, open_teacher
+from disdepth_cli.engine.results import AcclimateReport, TeacherDescription
 from disdepth_cli.errors import TrainingError
 from disdepth_cli.machine.devices import channels_last, make_accelerator, teacher_precision
 from disdepth_cli.machine.join import together
@@ -45,26 +45,22 @@ ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views t
 SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a teacher whose ghost is no better than this is of little use
 
 
-def acclimate(
-    config: AcclimateConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
-) -> dict[str, Any]:
+def acclimate(config: AcclimateConfig, observers: Sequence[Observer] = ()) -> AcclimateReport | TeacherDescription:
     """Acclimate a teacher to a student's decoder and write `acclimated.safetensors` into a run folder.
 
-    config, or its fields as keywords. Returns the report: steps, speed, metrics of the teacher itself (before and
-    after, where it is trained), through the ghost decoder, and of a constant depth; with `dry_run` the contract alone.
+    With `dry_run` nothing is trained: the result is what the teacher is.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    config = config or build_config(AcclimateConfig, options)
     if config.run.dry_run:
-        return {"teacher": described(config.teacher, config.machine.offline)}
+        return TeacherDescription(described(config.teacher, config.machine.offline))
     with together(config, observers) as observers:
         refuse_trained(config)
         teacher = open_teacher(config.teacher, observers, config.machine.offline)
         data = supervised_data(prepare_data(config, observers), config, teacher, observers)
         run = RunFolder.open(config, "acclimate", teacher.contract.id)
-        return _Acclimation(config, data, teacher, run, observers).report()
+        return AcclimateReport.of(_Acclimation(config, data, teacher, run, observers).report())
 
 
 class _Acclimation:
@@ -147,9 +143,8 @@ class _Acclimation:
         return teacher_record(self.teacher, self.config.teacher.train).model_dump(mode="json")
 
     def _metadata(self, metrics: dict[str, float]) -> CheckpointMetadata:
-        return describe(
+        return self.student.describe(
             "acclimated",
-            self.student,
             attention_tokens=self.config.method.attention_tokens,
             disparity_range=self.disparity_range,
             teacher=teacher_record(self.teacher, self.config.teacher.train),

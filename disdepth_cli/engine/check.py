@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 
 from disdepth_cli.config import CheckConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.data.files.dataset import DataSource, Split
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.engine.results import CheckResult
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.finding import EDGES, DepthStatistics, Finding, inspect
 from disdepth_cli.inspection.scale import scale_guesses
@@ -27,16 +27,12 @@ if TYPE_CHECKING:
     from disdepth_cli.observer import Observer  # it loads torch, which a check does without
 
 
-def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+def check(config: CheckConfig, observers: Sequence[Observer] = ()) -> CheckResult:
     """Look at every image and depth map of a data set.
-
-    config, or its fields as keywords. Returns {"ok", "splits", "depth", "scale", "duplicates", "problems", "errors",
-    "warnings", ...}: `problems` names every offending file; `ok` is False when there is an error.
 
     Raises:
         DisdepthError: the data set cannot be opened at all; its message is one line for the user.
     """
-    config = config or build_config(CheckConfig, options)
     began = time.monotonic()
     source = load_source(config.data, strict=False)
     picture = config.output / f"{_name(config.data, source)}-depth.png"
@@ -47,23 +43,23 @@ def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = 
     equal, near = shared_images(train, val)
     depth = depth_of_all(tallies.values())
     verdict = judge(source, tallies, equal, near, config.sample is None)
-    result = {
-        "data": str(config.data),
-        "name": source.name,
-        "format": source.format,
-        "ok": not verdict.errors,
-        "protocol": source.protocol,
-        "splits": {split: tally.as_dict() | _unfound(source, split) for split, tally in tallies.items()},
-        "depth": _depth(depth),
-        "scale": _scale(source, depth),
-        "duplicates": {"equal": equal, "similar": near, "within_train": train.repeated, "within_val": val.repeated},
-        "skipped": [{"split": skip.split, "where": skip.where, "reason": skip.reason} for skip in source.skipped],
-        "problems": verdict.problems,
-        "errors": verdict.errors,
-        "warnings": verdict.warnings,
-        "picture": _picture(picture, source, tallies) if config.picture else None,
-        "seconds": round(time.monotonic() - began, 2),
-    }
+    result = CheckResult(
+        data=str(config.data),
+        name=source.name,
+        format=source.format,
+        ok=not verdict.errors,
+        protocol=source.protocol,
+        splits={split: tally.as_dict() | _unfound(source, split) for split, tally in tallies.items()},
+        depth=_depth(depth),
+        scale=_scale(source, depth),
+        duplicates={"equal": equal, "similar": near, "within_train": train.repeated, "within_val": val.repeated},
+        skipped=[{"split": skip.split, "where": skip.where, "reason": skip.reason} for skip in source.skipped],
+        problems=verdict.problems,
+        errors=verdict.errors,
+        warnings=verdict.warnings,
+        picture=_picture(picture, source, tallies) if config.picture else None,
+        seconds=round(time.monotonic() - began, 2),
+    )
     _tell(observers, verdict)
     return result
 

@@ -8,56 +8,39 @@ from pathlib import Path
 from typing import Any
 
 from disdepth_cli.config import CompareConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.observer import Observer
+from disdepth_cli.result import Result
 from disdepth_cli.runs.folder import read_config, read_report
 
 METRICS = ("rmse", "abs_rel", "delta1", "silog", "disparity_error")
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A row a run; None where a run has no such value. RMSE [m]; gains in per cent of the control's RMSE."""
+class Comparison(Result):
+    """Runs side by side.
 
-    rows: tuple[dict[str, Any], ...]
+    Attributes:
+        runs: a row a run; None where a run has no such value. RMSE in metres, gains in per cent of the control's RMSE.
+        format: how the command line prints it.
+    """
+
+    runs: list[dict[str, Any]]
     format: str = "table"
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, as `--json` prints them."""
-        return {"runs": list(self.rows), "format": self.format}
 
-
-def compare(
-    runs: Sequence[Path | str] | Path | str | None = None,
-    *,
-    config: CompareConfig | None = None,
-    observers: Sequence[Observer] = (),
-    **options: Any,
-) -> Comparison:
+def compare(config: CompareConfig, observers: Sequence[Observer] = ()) -> Comparison:
     """One table of runs: student, teacher, steps, scores on val, gain over the control with its interval, cost.
-
-    Args:
-        runs: folders of finished runs of distill or acclimate.
-        config: the options as a whole, in the place of all other arguments.
-        observers: are told when runs were scored under different protocols.
-        **options: `format`, which only the command line uses.
-
-    Returns:
-        The table's rows, in the order of the runs.
 
     Raises:
         ConfigError: a folder holds no run, or one that is not finished.
     """
-    named = [runs] if isinstance(runs, str | Path) else runs
-    config = config or build_config(CompareConfig, {"runs": named, **options})
     reports = [_report(run) for run in config.runs]
     protocols = {str(report["protocol"]) + report["scored_against"] for report in reports}
     if len(protocols) > 1:
         for observer in observers:
             observer.on_warning("the runs were scored under different protocols; their scores cannot be compared")
-    rows = tuple(_row(run, report) for run, report in zip(config.runs, reports, strict=True))
-    return Comparison(rows, config.format)
+    return Comparison([_row(run, report) for run, report in zip(config.runs, reports, strict=True)], config.format)
 
 
 def _report(run: Path) -> dict[str, Any]:

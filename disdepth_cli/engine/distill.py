@@ -14,17 +14,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord, describe, save_checkpoint
-from disdepth_cli.checkpoint.students import load_checkpoint
+from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord, save_checkpoint
 from disdepth_cli.comparison.arm import check_comparable, check_keep, finished_run
 from disdepth_cli.comparison.control import check_control_place, compare_with_control
 from disdepth_cli.comparison.keeping import DISTILLED, is_settled, take_back
 from disdepth_cli.comparison.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.engine.distill_teachers import acclimated_first, find_teachers, resolve_teachers
 from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.push import finished_report, push_finished, target_of
+from disdepth_cli.engine.results import DistillPlan, DistillReport
 from disdepth_cli.machine.devices import channels_last, make_accelerator, student_precision, teacher_precision
 from disdepth_cli.machine.join import together
 from disdepth_cli.machine.processes import from_main, is_main
@@ -33,7 +32,7 @@ from disdepth_cli.method.adapters import folded
 from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart, bring_near
 from disdepth_cli.models.encoder import BackboneStart
-from disdepth_cli.models.student import DepthStudent, build_student
+from disdepth_cli.models.student import DepthStudent, build_student, load_student
 from disdepth_cli.observer import Observer, Unrepeated
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.runs.folder import RunFolder
@@ -44,30 +43,24 @@ from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.loop import Fit
 from disdepth_cli.training.prepare import prepare_data, require_labels, student_architecture
 from disdepth_cli.training.report import finish, fit_report, recipe_of, rewrite, run_observers
-from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
+from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups, student_groups
 from disdepth_cli.training.teacher_cache import open_memory, replay_report
 
 PRETRAINED_SHARE = 0.3  # of the learning rate, for a pretrained backbone; 0.1 was too slow for ten epochs
 
 
-def distill(
-    config: DistillConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
-) -> dict[str, Any]:
+def distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> DistillReport | DistillPlan:
     """Train a student and write `student.safetensors` into a run folder.
 
-    config, or its fields as keywords. Returns the report: steps, speed, best and final metrics, cost of student and
-    teacher; with `control` also `control` and `gain`, what distillation has over the same training without a teacher;
-    with `sweep` also `sweep`, the loss weights that were tried and the ones that were taken;
-    with `push_to_hub` also `push`, what was sent (a finished run that is resumed with it is only pushed); with
-    `dry_run` only `plan`, what would be done.
+    With `dry_run` nothing is trained: the result is what would be done. A finished run that is resumed with
+    `push_to_hub` is only pushed.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    config = config or build_config(DistillConfig, options)
     check_keep(config)
     if config.run.dry_run:
-        return plan_distill(resolve_teachers(config, observers), observers)
+        return DistillPlan(plan_distill(resolve_teachers(config, observers), observers))
     with together(config, observers) as observers:
         if config.hub.push_to_hub is not None:
             from_main(partial(target_of(config).check, config.machine.offline))  # now, not after hours
@@ -75,8 +68,8 @@ def distill(
         if report is None or not is_settled(Path(report["run"]), report, config.compare.control, config.compare.keep):
             report = _train(config, observers)
         if config.hub.push_to_hub is not None and is_main():  # nobody waits for an upload
-            report["push"] = push_finished(config, Path(report["run"]), observers)
-        return report
+            report["push"] = push_finished(config, Path(report["run"]), observers).as_dict()
+        return DistillReport.of(report)
 
 
 def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, Any]:
@@ -218,7 +211,7 @@ class _Distillation:
             accelerator.device
         )
         backbone_lr = loop.backbone_lr or (loop.lr if self.start.random else PRETRAINED_SHARE * loop.lr)
-        groups = self.student.parameter_groups(loop.lr, backbone_lr, loop.weight_decay)
+        groups = student_groups(self.student, loop.lr, backbone_lr, loop.weight_decay)
         groups += decay_groups(step.features, loop.lr, loop.weight_decay)
         batches = self.data.batches(
             loop.batch_size,
@@ -274,9 +267,8 @@ class _Distillation:
     def _save(self, student: nn.Module, metrics: dict[str, float], step: int) -> None:
         assert isinstance(student, DepthStudent)
         records = self._records()
-        metadata = describe(
+        metadata = student.describe(
             "student",
-            student,
             teacher=records[0] if records else None,
             more_teachers=tuple(records[1:]),
             protocol=self.data.protocol.as_json(),
@@ -289,7 +281,7 @@ class _Distillation:
     def _costs(self) -> dict[str, Any]:
         """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""
         height, width = self.config.student.input_size
-        shipped, _ = load_checkpoint(self.run.path)
+        shipped = load_student(self.run.path)
         costs = {"student": model_cost(self._predictor(shipped), height, width).as_dict()}
         if self.acclimated:
             costs["teacher"] = model_cost(self._teacher_predictor(self.acclimated[0]), height, width).as_dict()

@@ -147,7 +147,7 @@ def _acclimated_run(
         options["max_steps"] = config.loop.max_steps
     if config.method.attention == "learned":
         options["attention_steps"] = min(config.loop.max_steps or TOKEN_STEPS, TOKEN_STEPS)
-    acclimate(build_config(AcclimateConfig, options), observers=observers)
+    acclimate(build_config(AcclimateConfig, options), observers)
     return made
 
 

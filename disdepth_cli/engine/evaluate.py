@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from disdepth_cli.config import EvaluateConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.item import DataItem, only_labelled
 from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.engine.results import EvaluateResult
 from disdepth_cli.errors import ConfigError, DataError, DisdepthError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.files import check_writable
@@ -26,21 +26,12 @@ from disdepth_cli.scoring.teacher_of import teacher_of
 from disdepth_cli.scoring.worst_images import draw_worst
 
 
-def evaluate(
-    config: EvaluateConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
-) -> dict[str, Any]:
-    """Score a model. Returns {"model", "protocol": {...}, "images", metrics..., "intervals", "baselines", "errors",
-    "warnings", "seconds", ...}.
-
-    config, or its fields as keywords. Metrics are means over images of per-image values, None where no image has one;
-    depth in metres. intervals: name to [low, high], 95 %, by a bootstrap over images. baselines: `constant`,
-    `mean_map` and `teacher`, each with its metrics on the same images under the same protocol and `difference`, the
-    interval of model - baseline, image by image; or `unavailable`, which says why. seconds: where the time went.
+def evaluate(config: EvaluateConfig, observers: Sequence[Observer] = ()) -> EvaluateResult:
+    """Score a model on a data set, and what it has to beat.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    config = config or build_config(EvaluateConfig, options)
     _check(config)
     for place in (config.per_image, config.output and config.output / "0.png"):
         if place:
@@ -56,7 +47,7 @@ def evaluate(
     told = _told(observers, len(items))
     scores = score(predictor, source, items, own, workers=config.workers, on_image=told, details=True)
     _warn(observers, scores.errors)
-    result = _result(config, own, predictor, scores)
+    means = summary(scores)
     by_key = {source.key(item): item for item in items}
     if again := len(items) - len(by_key):
         warnings.append(
@@ -67,18 +58,19 @@ def evaluate(
         write_rows(config.per_image, scores, source, by_key)
     clock.lap("scoring")
     scored = [by_key[key] for key in scores.per_image]
+    baselines: dict[str, dict[str, Any]] = {}
     if config.baselines:
         found = constant_and_mean_map(source, scored, own, config.mean_map_images, config.workers)
         clock.lap("baselines")
         found["teacher"] = _teacher(config, source, scored, protocol, predictor, observers)
-        result["baselines"] = {name: _entry(baseline, scores) for name, baseline in found.items()}
+        baselines = {name: _entry(baseline, scores) for name, baseline in found.items()}
         clock.lap("teacher")
+    worst = None
     if config.worst and config.output:
-        result["worst"] = draw_worst(
-            predictor, source, by_key, own, scores, config.worst, config.worst_by, config.output
-        )
+        worst = draw_worst(predictor, source, by_key, own, scores, config.worst, config.worst_by, config.output)
         clock.lap("worst")
-    return {**result, "errors": scores.errors, "warnings": warnings, "seconds": clock.seconds}
+    about = {"baselines": baselines, "worst": worst, "warnings": warnings, "seconds": clock.seconds}
+    return _result(config, own, predictor, scores, means, about)
 
 
 class Clock:
@@ -132,21 +124,31 @@ def _protocol(source: DataSource, config: EvaluateConfig) -> Protocol:
     )
 
 
-def _result(config: EvaluateConfig, protocol: Protocol, predictor: DepthPredictor, scores: Scores) -> dict[str, Any]:
-    """What is known of the model alone."""
-    return {
-        "model": config.model,
-        "data": str(config.data),
-        "split": config.split,
-        "protocol": protocol.as_json(),
-        "images": len(scores.per_image),
-        **summary(scores),
-        "intervals": intervals(scores),
-        "images_with": images_with(scores),
-        "buckets": list(protocol.buckets),
-        "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
-        "baselines": {},
-    }
+def _result(
+    config: EvaluateConfig,
+    protocol: Protocol,
+    predictor: DepthPredictor,
+    scores: Scores,
+    means: dict[str, Any],
+    about: dict[str, Any],
+) -> EvaluateResult:
+    """The means over images, with what else is known, `about`."""
+    metrics = {name: means.pop(name) for name in scores.mean.as_dict()}
+    return EvaluateResult(
+        model=config.model,
+        data=str(config.data),
+        split=config.split,
+        protocol=protocol.as_json(),
+        images=len(scores.per_image),
+        **metrics,
+        details=means,
+        intervals=intervals(scores),
+        images_with=images_with(scores),
+        buckets=list(protocol.buckets),
+        parameters=sum(parameter.numel() for parameter in predictor.model.parameters()),
+        errors=scores.errors,
+        **about,
+    )
 
 
 def _teacher(

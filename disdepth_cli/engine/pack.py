@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from disdepth_cli.config import PackConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.images import read_stored
@@ -22,6 +21,7 @@ from disdepth_cli.data.shards.index import INDEX, record_of, write_index
 from disdepth_cli.data.shards.items import Shard
 from disdepth_cli.data.shards.journal import Journal
 from disdepth_cli.data.shards.writer import Samples, write_shard
+from disdepth_cli.engine.results import PackResult
 from disdepth_cli.errors import DataError, DisdepthError, Interrupted
 from disdepth_cli.machine.signals import WORKERS_GONE, StopSignal
 from disdepth_cli.observer import Observer
@@ -30,16 +30,14 @@ SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 _KNOWN_SCALES = (1000.0, 256.0, 100.0)
 
 
-def pack(config: PackConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+def pack(config: PackConfig, observers: Sequence[Observer] = ()) -> PackResult:
     """Write a data set as shards: `train-000000.tar`, ..., `val-000000.tar`, ..., and `index.json`.
 
-    config, or its fields as keywords. Returns {"output", "train": {"images", "labelled", "shards", "bytes"}, "val",
-    "depth", "skipped", ...}. The same data and options give the same bytes.
+    The same data and options give the same bytes.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    config = config or build_config(PackConfig, options)
     source = load_source(config.data)
     if not len(source.train) + len(source.val):
         raise DataError(f"{source.root}: no images to pack")
@@ -55,15 +53,16 @@ def pack(config: PackConfig | None = None, *, observers: Sequence[Observer] = ()
     write_index(config.output / INDEX, index)
     journal.remove()
     seconds = time.monotonic() - began
-    return {
-        "output": str(config.output),
-        "index": str(config.output / INDEX),
-        **{split: _totals(journal.shards[split]) for split in SPLITS},
-        "depth": {"format": config.depth, "scale": packing.scale},
-        "skipped": journal.skipped,
-        "seconds": round(seconds, 1),
-        "images_per_second": round((journal.done - done) / max(seconds, 1e-9), 1),
-    }
+    return PackResult(
+        output=str(config.output),
+        index=str(config.output / INDEX),
+        train=_totals(journal.shards["train"]),
+        val=_totals(journal.shards["val"]),
+        depth={"format": config.depth, "scale": packing.scale},
+        skipped=journal.skipped,
+        seconds=round(seconds, 1),
+        images_per_second=round((journal.done - done) / max(seconds, 1e-9), 1),
+    )
 
 
 class _Packer:

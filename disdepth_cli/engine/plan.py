@@ -29,8 +29,8 @@ class _Teacher:
 
 
 def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> dict[str, Any]:
-    """{"plan": {...}}: data, teacher with its contract's kind, student, steps, epochs, what it is compared
-    with, and what a push would send.
+    """Data, teacher with its contract's kind, student, steps, epochs, what it is compared with, and what a push would
+    send, by name.
 
     Raises:
         DisdepthError: the run could not begin like this; the message is what the run itself would say.
@@ -46,27 +46,25 @@ def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> d
     schedule = Schedule.plan(config.loop, data.batches_per_epoch(config.loop.batch_size, 1))
     height, width = config.student.input_size
     return {
-        "plan": {
-            "data": str(config.data.location),
-            "train_images": len(data.source.train),
-            "val_images": len(data.source.val),
-            "protocol": data.protocol.name,
-            "unlabelled_images": train[1],
-            "teacher": " + ".join(teacher.id for teacher in teachers) or "none",
-            "teacher_kind": " + ".join(teacher.kind for teacher in teachers) or "none",
-            "teacher_state": " + ".join(teacher.state for teacher in teachers) or "a control has none",
-            "student": timm_name(config.student.backbone),
-            "input_size": f"{height}x{width}",
-            "steps": schedule.total_steps,
-            "epochs": round(schedule.total_steps / schedule.steps_per_epoch, 2),
-            "batch_size": config.loop.batch_size * config.loop.accumulate,
-            "sweep": _sweep(config, schedule.total_steps) if config.compare.sweep else None,
-            "control": f"{schedule.total_steps} steps, into {_beside(config, '-control')}"
-            if config.compare.control
-            else None,
-            "push_to_hub": config.hub.push_to_hub,
-            "files": list(FILES) if config.hub.push_to_hub else [],
-        }
+        "data": str(config.data.location),
+        "train_images": len(data.source.train),
+        "val_images": len(data.source.val),
+        "protocol": data.protocol.name,
+        "unlabelled_images": train[1],
+        "teacher": " + ".join(teacher.id for teacher in teachers) or "none",
+        "teacher_kind": " + ".join(teacher.kind for teacher in teachers) or "none",
+        "teacher_state": " + ".join(teacher.state for teacher in teachers) or "a control has none",
+        "student": timm_name(config.student.backbone),
+        "input_size": f"{height}x{width}",
+        "steps": schedule.total_steps,
+        "epochs": round(schedule.total_steps / schedule.steps_per_epoch, 2),
+        "batch_size": config.loop.batch_size * config.loop.accumulate,
+        "sweep": _sweep(config, schedule.total_steps) if config.compare.sweep else None,
+        "control": f"{schedule.total_steps} steps, into {_beside(config, '-control')}"
+        if config.compare.control
+        else None,
+        "push_to_hub": config.hub.push_to_hub,
+        "files": list(FILES) if config.hub.push_to_hub else [],
     }
 
 

@@ -1,58 +1,131 @@
-"""Predict: images in, depth files and pictures out."""
+"""Predict: images in, depth out; files and pictures where a folder is named."""
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from disdepth_cli.config import PredictConfig
-from disdepth_cli.config.build import build_config
+from disdepth_cli.config.types import OutputKind
 from disdepth_cli.data.files.images import read_image
 from disdepth_cli.data.sets.listing import IMAGE_SUFFIXES
+from disdepth_cli.depth.colours import check_colormap
+from disdepth_cli.depth.depth import Depth
+from disdepth_cli.depth.files import UNITS
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import disk_errors
 from disdepth_cli.observer import Observer
-from disdepth_cli.outputs.depth_files import UNITS, write_depth_numpy, write_depth_png
 from disdepth_cli.outputs.naming import output_stems
-from disdepth_cli.outputs.pictures import check_colormap, colourise, side_by_side, write_image
+from disdepth_cli.outputs.predictions import Written, write_prediction
 from disdepth_cli.predictor import DepthPredictor
-from disdepth_cli.scoring.open_model import open_student
+from disdepth_cli.result import Result
+from disdepth_cli.scoring.open_model import open_model
 
 
-def predict(
-    config: PredictConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
-) -> dict[str, Any]:
-    """Predict depth [m] of images and write `<stem>_depth.png`, `<stem>_color.png` and, if asked, `<stem>_depth.npy`.
+@dataclass(frozen=True)
+class Prediction(Result):
+    """What became of one image.
 
-    A relative student has no metres: its files are `<stem>_disparity.png` and `<stem>_disparity.npy`, 0 to 1.
+    Attributes:
+        image: its file.
+        kind: what the numbers are, as `Depth.kind`.
+        smallest: smallest finite value, in metres where `kind` is metric_depth; to three decimals.
+        largest: largest one.
+        written: the files, and how the PNG stores depth; None where none were asked for.
+    """
 
-    config, or its fields as keywords. Returns {"checkpoint", "kind", "unit", "scale", "results": [...], "errors":
-    [...]}; a file that cannot be read is an entry of `errors`, the others are done all the same.
+    image: Path
+    kind: OutputKind
+    smallest: float
+    largest: float
+    written: Written | None = None
+    _depth: Depth | None = field(default=None, repr=False)
+
+    @property
+    def depth(self) -> Depth:
+        """The depth of the image. Where files were written it is read from them: float32 with `save_numpy`, else as
+        the 16-bit PNG rounds it."""
+        if self._depth is not None:
+            return self._depth
+        assert self.written is not None
+        return Depth.load(self.written.exact)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `--json` holds for this image."""
+        low, high = ("min_m", "max_m") if self.kind == "metric_depth" else ("min", "max")
+        written = self.written.as_dict() if self.written else {}
+        return {"image": str(self.image), **written, low: self.smallest, high: self.largest}
+
+
+@dataclass(frozen=True)
+class PredictResult(Result):
+    """Depth of images.
+
+    Attributes:
+        model: the model that was used.
+        kind: what its numbers are, as `Depth.kind`.
+        results: one prediction an image that could be read, in order.
+        errors: a line for each of the others.
+    """
+
+    model: str
+    kind: OutputKind
+    results: list[Prediction]
+    errors: list[str]
+
+    @property
+    def depths(self) -> list[Depth]:
+        """The depth of each image of `results`."""
+        return [one.depth for one in self.results]
+
+    @property
+    def depth(self) -> Depth:
+        """The depth of the only image.
+
+        Raises:
+            DataError: there are several.
+        """
+        if len(self.results) != 1:
+            raise DataError(f"there are {len(self.results)} images: take .depths, or .results[0].depth")
+        return self.results[0].depth
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that the command prints with `--json`. scale: None where the files' scales differ."""
+        scales = {one.written.coding.scale if one.written else None for one in self.results}
+        return {
+            "checkpoint": self.model,
+            "kind": self.kind,
+            "unit": "metres = stored / scale" if self.kind == "metric_depth" else UNITS[self.kind],
+            "scale": scales.pop() if len(scales) == 1 else None,
+            "results": [one.as_dict() for one in self.results],
+            "errors": self.errors,
+        }
+
+
+def predict(config: PredictConfig, observers: Sequence[Observer] = ()) -> PredictResult:
+    """Predict the depth of images; where `config.output` is a folder, write it into files there.
 
     Raises:
-        DisdepthError: no image, no checkpoint, or not one image could be read.
+        DisdepthError: no image, no such model, or not one image could be read.
     """
-    config = config or build_config(PredictConfig, options)
     check_colormap(config.colormap)
     inputs = find_images(config.sources)
-    checkpoint = config.model
-    predictor = open_student(checkpoint, config.device, config.precision, config.revision, config.offline)
-    with disk_errors(config.output):
-        config.output.mkdir(parents=True, exist_ok=True)
-    results: list[dict[str, Any]] = []
+    predictor = open_model(config.model, config.device, config.precision, config.revision, config.offline)
+    if config.output is not None:
+        with disk_errors(config.output):
+            config.output.mkdir(parents=True, exist_ok=True)
+    results: list[Prediction] = []
     errors: list[str] = []
     for done, (file, stem) in enumerate(zip(inputs, output_stems(inputs), strict=True), start=1):
         try:
-            image = read_image(file)
+            results.append(_of_one(config, file, stem, predictor))
         except DataError as error:
             errors.append(str(error))
-        else:
-            depth = predictor.predict(image)
-            results.append({"image": str(file), **_write(config, stem, image, depth, predictor)})
         for observer in observers:
             observer.on_image(done, len(inputs))
     if not results:
@@ -60,14 +133,24 @@ def predict(
     for observer in observers:
         for message in errors:
             observer.on_warning(message)
-    return {
-        "checkpoint": str(checkpoint),
-        "kind": predictor.kind,
-        "unit": "metres = stored / scale" if predictor.kind == "metric_depth" else UNITS[predictor.kind],
-        "scale": results[0]["scale"],
-        "results": results,
-        "errors": errors,
-    }
+    return PredictResult(config.model, predictor.kind, results, errors)
+
+
+def _of_one(config: PredictConfig, file: Path, stem: str, predictor: DepthPredictor) -> Prediction:
+    """The prediction of one image; its depth is kept where it is in no file.
+
+    Raises:
+        DataError: the image cannot be read, or the model gives no finite depth.
+    """
+    image = read_image(file)
+    depth = predictor.predict_depth(image)
+    known = depth.values[np.isfinite(depth.values)]
+    if not known.size:
+        raise DataError(f"{file}: the model gives no finite depth")
+    low, high = round(float(known.min()), 3), round(float(known.max()), 3)
+    if config.output is None:
+        return Prediction(file, depth.kind, low, high, None, depth)
+    return Prediction(file, depth.kind, low, high, write_prediction(config, stem, image, depth))
 
 
 def find_images(sources: Sequence[str]) -> list[Path]:
@@ -91,24 +174,3 @@ def find_images(sources: Sequence[str]) -> list[Path]:
                 raise DataError(f"{source}: no such image, folder or pattern")
         files += found
     return list(dict.fromkeys(files))
-
-
-def _write(
-    config: PredictConfig, stem: str, image: np.ndarray, depth: np.ndarray, predictor: DepthPredictor
-) -> dict[str, Any]:
-    """The files of one image."""
-    metric = predictor.kind == "metric_depth"
-    noun = "depth" if metric else "disparity"
-    depth_file, picture_file = config.output / f"{stem}_{noun}.png", config.output / f"{stem}_color.png"
-    scale = write_depth_png(depth_file, depth, predictor.max_depth, predictor.kind, stretch=False)
-    # Disparity is large where depth is small: turned round, near things have the same colour either way.
-    shown = depth if metric else predictor.max_depth - depth
-    colour = colourise(shown, config.colormap, grayscale=config.grayscale, valid=np.isfinite(depth))
-    write_image(picture_file, colour if config.pred_only else side_by_side(image, colour))
-    written = {noun: str(depth_file), "color": str(picture_file)}
-    if config.save_numpy:
-        numpy_file = config.output / f"{stem}_{noun}.npy"
-        write_depth_numpy(numpy_file, depth)
-        written["numpy"] = str(numpy_file)
-    low, high = round(float(depth.min()), 3), round(float(depth.max()), 3)
-    return {**written, "scale": scale, **({"min_m": low, "max_m": high} if metric else {"min": low, "max": high})}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from disdepth_cli.checkpoint.metadata import CheckpointMetadata, read_metadata
 from disdepth_cli.comparison.keeping import hands_out_control
 from disdepth_cli.config import DistillConfig, PushConfig
 from disdepth_cli.config.build import build_config
+from disdepth_cli.engine.results import PushResult
 from disdepth_cli.errors import CheckpointError, ConfigError, DisdepthError, HubError
 from disdepth_cli.files import write_atomic
 from disdepth_cli.hub.licences import Source, choose_licence
@@ -29,16 +31,12 @@ FILES = (STUDENT, CONFIG, CARD, PICTURE)
 """What a push sends; the picture only where there is one."""
 
 
-def push(config: PushConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+def push(config: PushConfig, observers: Sequence[Observer] = ()) -> PushResult:
     """Send a student to the Hub in one commit: weights, config.json, model card and its picture.
-
-    config, or its fields as keywords. Returns {"to", "revision", "licence", "warnings", "files": [{"name", "bytes"}],
-    "sent"} with "url" and "commit", or with `dry_run` the "folder" the files were written into.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user. Nothing here is changed by a failed push.
     """
-    config = config or build_config(PushConfig, options)
     target = HubTarget(config.to, "--to", config.revision, config.private)
     if config.dry_run:
         target.check_form()
@@ -51,18 +49,19 @@ def push(config: PushConfig | None = None, *, observers: Sequence[Observer] = ()
     for observer in observers:
         for warning in facts.licence.warnings:
             observer.on_warning(warning)
-    result = {
-        "to": config.to,
-        "revision": config.revision,
-        "licence": facts.licence.name or facts.licence.id,
-        "warnings": list(facts.licence.warnings),
-        "files": [{"name": name, "bytes": _size(source)} for name, source in content.items()],
-        "sent": not config.dry_run,
-    }
+    result = PushResult(
+        to=config.to,
+        revision=config.revision,
+        licence=facts.licence.name or facts.licence.id,
+        warnings=list(facts.licence.warnings),
+        files=[{"name": name, "bytes": _size(source)} for name, source in content.items()],
+        sent=not config.dry_run,
+    )
     if config.dry_run:
         folder = config.output or (run or Path()) / "hub"
-        return result | {"folder": str(_write(folder, content))}
-    return result | target.send(content, f"Push {facts.metadata.backbone} student with disdepth")
+        return replace(result, folder=str(_write(folder, content)))
+    sent = target.send(content, f"Push {facts.metadata.backbone} student with disdepth")
+    return replace(result, url=sent["url"], commit=sent["commit"])
 
 
 def target_of(config: DistillConfig) -> HubTarget:
@@ -85,7 +84,7 @@ def finished_report(config: DistillConfig) -> dict[str, Any] | None:
     return {"run": str(run.path), **read_report(run.path)}
 
 
-def push_finished(config: DistillConfig, run: Path, observers: Sequence[Observer]) -> dict[str, Any]:
+def push_finished(config: DistillConfig, run: Path, observers: Sequence[Observer]) -> PushResult:
     """Push a finished run of distill. A failure is worded with the command that pushes it again.
 
     Raises:
@@ -95,7 +94,7 @@ def push_finished(config: DistillConfig, run: Path, observers: Sequence[Observer
     assert hub.push_to_hub is not None
     own = {"model": run, "to": hub.push_to_hub, "private": hub.private, "licence": hub.licence}
     try:
-        return push(build_config(PushConfig, own), observers=observers)
+        return push(build_config(PushConfig, own), observers)
     except DisdepthError as error:
         again = f"disdepth push {run} --to {hub.push_to_hub}{' --private' if hub.private else ''}"
         again += f" --licence {hub.licence}" if hub.licence else ""

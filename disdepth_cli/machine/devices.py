@@ -91,10 +91,10 @@ def make_accelerator(machine: MachineOptions) -> Accelerator:
     )
 
 
-def channels_last(module: Model) -> Model:
-    """The module with its convolution weights in channels_last memory format."""
+def channels_last(module: Model, device: torch.device | None = None) -> Model:
+    """The module with its convolution weights in channels_last memory format, on `device` where one is given."""
     move: Callable[..., Model] = module.to
-    return move(memory_format=torch.channels_last)
+    return move(device=device, memory_format=torch.channels_last)
 
 
 def _cpu_has_fast_bf16() -> bool:

@@ -9,7 +9,6 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from disdepth_cli.checkpoint.locate import BUNDLED as BUNDLED
 from disdepth_cli.checkpoint.metadata import (
     TEACHER_PREFIX,
     CheckpointMetadata,

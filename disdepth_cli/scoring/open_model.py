@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from disdepth_cli.checkpoint.locate import BUNDLED, hub_student, may_be_on_hub
-from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
 from disdepth_cli.machine.devices import pick_device, student_precision, teacher_precision
 from disdepth_cli.method.acclimated_teacher import ghost_size
+from disdepth_cli.models.student import load_student
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
 from disdepth_cli.teachers import DepthTeacher, load_teacher
@@ -41,6 +41,7 @@ def open_model(
             architecture.max_depth,
             place,
             student_precision(precision, place),
+            architecture.min_depth,
         )
     if (Path(name) / "config.yaml").is_file():
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
@@ -74,15 +75,7 @@ def open_student(
     Raises:
         CheckpointError: missing, truncated, foreign, not a student, or not to be had from the Hub.
     """
-    place = pick_device(device)
+    pick_device(device)  # a wrong one is refused before a file is fetched
     if str(path) == "bundled" and not BUNDLED.is_file():
         raise ConfigError("this installation has no bundled student; give --model FILE")
-    student, metadata = load_checkpoint(path, revision, offline)
-    return DepthPredictor(
-        student,
-        student.architecture.working_size,
-        student.architecture.output_kind,
-        metadata.max_depth,
-        place,
-        student_precision(precision, place),
-    )
+    return load_student(path, revision=revision, offline=offline).predictor(device, precision)

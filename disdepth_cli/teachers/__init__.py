@@ -31,25 +31,39 @@ WELL_KNOWN = (
 
 
 def load_teacher(
-    name: str,
+    name: str | Path,
     *,
     revision: str | None = None,
-    weights: Path | None = None,
+    weights: Path | str | None = None,
     offline: bool = False,
     pretrained: bool = True,
     taps: Taps = "encoder",
     announce: Callable[[str], None] | None = None,
 ) -> DepthTeacher:
-    """A frozen teacher on the CPU in float32, ready to be moved.
+    """A teacher with its contract: what its numbers mean, its sizes, its licence.
 
-    name: an existing folder in Hub format, `timm:NAME`, or a Hub id; in this order.
-    revision: commit, tag or branch on the Hub. weights: a safetensors file, for `timm:NAME` only. offline: never ask
-    the network. pretrained: False gives `timm:NAME` random weights, for tests. taps: "encoder" or "neck" (the fused
-    maps of a depth model's decoder). announce: is told in one line what will be downloaded, before it is.
+    Args:
+        name: an existing folder in Hub format, `timm:NAME`, or a Hub id; in this order.
+        revision: commit, tag or branch on the Hub.
+        weights: a safetensors file, for `timm:NAME` only.
+        offline: never ask the network.
+        pretrained: False gives `timm:NAME` random weights, for tests.
+        taps: "encoder", or "neck": the fused maps of a depth model's decoder.
+        announce: is told in one line what will be downloaded, before it is.
+
+    Returns:
+        The teacher, frozen, on the CPU in float32: image (B, 3, H, W) RGB in [0, 1] -> `DepthOutput`.
 
     Raises:
         TeacherError: it cannot be found, fetched, loaded or used; one line that says what to do.
+
+    Example:
+        >>> from disdepth_cli import load_teacher
+        >>> contract = load_teacher("teacher").contract
+        >>> contract.kind, contract.unit, contract.max_depth
+        ('metric_depth', 'm', 10.0)
     """
+    name, weights = str(name), Path(weights) if weights is not None else None
     if name.startswith("timm:"):
         from disdepth_cli.teachers.timm_family import load_timm_teacher
 

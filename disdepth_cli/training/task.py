@@ -9,6 +9,8 @@ from typing import Any
 from torch import nn
 
 from disdepth_cli.config.parts import LoopOptions
+from disdepth_cli.models.lg_conv import LGConv
+from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.types import DepthBatch
 
 
@@ -25,6 +27,27 @@ def decay_groups(module: nn.Module, lr: float, weight_decay: float) -> list[dict
         {"params": [p for p in parameters if p.ndim <= 1], "lr": lr, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def student_groups(student: DepthStudent, lr: float, backbone_lr: float, weight_decay: float) -> list[dict[str, Any]]:
+    """AdamW groups: the backbone at its own rate; LG-Conv at the head's rate without weight decay.
+
+    Norms and biases take no weight decay either.
+    """
+    lg = {
+        id(p)
+        for m in student.modules()
+        if isinstance(m, LGConv)
+        for n, p in m.named_parameters()
+        if not n.startswith("local.")
+    }
+    backbone = {id(p) for p in student.encoder.net.parameters()} - lg
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in student.parameters():
+        rate = backbone_lr if id(parameter) in backbone else lr
+        decay = 0.0 if id(parameter) in lg or parameter.ndim <= 1 else weight_decay
+        groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,10 @@ def test_csv_and_markdown_hold_the_same(cli, runs):
 
 
 def test_python_and_json_give_numbers(cli, runs):
+    from disdepth_cli.config import CompareConfig
     from disdepth_cli.engine.compare import compare
 
-    row = compare([runs / "with"]).rows[0]
+    row = compare(CompareConfig(runs=[runs / "with"])).runs[0]
     assert row["gain_interval"] == pytest.approx([-30, -10]) and row["verdict"] == "better"
     assert cli("compare", runs / "with", "--json").json["runs"][0] == row
 

@@ -9,10 +9,10 @@ import re
 import pytest
 import torch
 
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.errors import DisdepthError
 from disdepth_cli.files import write_atomic
 from disdepth_cli.method import distill_step
+from disdepth_cli.models.student import load_student
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_rate_that_blows_up_ends_in_one_line(refused, training):
 
 def test_a_student_that_gives_no_finite_depth_is_not_scored(refused, control, rooms, tmp_path):
     from disdepth_cli.checkpoint.metadata import save_checkpoint
-    from disdepth_cli.checkpoint.students import load_checkpoint
+    from disdepth_cli.models.student import load_checkpoint
 
     student, metadata = load_checkpoint(control)
     spoilt = {
@@ -170,6 +170,6 @@ def test_ctrl_c_before_the_first_step_exits_130(cli, student, photo, tmp_path, m
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "open_student", interrupted)
+    monkeypatch.setattr(predict, "open_model", interrupted)
     outcome = cli("predict", photo, "-c", student, "-o", tmp_path)
     assert outcome.code == 130 and outcome.err.startswith("interrupted: ") and outcome.err.count("\n") == 1

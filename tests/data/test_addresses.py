@@ -10,12 +10,11 @@ import fsspec
 import numpy as np
 import pytest
 
+from disdepth_cli import check, pack
 from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.data.shards.address import SCHEMES, checked
 from disdepth_cli.data.shards.cache import local_copy, read_remote
-from disdepth_cli.engine.check import check
-from disdepth_cli.engine.pack import pack
 from disdepth_cli.errors import DataError
 
 OPENED: list[str] = []

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from disdepth_cli import pack
 from disdepth_cli.config import AugmentConfig
 from disdepth_cli.data.batches.loader import TrainBatches, TrainDataset, train_loader
 from disdepth_cli.data.batches.order import Order
@@ -26,7 +27,6 @@ from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.data.shards.items import ShardItems
 from disdepth_cli.data.shards.reader import ShardReaders
-from disdepth_cli.engine.pack import pack
 from disdepth_cli.errors import DataError
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.types import DepthBatch

@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from disdepth_cli import distill
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.adapters import AdaptedEncoder, folded
 from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart, adapt
-from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.models.student import StudentArchitecture, build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
+from disdepth_cli.training.task import student_groups
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
 
@@ -92,7 +92,7 @@ def test_adapting_brings_features_nearer_and_changes_nothing_else(acclimated, st
     terms = step.train()(some[0])
     terms.parts["encoder"].backward()
     assert all(adapter.weight.grad is not None for adapter in encoder.adapters[2:])
-    groups = student.parameter_groups(1e-3, 1e-4, 0.05)
+    groups = student_groups(student, 1e-3, 1e-4, 0.05)
     rates = {id(p): group["lr"] for group in groups for p in group["params"]}
     assert {rates[id(p)] for p in encoder.adapters.parameters()} == {1e-3}
 

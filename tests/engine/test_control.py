@@ -72,7 +72,7 @@ def test_both_arms_are_those_that_one_would_train_alone(whole, options, rooms, t
 def test_the_report_has_the_control_and_the_gain_of_the_shipped_files(whole):
     run, returned = whole
     report, control = report_of(run), report_of(run.with_name("run-control"))
-    assert returned == {"run": str(run), **report}
+    assert returned.as_dict() == {"run": str(run), **report}
     assert report["control"]["run"] == str(run.with_name("run-control")) and report["control"]["steps"] == 6
     assert control["distilled"] is False and report["distilled"] is True
     assert set(report["gain"]) == HEADLINES

@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import load_file
 
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
@@ -19,7 +18,7 @@ from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.supervision import pseudo_labelled
-from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.models.student import StudentArchitecture, build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.types import DepthBatch

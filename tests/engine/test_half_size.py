@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -38,6 +39,7 @@ def test_the_answer_lies_on_the_whole_images_grids():
     assert torch.isfinite(half.depth).all() and half.depth.min() > 0
 
 
+@pytest.mark.filterwarnings("ignore:this student works at")  # in evaluation mode
 def test_a_share_of_the_steps_is_small_and_the_rest_is_not():
     student, sizes = small_student()
     config = DistillConfig(data=".", distill=False, small_first=0.6)

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
+from disdepth_cli import acclimate, distill
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.engine.acclimate import acclimate
-from disdepth_cli.engine.distill import distill
 from disdepth_cli.observer import Silent
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 

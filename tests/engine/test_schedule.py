@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from disdepth_cli import distill
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.models.student import load_student
 from disdepth_cli.training.loop import Fit
 from disdepth_cli.training.prepare import prepare_data
 from disdepth_cli.training.task import Schedule

@@ -7,13 +7,12 @@ import torch
 
 from disdepth_cli import acclimate, distill
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.teacher_fusion import blend, teacher_shares
-from disdepth_cli.models.student import build_student
+from disdepth_cli.models.student import build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated, load_acclimation
 from disdepth_cli.types import DepthBatch
 

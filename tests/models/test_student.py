@@ -14,6 +14,7 @@ from disdepth_cli.method.acclimation import Acclimation, ChannelStatistics
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
 from disdepth_cli.models.lg_conv import LGConv, insert_lg_convs
 from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.training.task import student_groups
 from disdepth_cli.types import FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 
@@ -167,7 +168,7 @@ def test_channel_statistics_standardise_with_fixed_numbers():
 
 def test_parameter_groups_cover_everything_once():
     student = build_student(architecture())
-    groups = student.parameter_groups(1e-3, 1e-4, 0.05)
+    groups = student_groups(student, 1e-3, 1e-4, 0.05)
     ids = [id(p) for group in groups for p in group["params"]]
     assert sorted(ids) == sorted(id(p) for p in student.parameters())
     lg = {id(p) for m in student.modules() if isinstance(m, LGConv) for p in m.broadcast.parameters()}

@@ -50,6 +50,18 @@ def read_image(place: Place | str) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
+def decode_image(data: bytes) -> np.ndarray:
+    """The bytes of an image file as `read_image` gives it.
+
+    Raises:
+        DataError: they are none, truncated, or of no image.
+    """
+    try:
+        return np.ascontiguousarray(_decode_image(data))
+    except Exception as error:  # as in read_image
+        raise DataError(f"{len(data)} bytes: are not a readable image ({_one_line(error)})") from None
+
+
 def read_depth(place: Place | str, coding: DepthCoding | float) -> np.ndarray:
     """A depth map as (h, w) float32 [m], 0 = invalid. coding: what stored numbers mean, or its scale alone.
 
@@ -139,15 +151,24 @@ def _decode_pillow(data: bytes) -> np.ndarray:
     except UnidentifiedImageError:  # its own message holds a memory address
         raise UnidentifiedImageError("it is not of a known kind") from None
     with file as opened:
-        image = ImageOps.exif_transpose(opened)
-        if image.mode == "F":
-            raise ValueError("it holds float values, not colours")
-        if image.mode.startswith("I"):  # Pillow's own conversion of 16 bit to RGB saturates at 255
-            grey = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
-            return np.repeat(((grey + 128) // 257).astype(np.uint8)[..., None], 3, axis=2)
-        if image.mode in ("P", "PA"):
-            image = image.convert("RGBA")
-        return np.asarray(image.convert("RGB"))
+        return pillow_to_rgb(opened)
+
+
+def pillow_to_rgb(image: Image.Image) -> np.ndarray:
+    """A PIL image as (H, W, 3) uint8 RGB: orientation applied, alpha dropped, 16 bit to 8.
+
+    Raises:
+        ValueError: it holds float values.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        raise ValueError("it holds float values, not colours")
+    if image.mode.startswith("I"):  # Pillow's own conversion of 16 bit to RGB saturates at 255
+        grey = np.clip(np.asarray(image, dtype=np.int64), 0, 65535)
+        return np.repeat(((grey + 128) // 257).astype(np.uint8)[..., None], 3, axis=2)
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    return np.asarray(image.convert("RGB"))
 
 
 def _whole_png(data: bytes) -> bytes:

@@ -133,8 +133,6 @@ def _body(facts: CardFacts) -> str:
         backbone=metadata.backbone,
         parameters=f"{facts.parameters / 1e6:.2f} M",
         size=f"{size['height']} x {size['width']}",
-        input_height=-(-size["height"] // 32) * 32,
-        input_width=-(-size["width"] // 32) * 32,
         what=kind.what,
         unit=kind.unit,
         file_unit=kind.file_unit,

@@ -13,9 +13,10 @@ from PIL import Image
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata
 from disdepth_cli.data.files.images import read_image
 from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.depth.colours import colourise
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.outputs.card.text import PictureKind
-from disdepth_cli.outputs.pictures import colourise, panel, scale_bar
+from disdepth_cli.outputs.pictures import panel, scale_bar
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.working_size import resize_image
 

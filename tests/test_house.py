@@ -116,3 +116,9 @@ def test_no_path_of_anybodys_machine(file):
         assert not BESIDE.search(text)
         climbs = [int(steps) for steps in re.findall(r"__file__\).*?\.parents\[(\d)\]", text)]
         assert all(steps < len(file.relative_to(PACKAGE.parent).parts) for steps in climbs)
+
+
+def test_the_page_of_the_architecture_names_every_room():
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rooms = {room(module) for module in MODULES}
+    assert not {name for name in rooms if f"{name}/" not in page and f"{name}.py" not in page}

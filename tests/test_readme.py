@@ -53,7 +53,9 @@ def test_files_in_the_pages_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "names"), [("students", STUDENTS), ("evaluation", PROTOCOLS), ("data", [*FORMATS, HUB])], ids=str
+    ("page", "names"),
+    [("students", STUDENTS), ("evaluation", PROTOCOLS), ("data", [*FORMATS, HUB])],
+    ids=["students", "evaluation", "data"],
 )
 def test_names_are_on_their_page(page: str, names: list[str]) -> None:
     file = PROJECT / "docs" / f"{page}.md"

@@ -42,7 +42,7 @@ def test_the_site_builds_and_its_links_hold(tmp_path: Path) -> None:
         page = tmp_path / "docs" / name
         if not page.exists():
             page.write_text("# To come\n", encoding="utf-8")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict"]
     env = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -27,6 +27,8 @@ INSTALL = "python3 -m venv .venv && .venv/bin/pip install -e . && "
 """What a reader does first; the tests run in an installation."""
 TEACHER = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
 STUDENT = "mobilenetv2_100"
+FEW_STEPS = {"QUICKSTART_ACCLIMATE_STEPS": "4", "QUICKSTART_DISTILL_STEPS": "4"}
+"""examples/quickstart.sh in full is tests/examples' own."""
 of_images = pytest.mark.skipif("Depth" not in disdepth_cli.__all__, reason="needs DepthStudent.predict and Depth")
 
 
@@ -108,7 +110,7 @@ def test_shell_blocks_run(page: str, place: Path) -> None:
 @pytest.mark.parametrize("page", ("README.md", "docs/quickstart.md"))
 def test_shell_blocks_run_with_those_that_train(page: str, place: Path, hub_cache: Path) -> None:
     for block in of_shell(page):
-        run(block, place, page, HF_HUB_CACHE=str(hub_cache))
+        run(block, place, page, HF_HUB_CACHE=str(hub_cache), **FEW_STEPS)
     assert list(place.glob("runs/*/report.json"))
 
 

@@ -289,12 +289,8 @@ def test_aspect_mismatch_names_both_files(tmp_path: Path) -> None:
 # real data
 
 
-def test_nyu_labelled() -> None:
-    place = os.environ.get("DISDEPTH_TEST_DATA") or Path(__file__).parents[2].parent / "shared/data"
-    file = Path(place) / "nyu_labeled/data.yaml"
-    if not file.exists():
-        pytest.skip(f"real data is not here: {file} (set DISDEPTH_TEST_DATA)")
-    source = load_source(file)
+def test_nyu_labelled(real_data: Path) -> None:
+    source = load_source(real_data / "nyu_labeled" / "data.yaml")
     assert (len(source.items("train")), len(source.items("val"))) == (690, 105)
     assert source.protocol == "nyu-eigen"
     assert scale_warning(source.val, source.depth_scale) is None

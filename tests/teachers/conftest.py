@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -237,9 +236,5 @@ def dpt_folder(tiny: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_teacher() -> Path:
-    data = Path(os.environ.get("DISDEPTH_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    folder = data / "teachers" / "dav2s_nyu"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there; DISDEPTH_TEST_DATA names the data folder")
-    return folder
+def real_teacher(real_data: Path) -> Path:
+    return real_data / "teachers" / "dav2s_nyu"

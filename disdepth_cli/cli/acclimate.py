@@ -69,6 +69,7 @@ def acclimate(
     offline: o.Offline = None,
     device: o.Device = None,
     workers: o.Workers = None,
+    compile: o.Compile = None,
     config: o.ConfigFile = None,
     quiet: o.Quiet = False,
     as_json: o.AsJson = False,

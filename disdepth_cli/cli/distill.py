@@ -101,6 +101,7 @@ def distill(
     offline: o.Offline = None,
     device: o.Device = None,
     workers: o.Workers = None,
+    compile: o.Compile = None,
     config: o.ConfigFile = None,
     quiet: o.Quiet = False,
     as_json: o.AsJson = False,

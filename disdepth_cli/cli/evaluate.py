@@ -23,7 +23,7 @@ AlignKind = Annotated[str | None, o.option("--align", of=EvaluateConfig)]
 Tta = Annotated[bool | None, o.option("--tta/--no-tta", of=EvaluateConfig)]
 MinDepth = Annotated[float | None, o.option("--min-depth", of=EvaluateConfig)]
 MaxDepth = Annotated[float | None, o.option("--max-depth", of=EvaluateConfig)]
-Workers = Annotated[int | None, o.option("--workers", of=EvaluateConfig)]
+Workers = Annotated[str | None, o.option("--workers", of=EvaluateConfig, metavar="N|auto")]
 BaselinesOn = Annotated[bool | None, o.option("--baselines/--no-baselines", of=EvaluateConfig, rich_help_panel=BESIDE)]
 Teacher = Annotated[str | None, o.option("--teacher", "-t", of=EvaluateConfig, rich_help_panel=BESIDE)]
 ScoreTeacher = Annotated[

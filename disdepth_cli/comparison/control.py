@@ -94,7 +94,7 @@ def compare_with_control(
 def _scores(config: DistillConfig, data: TrainingData, file: Path) -> Scores:
     """The val images' scores of a student, in all processes."""
     device = str(make_accelerator(config).device)
-    predictor = open_student(file, device, config.precision)
+    predictor = open_student(file, device, "fp32" if config.precision == "auto" else config.precision)
     return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=config.workers)
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.config.types import Align, Name, Precision, WorstBy
+from disdepth_cli.config.types import Align, Name, Precision, Workers, WorstBy
 
 
 class EvaluateConfig(BaseConfig):
@@ -23,8 +23,10 @@ class EvaluateConfig(BaseConfig):
     min_depth: float | None = Field(None, gt=0, description="smallest ground truth counted [m]")
     max_depth: float | None = Field(None, gt=0, description="largest ground truth counted [m]")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
-    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    workers: int = Field(2, ge=0, description="threads that decode images, and as many that compute metrics")
+    precision: Precision = Field("auto", description="auto is fp32, without TF32: what a quoted score is made in")
+    workers: Workers = Field(
+        None, ge=0, description="threads that decode images, and as many that compute metrics; auto: by cores"
+    )
     revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
     offline: bool = Field(False, description="never ask the network")
     baselines: bool = Field(

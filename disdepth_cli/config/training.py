@@ -21,6 +21,7 @@ from disdepth_cli.config.types import (
     TeacherName,
     TeacherNames,
     Tuning,
+    Workers,
 )
 
 STUDENTS = {
@@ -90,7 +91,11 @@ class LoopConfig(BaseConfig):
     precision: Precision = Field("auto", description="auto: bf16 on CUDA; on a CPU fp32, and bf16 for the teacher")
     batch_size: int = Field(8, ge=1, description="images a step and process")
     accumulate: int = Field(1, ge=1, description="batches per optimiser step")
-    workers: int = Field(2, ge=0, description="processes that decode images")
+    workers: Workers = Field(
+        None,
+        ge=0,
+        description="processes that decode images; auto (default): 2 on a CPU, for a GPU all cores but one",
+    )
     epochs: int = Field(10, ge=1, description="passes over the training images")
     max_steps: int | None = Field(None, ge=1, description="stop the schedule after this many steps instead")
     lr: float = Field(1e-3, gt=0, description="peak learning rate of the decoder and all new parts")
@@ -101,12 +106,19 @@ class LoopConfig(BaseConfig):
     clip: float = Field(1.0, gt=0, description="largest gradient norm")
     ema: float = Field(0.998, ge=0, lt=1, description="decay of the averaged weights, warmed up; 0: off")
     seed: int = Field(0, ge=0, description="seed of initialisation, order and augmentation")
-    save_every: int = Field(100, ge=1, description="steps between saves of the resume state")
+    save_every: float = Field(
+        90.0,
+        ge=0,
+        description="seconds between saves of the resume state; each validation saves it too; 0: every step",
+    )
     validate_every: int = Field(1, ge=1, description="epochs between validations; the last step is always validated")
     max_corrupt: int = Field(10, ge=0, description="unreadable training files that are skipped before giving up")
     max_nonfinite: int = Field(5, ge=1, description="steps in a row with a non-finite loss before giving up")
     max_depth: float | None = Field(None, gt=0, description="largest depth [m]; default: the data's")
     min_depth: float | None = Field(None, gt=0, description="smallest depth [m]; default: the data's")
+    compile: bool = Field(
+        False, description="torch.compile for student and teacher: minutes at the start, needs a C++ compiler"
+    )
     augment: AugmentConfig = Field(default_factory=lambda: AugmentConfig())
 
 

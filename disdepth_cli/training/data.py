@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import torch
-
 from disdepth_cli.config import AcclimateConfig, LoopConfig, StudentConfig
 from disdepth_cli.config.types import OutputKind
-from disdepth_cli.data.batches.loader import TrainBatches, TrainDataset, batches_per_epoch, train_loader
+from disdepth_cli.data.batches.loader import (
+    TrainBatches,
+    TrainDataset,
+    batches_per_epoch,
+    shared_bytes,
+    train_loader,
+)
 from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.batches.views import TrainView, default_crop
 from disdepth_cli.data.files.dataset import DataSource
@@ -20,12 +24,15 @@ from disdepth_cli.data.shards.prefetch import prefetch_of
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.evaluation.protocols import TEACHER_DISPARITY, Protocol, for_output, override
 from disdepth_cli.inspection.scale import scale_warning
+from disdepth_cli.machine import resources
+from disdepth_cli.machine.devices import pick_device
+from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture
 from disdepth_cli.observer import Observer
 from disdepth_cli.scoring.score import protocol_of
 from disdepth_cli.teachers import DepthTeacher
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import StoredBatch
 from disdepth_cli.working_size import WorkingSize
 
 
@@ -96,7 +103,7 @@ class TrainingData:
 
     def batches(
         self, config: LoopConfig, rank: int, world: int, seed: int, labelled_only: bool = False
-    ) -> Callable[[int, int], Iterator[DepthBatch]]:
+    ) -> Callable[[int, int], Iterator[StoredBatch]]:
         """(first batch, total batches) -> the batches of a run, the same whenever they are asked for.
 
         seed: of the order, and of the views unless they have their own. labelled_only: the images without ground truth
@@ -112,10 +119,11 @@ class TrainingData:
         dataset = TrainDataset(items, self.source, view)
         order = Order(blocks or (len(items),), seed, on_window=prefetch_of(items))
 
-        def start(first: int, total: int) -> Iterator[DepthBatch]:
+        def start(first: int, total: int) -> Iterator[StoredBatch]:
             batches = TrainBatches(order, config.batch_size, first, total, rank, world)
-            pin = torch.cuda.is_available() and config.device != "cpu"
-            return iter(train_loader(dataset, batches, config.workers, pin_memory=pin))
+            device = pick_device(config.device)
+            workers = worker_count(config.workers, device)
+            return iter(train_loader(dataset, batches, workers, pin_memory=device.type == "cuda"))
 
         return start
 
@@ -162,12 +170,26 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
         observer.on_note(f"data: {_train_counts(source)}, {len(source.val)} val images" + _meaning(source))
         if source.recognised:
             observer.on_note(f"data: recognised as {source.format}; a data.yaml there may say otherwise")
-    height, width = config.input_size
     min_depth = config.min_depth if config.min_depth is not None else max(source.min_depth, 1e-3)
     max_depth = config.max_depth if config.max_depth is not None else source.max_depth
     if min_depth >= max_depth:
         raise ConfigError(f"--min-depth {min_depth:g}: must be below --max-depth {max_depth:g}")
-    return TrainingData(source, protocol_of(source), WorkingSize(height, width), min_depth, max_depth)
+    data = TrainingData(source, protocol_of(source), WorkingSize(*config.input_size), min_depth, max_depth)
+    _tell_of_shared_memory(data, config, observers)
+    return data
+
+
+def _tell_of_shared_memory(data: TrainingData, config: LoopConfig, observers: Sequence[Observer]) -> None:
+    """Say so where it is too small for what the workers hand over; what finds no room is sent another way."""
+    workers, free = worker_count(config.workers, pick_device(config.device)), resources.free_shared_memory()
+    need = shared_bytes(data.crop_size(config), config.batch_size, workers) if workers else 0
+    if free is None or free >= need:
+        return
+    for observer in observers:
+        observer.on_note(
+            f"shared memory: {free / 1e6:.0f} MB are free, the workers' batches take up to {need / 1e6:.0f} MB; what "
+            "finds no room is sent through pipes, which may be slower (docker run --shm-size 1g gives more)"
+        )
 
 
 def _meaning(source: DataSource) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from disdepth_cli.config import LoopConfig
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import StoredBatch
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:
@@ -61,7 +61,7 @@ class Task:
     step: nn.Module
     model: nn.Module
     groups: list[dict[str, Any]]
-    batches: Callable[[int, int], Iterator[DepthBatch]]
+    batches: Callable[[int, int], Iterator[StoredBatch]]
     validate: Callable[[nn.Module], dict[str, float]]
     save: Callable[[nn.Module, dict[str, float], int], None]
     better: str = "rmse"

@@ -25,7 +25,7 @@ from disdepth_cli.config.build import build_config
 from disdepth_cli.engine.distill_teachers import acclimated_first, find_teachers, resolve_teachers
 from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.push import finished_report, push_finished, target_of
-from disdepth_cli.machine.devices import channels_last, make_accelerator, student_precision, teacher_precision
+from disdepth_cli.machine.devices import channels_last, make_accelerator, score_precision, teacher_precision
 from disdepth_cli.machine.join import together
 from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
@@ -156,7 +156,7 @@ class _Distillation:
         self.config, self.data, self.run, self.observers = config, data, run, observers
         self.accelerator = make_accelerator(config)
         device = self.accelerator.device
-        self.precision = student_precision(config.precision, device)
+        self.precision = score_precision(config.precision, device)
         self.teacher_precision = teacher_precision(config.precision, device)
         self.acclimated: list[AcclimatedTeacher] = []
         self.found: list[CheckpointMetadata] = []
@@ -175,6 +175,10 @@ class _Distillation:
             epoch = self.data.batches_per_epoch(config, 1)
             teacher, goes_on = self.acclimated[0].remembering(self.memory), run.state_file.is_file()
             bring_near(self.student, teacher, lambda most: first(0, min(most, epoch)), config, goes_on, observers)
+        if config.compile:
+            self.student.compile()
+            for one in self.acclimated:
+                one.compile_teacher()
 
     def report(self) -> dict[str, Any]:
         result = self._train()

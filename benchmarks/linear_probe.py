@@ -87,9 +87,10 @@ def inputs(look: Look, image: Tensor) -> Tensor:
 
 def training_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatch]:
     """One view of every training image, as training has them."""
-    return data.batches(config.loop.batch_size, 0, 1, config.loop.seed)(
+    stored = data.batches(config.loop.batch_size, 0, 1, config.loop.seed)(
         0, data.batches_per_epoch(config.loop.batch_size, 1)
     )
+    return (batch.to(torch.device("cpu")) for batch in stored)
 
 
 def plain_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatch]:
@@ -98,7 +99,8 @@ def plain_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatc
     border, crop = data.protocol.training_box, data.crop_size()
     view = TrainView(plain, crop, data.working_size, border, 0, data.min_depth, data.max_depth)
     dataset = TrainDataset(data.source.items("val"), data.source, view)
-    return train_loader(dataset, [[(0, place)] for place in range(len(dataset))], config.machine.workers)
+    stored = train_loader(dataset, [[(0, place)] for place in range(len(dataset))], config.machine.workers or 0)
+    return (batch.to(torch.device("cpu")) for batch in stored)
 
 
 def fit(look: Look, batches: list[DepthBatch]) -> Tensor:

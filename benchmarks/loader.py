@@ -21,10 +21,10 @@ from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.models.student import build_student
 from disdepth_cli.training.prepare import prepare_data, student_architecture
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import StoredBatch
 
 
-def time_loader(config: DistillConfig, batches: int) -> tuple[float, DepthBatch]:
+def time_loader(config: DistillConfig, batches: int) -> tuple[float, StoredBatch]:
     """Images/s of a stretch of batches, and its last one."""
     data = prepare_data(config, ())
     drawn = data.batches(config.loop.batch_size, 0, 1, config.loop.seed)(0, batches + 1)

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from disdepth_cli.config.types import OutputKind, Precision
 from disdepth_cli.data.files.any_image import ImageLike, as_rgb
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.machine.devices import autocast, channels_last
-from disdepth_cli.types import DepthOutput
+from disdepth_cli.machine.devices import channels_last, exact
+from disdepth_cli.types import DepthOutput, image_layout
 from disdepth_cli.working_size import Placement, WorkingSize, fit, restore
+
+BATCH = 16
 
 
 @dataclass
@@ -40,29 +42,34 @@ class DepthPredictor:
     @torch.inference_mode()
     def run(self, image: Tensor) -> Tensor:
         """image (B, 3, h, w) of the network's input size -> depth (B, 1, h, w) float32 on the CPU."""
-        image = image.to(self.device, memory_format=torch.channels_last)
-        with autocast(self.device, self.precision):
+        image = image.to(self.device, memory_format=image_layout(self.device))
+        with exact(self.device, self.precision):
             output: DepthOutput = self.model(image)
         if output.depth is None:
             raise TypeError("this model gives features only, no depth")
         return output.depth.float().cpu()
 
+    @property
+    def at_once(self) -> int:
+        """How many images are worth running together: a CPU is busy with one."""
+        return 1 if self.device.type == "cpu" else BATCH
+
     def predict_unrestored(self, image: Tensor, flip: bool = False) -> np.ndarray:
-        """image (1, 3, h, w) of the network's input size -> depth (h, w) float32 of that size.
+        """image (B, 3, h, w) of the network's input size -> depth (B, h, w) float32 of that size.
 
         flip: the mean with the flipped image's flipped depth (test-time augmentation).
         """
         depth = self.run(image)
         if flip:
             depth = (depth + self.run(image.flip(-1)).flip(-1)) / 2
-        return depth[0, 0].numpy()
+        return depth[:, 0].numpy()
 
     def predict_fitted(self, image: Tensor, placement: Placement, flip: bool = False) -> np.ndarray:
         """image (1, 3, h, w) brought to size by `fit` -> depth (H, W) float32 of the original image's size.
 
         flip: as in `predict_unrestored`.
         """
-        return restore(self.predict_unrestored(image, flip), placement)
+        return restore(self.predict_unrestored(image, flip)[0], placement)
 
     def predict(self, image: np.ndarray, flip: bool = False) -> np.ndarray:
         """image (H, W, 3) uint8 RGB -> depth (H, W) float32."""

@@ -84,8 +84,8 @@ def compare_with_control(
 def _scores(config: DistillConfig, data: TrainingData, file: Path) -> Scores:
     """The val images' scores of a student, in all processes."""
     device = str(make_accelerator(config.machine).device)
-    predictor = open_student(file, device, config.machine.precision)
-    return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=config.machine.workers)
+    predictor = open_student(file, device, "fp32" if config.machine.precision == "auto" else config.machine.precision)
+    return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=data.workers)
 
 
 def _check_same_network(run: Path, place: Path) -> None:

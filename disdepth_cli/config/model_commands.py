@@ -9,7 +9,7 @@ from disdepth_cli.config import option as o
 from disdepth_cli.config.base import BaseConfig
 from disdepth_cli.config.option import option
 from disdepth_cli.config.parts import DATA_HELP, DEVICE_HELP, HubPage
-from disdepth_cli.config.types import PROTOCOL_NAMES, Align, Name, Names, Precision, WorstBy
+from disdepth_cli.config.types import PROTOCOL_NAMES, Align, Name, Names, Precision, Workers, WorstBy
 
 MODEL_HELP = "student (file, run, OWNER/NAME on the Hub), `bundled`, acclimated run, or teacher"
 PRECISION_HELP = "auto: fp32 on a CPU, bf16 on CUDA"
@@ -65,9 +65,13 @@ class EvaluateConfig(BaseConfig):
         None, "folder for the pictures of --worst", level="basic", group=PER_IMAGE, flags=("-o",)
     )
     device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
-    precision: Precision = option("auto", PRECISION_HELP, group=o.MACHINE)
-    workers: int = option(
-        2, "threads that decode images, and as many that compute metrics", concerns="machine", group=o.MACHINE, ge=0
+    precision: Precision = option("auto", "auto: fp32 without TF32, what a quoted score is made in", group=o.MACHINE)
+    workers: Workers = option(
+        None,
+        "threads that decode images, and as many that compute metrics; auto (default): by cores",
+        concerns="machine",
+        group=o.MACHINE,
+        ge=0,
     )
     revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
     offline: bool = option(False, "never ask the network", level="basic", concerns="machine", group=o.MACHINE)

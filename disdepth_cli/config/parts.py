@@ -15,6 +15,7 @@ from disdepth_cli.config.types import (
     NameOrNothing,
     Precision,
     Size,
+    Workers,
 )
 
 STUDENTS = {
@@ -157,7 +158,12 @@ class LoopOptions(Part):
     ema: float = option(0.998, "decay of the averaged weights, warmed up; 0: off", ge=0, lt=1)
     seed: int = option(0, "seed of initialisation, order and augmentation", ge=0)
     validate_every: int = option(1, "epochs between validations; the last step is always validated", ge=1)
-    save_every: int = option(100, "steps between saves of the resume state", concerns="machine", ge=1)
+    save_every: float = option(
+        90.0,
+        "seconds between saves of the resume state; each validation saves it too; 0: every step",
+        concerns="machine",
+        ge=0,
+    )
     max_corrupt: int = option(10, "unreadable training files that are skipped before giving up", free=True, ge=0)
     max_nonfinite: int = option(
         5, "steps in a row with a non-finite loss before giving up", level="recipe", flag=False, ge=1
@@ -234,7 +240,19 @@ class MachineOptions(Part):
     precision: Precision = option(
         "auto", "auto: bf16 on CUDA; on a CPU fp32, and bf16 for the teacher", group=o.MACHINE
     )
-    workers: int = option(2, "processes that decode images", concerns="machine", group=o.MACHINE, ge=0)
+    workers: Workers = option(
+        None,
+        "processes that decode images; auto (default): 2 on a CPU, for a GPU all cores but one",
+        concerns="machine",
+        group=o.MACHINE,
+        ge=0,
+    )
+    compile: bool = option(
+        False,
+        "torch.compile for student and teacher: minutes at the start, needs a C++ compiler",
+        group=o.MACHINE,
+        off="--no-compile",
+    )
     offline: bool = option(
         False,
         "never ask the network (as HF_HUB_OFFLINE=1 does)",

@@ -46,6 +46,8 @@ def _parse_bounds(value: object) -> object:
     return parse_size(value)
 
 
+Workers = Annotated[int | None, BeforeValidator(lambda value: None if value == "auto" else value)]
+"""A number, or `auto` (None): by the machine's cores."""
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """A run folder remembers it, and may be used from another place."""

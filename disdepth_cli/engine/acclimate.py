@@ -165,6 +165,10 @@ class _Acclimation:
 
     def _train_ghost(self) -> FitResult:
         config, acclimated = self.config, self._acclimated(self.acclimation, self.memory)
+        if config.machine.compile:
+            self.acclimation.compile()
+            if self.teacher.frozen:
+                acclimated.compile_teacher()
         step = GhostStep(
             self.acclimation,
             acclimated,

@@ -14,7 +14,7 @@ from disdepth_cli.data.files.item import few_labelled
 from disdepth_cli.data.files.pair import load_pair
 from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
-from disdepth_cli.machine.devices import student_precision, teacher_precision
+from disdepth_cli.machine.devices import score_precision, teacher_precision
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.open_model import teacher_predictor
@@ -50,7 +50,7 @@ class AcclimationScores:
         """The teacher's own accuracy, at its own working size; None where nothing can be compared."""
         if self.teacher.contract.kind == "none" or not self.data.source.labelled("val"):
             return None
-        precision = student_precision(self.config.machine.precision, self.device)  # its reputation, at its best
+        precision = score_precision(self.config.machine.precision, self.device)  # its reputation, at its best
         return self._metrics(teacher_predictor(self.teacher, self.device, precision), self.teacher_protocol())
 
     def teacher_protocol(self) -> Protocol:
@@ -83,13 +83,13 @@ class AcclimationScores:
         return "disparity" if self.data.output_kind == "disparity" else "depth"
 
     def _predictor(self, model: nn.Module) -> DepthPredictor:
-        data, precision = self.data, student_precision(self.config.machine.precision, self.device)
+        data, precision = self.data, score_precision(self.config.machine.precision, self.device)
         size = ghost_size(data.working_size)
         return DepthPredictor(model, size, data.output_kind, data.max_depth, self.device, precision)
 
     def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
         source = self.data.source
-        items, workers = val_items(source), self.config.machine.workers
+        items, workers = val_items(source), self.data.workers
         return score_split(predictor, source, items, protocol, workers=workers, truth=self._truth).mean.as_dict()
 
 

@@ -24,7 +24,7 @@ from disdepth_cli.engine.distill_teachers import acclimated_first, find_teachers
 from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.push import finished_report, push_finished, target_of
 from disdepth_cli.engine.results import DistillPlan, DistillReport
-from disdepth_cli.machine.devices import channels_last, make_accelerator, student_precision, teacher_precision
+from disdepth_cli.machine.devices import channels_last, make_accelerator, score_precision, teacher_precision
 from disdepth_cli.machine.join import together
 from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
@@ -150,7 +150,7 @@ class _Distillation:
         self.config, self.data, self.run, self.observers = config, data, run, observers
         self.accelerator = make_accelerator(config.machine)
         device = self.accelerator.device
-        self.precision = student_precision(config.machine.precision, device)
+        self.precision = score_precision(config.machine.precision, device)
         self.teacher_precision = teacher_precision(config.machine.precision, device)
         self.acclimated: list[AcclimatedTeacher] = []
         self.found: list[CheckpointMetadata] = []
@@ -172,6 +172,10 @@ class _Distillation:
             epoch = self.data.batches_per_epoch(config.loop.batch_size, 1)
             teacher, goes_on = self.acclimated[0].remembering(self.memory), run.state_file.is_file()
             bring_near(self.student, teacher, lambda most: first(0, min(most, epoch)), self.start, goes_on, observers)
+        if config.machine.compile:
+            self.student.compile()
+            for one in self.acclimated:
+                one.compile_teacher()
 
     def report(self) -> dict[str, Any]:
         result = self._train()
@@ -259,7 +263,7 @@ class _Distillation:
             self.data.source,
             val_items(self.data.source),
             self.data.protocol,
-            workers=self.config.machine.workers,
+            workers=self.data.workers,
             truth=self._truth,
         )
         return scores.mean.as_dict()

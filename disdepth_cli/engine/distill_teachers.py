@@ -15,6 +15,7 @@ from disdepth_cli.config.types import Precision
 from disdepth_cli.engine.acclimate import acclimate
 from disdepth_cli.engine.open_teacher import warn_of_licence
 from disdepth_cli.errors import ConfigError
+from disdepth_cli.machine.devices import channels_last
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.observer import Observer
@@ -94,7 +95,7 @@ def find_teachers(
         if found:
             _check_same_ghost(runs[0], found[0], runs[-1], acclimated)
         _check_it_has_what_is_asked(config, runs[-1], record)
-        found.append(acclimated.to(device))
+        found.append(channels_last(acclimated.to(device)))
         metadata.append(record)
     return FoundTeachers(found, metadata, data)
 

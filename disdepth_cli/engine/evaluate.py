@@ -16,6 +16,8 @@ from disdepth_cli.errors import ConfigError, DataError, DisdepthError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.scale import scale_warning
+from disdepth_cli.machine.devices import device_words, pick_device, score_precision
+from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.observer import Observer
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
@@ -39,13 +41,13 @@ def evaluate(config: EvaluateConfig, observers: Sequence[Observer] = ()) -> Eval
     clock = Clock()
     source = load_source(config.data)
     items, protocol = _labelled(source, config), _protocol(source, config)
-    predictor = open_model(config.model, config.device, config.precision, config.revision, config.offline)
+    predictor, workers = _opened(config)
     own = for_output(protocol, predictor.kind)
     warnings = _oddities(source, items, own)
     _warn(observers, warnings)
     clock.lap("opening")
     told = _told(observers, len(items))
-    scores = score(predictor, source, items, own, workers=config.workers, on_image=told, details=True)
+    scores = score(predictor, source, items, own, workers=workers, on_image=told, details=True)
     _warn(observers, scores.errors)
     means = summary(scores)
     by_key = {source.key(item): item for item in items}
@@ -60,7 +62,7 @@ def evaluate(config: EvaluateConfig, observers: Sequence[Observer] = ()) -> Eval
     scored = [by_key[key] for key in scores.per_image]
     baselines: dict[str, dict[str, Any]] = {}
     if config.baselines:
-        found = constant_and_mean_map(source, scored, own, config.mean_map_images, config.workers)
+        found = constant_and_mean_map(source, scored, own, config.mean_map_images, workers)
         clock.lap("baselines")
         found["teacher"] = _teacher(config, source, scored, protocol, predictor, observers)
         baselines = {name: _entry(baseline, scores) for name, baseline in found.items()}
@@ -101,6 +103,14 @@ def _check(config: EvaluateConfig) -> None:
         raise ConfigError(f"-o {config.output}: only --worst writes there; say how many images, --worst K")
 
 
+def _opened(config: EvaluateConfig) -> tuple[DepthPredictor, int]:
+    """The model, and how many threads read images for it."""
+    device = pick_device(config.device)
+    precision = score_precision(config.precision, device)
+    predictor = open_model(config.model, config.device, precision, config.revision, config.offline)
+    return predictor, worker_count(config.workers, device)
+
+
 def _labelled(source: DataSource, config: EvaluateConfig) -> Sequence[DataItem]:
     """The images of the split that have ground truth.
 
@@ -139,6 +149,8 @@ def _result(
         data=str(config.data),
         split=config.split,
         protocol=protocol.as_json(),
+        precision=predictor.precision,
+        device=device_words(predictor.device),
         images=len(scores.per_image),
         **metrics,
         details=means,
@@ -162,11 +174,12 @@ def _teacher(
     """The teacher's scores, or why there are none: a result is not lost because of it."""
     if not config.score_teacher:
         return unavailable("left out by --no-teacher")
+    workers = worker_count(config.workers, predictor.device)
     try:
         teacher = teacher_of(config, predictor)
         for observer in observers:
             observer.on_note("scoring the teacher (--no-teacher leaves it out)")
-        return teacher_baseline(teacher, source, items, protocol, config.workers, _told(observers, len(items)))
+        return teacher_baseline(teacher, source, items, protocol, workers, _told(observers, len(items)))
     except DisdepthError as error:
         if config.teacher is not None:
             _warn(observers, [f"the teacher is not scored: {error}"])

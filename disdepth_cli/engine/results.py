@@ -110,6 +110,8 @@ class EvaluateResult(Result):
         data: the place of the data.
         split: `train` or `val`.
         protocol: crop, range, alignment and the rest of what the figures were made under.
+        precision: of the forward passes.
+        device: where they ran.
         images: how many were scored.
         abs_rel: mean |g - p| / g, with ground truth g and prediction p.
         sq_rel: mean (g - p)^2 / g [m].
@@ -137,6 +139,8 @@ class EvaluateResult(Result):
     data: str
     split: str
     protocol: dict[str, Any]
+    precision: str
+    device: str
     images: int
     abs_rel: float
     sq_rel: float

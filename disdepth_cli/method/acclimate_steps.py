@@ -11,7 +11,7 @@ from disdepth_cli.losses.relative import aligned_depth, scale_shift_invariant
 from disdepth_cli.machine import sums as across_ranks
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.acclimation import Acclimation
-from disdepth_cli.method.supervision import Target, imitation, pseudo_labelled, target_parts
+from disdepth_cli.method.supervision import Target, imitation, labelled_share, pseudo_labelled, target_parts
 from disdepth_cli.types import DepthBatch, LossTerms
 
 
@@ -57,7 +57,7 @@ class GhostStep(nn.Module):
             parts["teacher"] = self.teacher_weight * faithful
         if self.own_weight and seen.depth is not None:
             parts["own"] = self.own_weight * self._own_loss(seen.depth, batch)
-        shares = {"labelled_images": across_ranks.mean(batch.labelled.float())} if self.log_shares else None
+        shares = {"labelled_images": labelled_share(batch)} if self.log_shares else None
         return LossTerms.of(parts, shares)
 
     def _own_loss(self, depth: Tensor, batch: DepthBatch) -> Tensor:
@@ -79,8 +79,9 @@ class GhostStep(nn.Module):
         metres, sensible = aligned_depth(
             relative, batch.depth, batch.valid, head.min_depth, head.max_depth, disparity=disparity
         )
-        aligned = (sensible & batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
-        shape_only = (~batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
+        without = batch.without_truth
+        aligned = (sensible.view(-1, 1, 1, 1) & ~without).expand_as(ghost)
+        shape_only = without.expand_as(ghost)
         mine = 1.0 / ghost.clamp(min=head.min_depth) if disparity else ghost
         shape = scale_shift_invariant(mine, relative, shape_only)
         near = log_l1(ghost, metres, aligned) * across_ranks.mean(aligned.float())

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from disdepth_cli.checkpoint.metadata import TeacherRecord
 from disdepth_cli.config.types import OutputKind, Precision
-from disdepth_cli.machine.devices import autocast
+from disdepth_cli.machine.devices import AUTOCAST, autocast, cast_weights
 from disdepth_cli.method.acclimation import AcclimatedOutput, Acclimation
 from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.models.encoder import REDUCTIONS
@@ -40,10 +40,14 @@ class AcclimatedTeacher(nn.Module):
         self.precision = precision
         self.disparity_range = disparity_range
         self.memory = memory
+        self.compiles = False
+        self._cast: tuple[DepthTeacher, ...] = ()  # in a tuple: not a part of this module
 
     def remembering(self, memory: TeacherMemory | None) -> AcclimatedTeacher:
         """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
-        return AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
+        same = AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
+        same.compiles = self.compiles
+        return same
 
     @property
     def output_kind(self) -> OutputKind:
@@ -70,8 +74,25 @@ class AcclimatedTeacher(nn.Module):
 
     def _teachers_output(self, image: Tensor) -> DepthOutput:
         if self.memory is None:
-            return self.teacher(image)
-        return self.memory.look(self.teacher, image, self.precision)
+            return self._looking()(image)
+        return self.memory.look(self.teacher, image, self.precision, self._looking())
+
+    def _looking(self) -> DepthTeacher:
+        """The teacher, with its weights cast once for all looks where it is frozen and not asked in float32."""
+        if self.precision not in AUTOCAST or not self.teacher.frozen:
+            return self.teacher
+        if not self._cast or self._cast[0].mean.device != self.teacher.mean.device:
+            self._cast = (cast_weights(self.teacher, self.precision),)
+            if self.compiles:
+                self._cast[0].network.compile()
+        return self._cast[0]
+
+    def compile_teacher(self) -> None:
+        """Let a frozen teacher be compiled at its next look (torch.compile)."""
+        if self.precision in AUTOCAST:
+            self.compiles = True  # of its cast copy, which is not made yet
+        else:
+            self.teacher.network.compile()
 
     @property
     def is_of_students_kind(self) -> bool:

@@ -16,7 +16,7 @@ from disdepth_cli.method.adapters import AdaptedEncoder
 from disdepth_cli.method.least_squares import start_by_least_squares
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.observer import Observer
-from disdepth_cli.types import DepthBatch, FeatureMaps
+from disdepth_cli.types import FeatureMaps, StoredBatch
 
 ADAPTING_BATCHES = 24  # at most, of the run's first; least squares of some hundred channels need no more
 
@@ -57,7 +57,7 @@ class StudentStart:
 def bring_near(
     student: DepthStudent,
     acclimated: AcclimatedTeacher,
-    first: Callable[[int], Iterable[DepthBatch]],
+    first: Callable[[int], Iterable[StoredBatch]],
     start: StudentStart,
     goes_on: bool,
     observers: Sequence[Observer],
@@ -74,7 +74,7 @@ def bring_near(
 
 @torch.no_grad()
 def start_backbone(
-    student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[DepthBatch], observers: Sequence[Observer]
+    student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[StoredBatch], observers: Sequence[Observer]
 ) -> None:
     """Solve a random backbone's blocks for the acclimated features of some training batches; tell how near they are."""
 
@@ -94,7 +94,7 @@ def start_backbone(
 
 
 @torch.no_grad()
-def adapt(student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[DepthBatch]) -> None:
+def adapt(student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[StoredBatch]) -> None:
     """Give the student's encoder adapters, fitted on some training batches; nothing else of it changes."""
     adapted = AdaptedEncoder(student.encoder).to(student.mean.device)
     looking = copy.deepcopy(student.encoder).train()  # normed by the batch, as in training; a copy's statistics move

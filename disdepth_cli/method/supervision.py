@@ -38,8 +38,7 @@ def pseudo_labelled(batch: DepthBatch, teacher_depth: Tensor | None) -> tuple[Te
     """depth and valid of a batch, with the teacher's depth where an image has no ground truth at all."""
     if teacher_depth is None or bool(batch.labelled.all()):
         return batch.depth, batch.valid
-    without = ~batch.labelled.view(-1, 1, 1, 1)
-    usable = without & torch.isfinite(teacher_depth) & (teacher_depth >= 0)
+    usable = batch.without_truth & torch.isfinite(teacher_depth) & (teacher_depth >= 0)
     return torch.where(usable, teacher_depth, batch.depth), batch.valid | usable
 
 
@@ -53,19 +52,25 @@ def supervise(
     `pseudo_confidence` "flip" its pixels weigh less where the teacher says something else of the flipped image.
     """
     value, valid = pseudo_labelled(batch, pseudo)
-    without = ~batch.labelled.view(-1, 1, 1, 1) & valid
     weight = None
-    if bool(without.any()):
+    without = torch.zeros_like(valid)
+    if not bool(batch.labelled.all()):
+        without = batch.without_truth & valid
         if options.pseudo_drop:
             valid = valid & ~(without & _worst(prediction, value, without, kind, options.pseudo_drop))
         if options.pseudo_confidence == "flip":
             weight = _confidence(batch, pseudo, kind, look)
     counted = (valid & without).float() if weight is None else valid * without * weight
     shares = {
-        "labelled_images": across_ranks.mean(batch.labelled.float()),
+        "labelled_images": labelled_share(batch),
         "pseudo_pixels": across_ranks.mean(counted),
     }
     return Target(value, valid, weight, shares)
+
+
+def labelled_share(batch: DepthBatch) -> Tensor:
+    """The share of the images that have ground truth, a scalar on the device."""
+    return across_ranks.mean((~batch.without_truth).float())
 
 
 def target_parts(prediction: Tensor, target: Target, kind: OutputKind, anchor_weight: float) -> dict[str, Tensor]:
@@ -88,19 +93,30 @@ def imitation(prediction: Tensor, goal: Tensor, kind: OutputKind) -> Tensor:
 def _worst(prediction: Tensor, value: Tensor, pixels: Tensor, kind: OutputKind, share: float) -> Tensor:
     """(B, 1, H, W) bool: the `share` of each image's `pixels` that are farthest from the prediction."""
     error = _distance(prediction, value, kind)
-    flat = torch.where(pixels, error, torch.nan).flatten(1)
-    limit = torch.nanquantile(flat, 1 - share, dim=1)
-    return error > limit.view(-1, 1, 1, 1)
+    # Their quantile, linear between two pixels. torch.nanquantile would make a float64, which MPS has not.
+    ordered = torch.where(pixels, error, torch.inf).flatten(1).sort(dim=1).values
+    place = (1 - share) * (pixels.flatten(1).sum(dim=1, keepdim=True) - 1).clamp(min=0).float()
+    below = ordered.gather(1, place.floor().long())
+    above = ordered.gather(1, place.ceil().long())
+    limit = torch.lerp(below, above, place - place.floor())
+    return (error > limit.view(-1, 1, 1, 1)) & pixels
 
 
 @torch.no_grad()
 def _confidence(batch: DepthBatch, pseudo: Tensor, kind: OutputKind, look: Look) -> Tensor:
     """exp(-difference / 0.1) between the teacher's depth and that of the flipped image; 1 for labelled images."""
-    without = ~batch.labelled
-    flipped = look(batch.image[without].flip(-1)).flip(-1)
+    places = [place for place, labelled in enumerate(batch.labelled.tolist()) if not labelled]
+    flipped = look(_picked(batch.image, places).flip(-1)).flip(-1)
+    doubts = torch.exp(-_distance(_picked(pseudo, places), flipped, kind) / AGREEMENT)
     weight = torch.ones_like(pseudo)
-    weight[without] = torch.exp(-_distance(pseudo[without], flipped, kind) / AGREEMENT)
+    for place, doubt in zip(places, doubts, strict=True):
+        weight[place] = doubt
     return weight
+
+
+def _picked(maps: Tensor, places: list[int]) -> Tensor:
+    """Some images of a batch, picked on the host: an index on the device would have to be sent there."""
+    return torch.stack([maps[place] for place in places])
 
 
 def _distance(a: Tensor, b: Tensor, kind: OutputKind) -> Tensor:

@@ -40,10 +40,13 @@ class TeacherMemory:
         self.views, self.computed = 0, 0
         self._identities: dict[DepthTeacher, bytes] = {}
 
-    def look(self, teacher: DepthTeacher, image: Tensor, precision: Precision) -> DepthOutput:
+    def look(
+        self, teacher: DepthTeacher, image: Tensor, precision: Precision, looking: DepthTeacher | None = None
+    ) -> DepthOutput:
         """What `teacher(image)` gives, rounded as it is stored, float32; the teacher sees what was not met before.
 
-        image (B, 3, H, W) float32 RGB in [0, 1]. Called within the autocast of `precision`.
+        image (B, 3, H, W) float32 RGB in [0, 1]. Called within the autocast of `precision`. looking: the
+        same teacher with its weights already cast to it.
 
         Raises:
             DisdepthError: the disk is full, or the folder cannot be written.
@@ -54,7 +57,7 @@ class TeacherMemory:
         missing = {key: place for place, key in enumerate(keys) if key not in kept}
         if missing:
             places = list(missing.values())
-            output = teacher(image if len(places) == len(image) else image[places])
+            output = (looking or teacher)(image if len(places) == len(image) else image[places])
             for key, view in zip(missing, _views(output), strict=True):
                 kept[key] = self._keep(key, view)
         self.views, self.computed = self.views + len(keys), self.computed + len(missing)

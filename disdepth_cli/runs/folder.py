@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,13 @@ from torch import Tensor
 from disdepth_cli.config import STUDENTS, TrainingConfig
 from disdepth_cli.errors import CheckpointError, ConfigError, TrainingError
 from disdepth_cli.files import disk_errors, write_atomic, write_text
-from disdepth_cli.machine.processes import from_main
+from disdepth_cli.machine.processes import agreed, from_main, gather, is_main
+from disdepth_cli.machine.sums import world
 
 STATE_KEY = "disdepth-state"
+
+
+PATIENCE = 5.0  # seconds that a file on a shared disk may take to be seen from another machine
 
 
 class RunFolder:
@@ -43,7 +50,9 @@ class RunFolder:
         """
         if config.run.resume and config.run.output is None:
             raise ConfigError("--resume: name the run folder to go on with, -o RUN")
-        return cls(from_main(lambda: cls._open(config, verb, subject)))
+        run = cls(from_main(lambda: cls._open(config, verb, subject)))
+        run._check_seen_by_all()
+        return run
 
     @classmethod
     def _open(cls, config: TrainingConfig, verb: str, subject: str) -> Path:
@@ -57,6 +66,34 @@ class RunFolder:
             (run.path / "last").mkdir(parents=True, exist_ok=True)
         write_text(run.path / "config.yaml", yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
         return run.path
+
+    def _check_seen_by_all(self) -> None:
+        """Every process finds what the main one has just written: all of them read the run's weights and states.
+
+        Raises:
+            ConfigError: one does not: it runs on another machine, or in another folder.
+        """
+        if world() == 1:
+            return
+        sign = from_main(self._leave_sign)
+        seen = gather((is_seen(self.path / sign), socket.gethostname()))
+        if is_main():
+            (self.path / sign).unlink(missing_ok=True)
+        blind = [(place, host) for place, (saw, host) in enumerate(seen) if not saw]
+        if blind:
+            raise agreed(
+                ConfigError(
+                    f"-o {self.path}: process {blind[0][0]} on {blind[0][1]} does not see this folder; several "
+                    "machines need the run on a disk that all of them share: give its absolute path"
+                )
+            )
+
+    def _leave_sign(self) -> str:
+        """A new empty file in the folder; its name."""
+        name = f".{uuid.uuid4().hex[:8]}.tmp"
+        with disk_errors(self.path):
+            (self.path / name).touch()
+        return name
 
     def check_free(self, advice: str = "add --resume to go on, or name another -o") -> None:
         """Nothing is there, or only what a run leaves that failed before its first step.
@@ -125,6 +162,16 @@ class RunFolder:
                 return {name: handle.get_tensor(name) for name in handle.keys()}, state  # noqa: SIM118
         except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
             raise TrainingError(f"{self.state_file}: the resume state is damaged ({error}); start again") from None
+
+
+def is_seen(file: Path) -> bool:
+    """Whether a file is there, or comes before long: a network disk may be late."""
+    until = time.monotonic() + PATIENCE
+    while not file.exists():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def read_config(run: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from disdepth_cli.checkpoint.metadata import TeacherRecord, read_metadata
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.errors import ConfigError, TeacherError
 from disdepth_cli.hub.fetch import is_hub_id
-from disdepth_cli.machine.devices import student_precision
+from disdepth_cli.machine.devices import score_precision
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.runs.folder import read_config
@@ -36,7 +36,7 @@ def teacher_of(config: EvaluateConfig, predictor: DepthPredictor) -> DepthPredic
         raise TeacherError(f"{config.model} is a teacher itself; --teacher sets another one beside it")
     else:
         teacher = _of_student(student_file(config.model, config.revision, config.offline))
-    precision = "fp32" if config.precision == "auto" else student_precision(config.precision, predictor.device)
+    precision = score_precision(config.precision, predictor.device)
     return teacher_predictor(teacher, predictor.device, precision)
 
 

@@ -7,14 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from disdepth_cli.config import AugmentConfig
 from disdepth_cli.config.types import OutputKind
-from disdepth_cli.data.batches.loader import TrainBatches, TrainDataset, batches_per_epoch, train_loader
+from disdepth_cli.data.batches.loader import (
+    TrainBatches,
+    TrainDataset,
+    batches_per_epoch,
+    train_loader,
+)
 from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.batches.views import TrainView, default_crop
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.item import blocks_of, only_labelled
 from disdepth_cli.data.shards.prefetch import prefetch_of
 from disdepth_cli.evaluation.protocols import TEACHER_DISPARITY, Protocol, for_output, override
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import StoredBatch
 from disdepth_cli.working_size import WorkingSize
 
 FRAMED_BORDER, FRAMES = "nyu", 0.5  # a border crop that cuts a white frame away, which whole images then have
@@ -61,7 +66,7 @@ class TrainingData:
 
     def batches(
         self, batch_size: int, rank: int, world: int, seed: int, labelled_only: bool = False
-    ) -> Callable[[int, int], Iterator[DepthBatch]]:
+    ) -> Callable[[int, int], Iterator[StoredBatch]]:
         """(first batch, total batches) -> the batches of a run, the same whenever they are asked for.
 
         seed: of the order, and of the views unless they have their own. labelled_only: the images without ground truth
@@ -76,7 +81,7 @@ class TrainingData:
         dataset = TrainDataset(items, self.source, view)
         order = Order(blocks or (len(items),), seed, on_window=prefetch_of(items))
 
-        def start(first: int, total: int) -> Iterator[DepthBatch]:
+        def start(first: int, total: int) -> Iterator[StoredBatch]:
             batches = TrainBatches(order, batch_size, first, total, rank, world)
             return iter(train_loader(dataset, batches, self.workers, pin_memory=self.pin_memory))
 

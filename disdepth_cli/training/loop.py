@@ -10,23 +10,37 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from timm.utils import ModelEmaV3
-from torch import nn
+from torch import Tensor, nn
 
 from disdepth_cli.config.parts import LoopOptions
-from disdepth_cli.errors import ConfigError, DataError, Interrupted, TrainingError
-from disdepth_cli.machine.processes import agreed, all_finite, average_norms, from_main, gather, load_shared, rank
+from disdepth_cli.errors import Interrupted
+from disdepth_cli.machine.processes import (
+    agreed,
+    average_norms,
+    finite_everywhere,
+    from_main,
+    gather,
+    is_main,
+    load_shared,
+    rank,
+)
 from disdepth_cli.machine.signals import StopSignal
-from disdepth_cli.machine.sums import some, world
+from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer, Progress
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.runs.state import Parts, pack, unpack
+from disdepth_cli.training.saving import StateSaver, check_same_length
+from disdepth_cli.training.skips import Skips
+from disdepth_cli.training.step_log import StepLog
 from disdepth_cli.training.task import FitResult, Schedule, Task
-from disdepth_cli.types import DepthBatch, LossTerms
+from disdepth_cli.training.trouble import is_full, of_memory, of_worker
+from disdepth_cli.types import LossTerms, StoredBatch
 
 LOG_EVERY = 10  # steps between rows of metrics.csv
 WARMUP_SHARE = 0.1  # of the one-cycle schedule
@@ -69,10 +83,10 @@ class Fit:
         self.best: dict[str, float] = {}
         self.best_step = 0
         self.final: dict[str, float] = {}
-        self.corrupt: list[str] = []
-        self.bad_in_a_row = 0
-        self.skipped = 0
+        self.skips = Skips(options, observers)
         self.images, self.seconds, self.since = 0, 0.0, 0.0
+        self.saver = StateSaver(run, options.save_every)
+        self.log = StepLog(observers, accelerator.device)
         self.stop = StopSignal()
         self.stopping = False
 
@@ -81,26 +95,20 @@ class Fit:
 
         Raises:
             Interrupted: stopped by a signal; the state is saved.
-            TrainingError: too many non-finite losses.
+            TrainingError: too many non-finite losses, a worker that was killed, a device without memory.
             DataError: too many unreadable files.
         """
         self._resume()
-        self.since, accumulate = time.monotonic(), self.options.accumulate
-        with self.stop:
-            for observer in self.observers:
-                observer.on_start(self.done, self.schedule.total_steps, self.schedule.steps_per_epoch)
-            if not self.done:
-                self._save_state()  # a run that is killed before its first save goes on from this very start
-            batches = self.task.batches(self.done * accumulate, self.schedule.total_steps * accumulate)
-            while self.done < self.schedule.total_steps:
-                if self._one_step(batches) and self.schedule.validates_after(self.done):
-                    self._validate()
-                    self.stopping = some(torch.tensor(self.stop.requested, device=self.accelerator.device))
-                if self.stopping:
-                    self._save_state()
-                    raise agreed(Interrupted(f"stopped at step {self.done}; go on with --resume -o {self.run.path}"))
-                if self.done % self.options.save_every == 0 or self.done == self.schedule.total_steps:
-                    self._save_state()
+        self.since = time.monotonic()
+        try:
+            self._train()
+        except RuntimeError as error:
+            worded = of_worker(error, self.run.path)
+            if worded is None:
+                raise
+            raise worded from error
+        finally:
+            self.saver.wait()
         self._tick()
         return FitResult(
             best=self.best,
@@ -109,11 +117,33 @@ class Fit:
             steps=self.done,
             seconds=self.seconds,
             images_per_second=self.images / max(self.seconds, 1e-9),
-            corrupt=self.corrupt,
-            skipped_steps=self.skipped,
+            corrupt=self.skips.corrupt,
+            skipped_steps=self.skips.steps,
         )
 
-    def _one_step(self, batches: Iterator[DepthBatch]) -> bool:
+    def _train(self) -> None:
+        accumulate, total = self.options.accumulate, self.schedule.total_steps
+        with self.stop:
+            for observer in self.observers:
+                observer.on_start(self.done, total, self.schedule.steps_per_epoch)
+            if not self.done:
+                self._save_state(now=True)  # a run that is killed before its first save goes on from this very start
+            batches = self.task.batches(self.done * accumulate, total * accumulate)
+            while self.done < total:
+                validated = self._one_step(batches) and self.schedule.validates_after(self.done)
+                if validated:
+                    self._validate()
+                    self.stopping = any(gather(self.stop.requested))
+                if self.stopping:
+                    self.log.tell()
+                    self._save_state(now=True)
+                    raise agreed(Interrupted(f"stopped at step {self.done}; go on with --resume -o {self.run.path}"))
+                if self.done == total:
+                    self._save_state(now=True)
+                elif is_main() and (validated or self.saver.is_due):
+                    self._save_state()
+
+    def _one_step(self, batches: Iterator[StoredBatch]) -> bool:
         """One optimiser step over `accumulate` batches; a non-finite loss or gradient leaves the weights alone.
 
         False: it was not taken, since a batch is missing and the run is to stop.
@@ -122,37 +152,50 @@ class Fit:
         self.task.step.train()
         if self.task.before_step is not None:
             self.task.before_step(self.done, self.schedule.total_steps)
-        parts: dict[str, float] = {}
-        keys: list[str] = []
-        images = 0
-        finite = True
-        loaded = [load_shared(batches, self.stop, self.accelerator.device) for _ in range(self.options.accumulate)]
+        accumulate = self.options.accumulate
+        loaded = [load_shared(batches, self.stop) for _ in range(accumulate)]
         self.stopping = self.stopping or any(shared.stop for _, shared in loaded)
         for _, shared in loaded:
-            self._note_failures(shared.failures)
+            self.skips.files(shared.failures)
         if any(shared.empty and shared.stop for _, shared in loaded):
             return False  # before anything of the model has changed, running statistics among it
-        for batch, shared in loaded:
-            if shared.empty:  # of one process is enough: all of them take a step, or none
-                continue
-            images += shared.images
-            keys += batch.keys
-            terms: LossTerms = self.step_module(batch.to(self.accelerator.device))
-            finite = all_finite(terms.total) and finite
-            if finite:
-                self.accelerator.backward(terms.total / self.options.accumulate)
-            for name, value in {"loss": terms.total, **terms.parts, **terms.shares}.items():
-                parts[name] = parts.get(name, 0.0) + float(value.detach()) / self.options.accumulate
-        if images:
+        # A batch that is empty in one process is left out by all: all of them take a step, or none.
+        full = [batch for batch, shared in loaded if not shared.empty]
+        terms = [self._backward(batch, last=batch is full[-1]) for batch in full]
+        if full:
             average_norms(self.task.step)
-            self._update(finite, keys)
+            self._update([one.total for one in terms], [key for batch in full for key in batch.keys])
         self.optimizer.zero_grad(set_to_none=True)
         self._next_rate()
         self.done += 1
         self.stopping = self.stopping or (world() == 1 and self.stop.requested)
+        images = sum(shared.images for _, shared in loaded if not shared.empty)
         self.images += images
-        self._report(parts, images)
+        self.log.add(self._progress(images), terms, 1 / accumulate)
         return True
+
+    def _backward(self, batch: StoredBatch, last: bool) -> LossTerms:
+        """The loss of a batch, with its gradients added; processes add theirs up with a step's last batch.
+
+        Raises:
+            TrainingError: the device has no memory for it.
+        """
+        try:
+            with nullcontext() if last else self.accelerator.no_sync(self.step_module):
+                terms: LossTerms = self.step_module(batch.to(self.accelerator.device))
+                self.accelerator.backward(terms.total / self.options.accumulate)
+                return terms
+        except RuntimeError as error:
+            if not is_full(error):
+                raise
+        # Here, since what the error holds of the step is let go.
+        self.optimizer.zero_grad(set_to_none=True)
+        accumulate, device = self.options.accumulate, self.accelerator.device
+        raise of_memory(batch, accumulate, device, self._attempt, self.run.path)
+
+    def _attempt(self, batch: StoredBatch) -> None:
+        self.accelerator.backward(self.step_module(batch.to(self.accelerator.device)).total)
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _next_rate(self) -> None:
         with warnings.catch_warnings():
@@ -160,63 +203,34 @@ class Fit:
             warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
             self.scheduler.step()
 
-    def _update(self, finite: bool, keys: list[str]) -> None:
-        if finite:
-            norm = self.accelerator.clip_grad_norm_(self.task.step.parameters(), self.options.clip)
-            # With fp16 the gradient scaler skips such a step itself, and lowers its scale.
-            finite = self.accelerator.scaler is not None or norm is None or bool(torch.isfinite(torch.as_tensor(norm)))
-        if not finite:
-            self._note_nonfinite(keys)
+    def _update(self, losses: list[Tensor], keys: list[str]) -> None:
+        """Take the step, unless a loss or the gradients' norm is not finite. The device is asked here, once."""
+        scaler = self.accelerator.scaler
+        norm = self.accelerator.clip_grad_norm_(self.task.step.parameters(), self.options.clip)
+        norm = losses[0].new_zeros(()) if norm is None else torch.as_tensor(norm)
+        loss, gradient = finite_everywhere(torch.stack(losses).sum(), norm)
+        if not (loss and gradient):
+            if scaler is not None:
+                scaler.update()  # lowers its scale
+            self.skips.step(self.done + 1, keys, overflowed=scaler is not None and loss)
             return
-        self.bad_in_a_row = 0
+        self.skips.in_a_row = 0
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.task.model, step=self.done)
 
-    def _note_nonfinite(self, keys: list[str]) -> None:
-        self.bad_in_a_row += 1
-        self.skipped += 1
-        names = ", ".join(key for some in gather(keys) for key in some)
-        self._warn(f"step {self.done + 1}: non-finite loss, step skipped; its files: {names}")
-        if self.bad_in_a_row >= self.options.max_nonfinite:
-            raise agreed(
-                TrainingError(
-                    f"{self.bad_in_a_row} steps in a row had a non-finite loss, the last with {names}; lower --lr (now "
-                    f"{self.options.lr:g}), use --precision fp32, or look at those files"
-                )
-            )
-
-    def _note_failures(self, failures: Sequence[tuple[str, str]]) -> None:
-        for key, reason in failures:
-            if key in self.corrupt:
-                continue
-            self.corrupt.append(key)
-            self._warn(f"skipped: {reason}")
-            if len(self.corrupt) > self.options.max_corrupt:
-                raise agreed(
-                    DataError(
-                        f"{len(self.corrupt)} training files cannot be read, more than --max-corrupt "
-                        f"{self.options.max_corrupt}; the last: {reason}"
-                    )
-                )
-
-    def _warn(self, message: str) -> None:
-        for observer in self.observers:
-            observer.on_warning(message)
-
-    def _report(self, parts: dict[str, float], images: int) -> None:
-        progress = Progress(
+    def _progress(self, images: int) -> Progress:
+        return Progress(
             step=self.done,
             total=self.schedule.total_steps,
             epoch=(self.done - 1) // self.schedule.steps_per_epoch + 1,
             lr=float(self.optimizer.optimizer.param_groups[-1]["lr"]),
             images=images,
-            parts=parts,
+            parts={},
         )
-        for observer in self.observers:
-            observer.on_step(progress)
 
     def _validate(self) -> None:
+        self.log.tell()
         model = self.averaged
         model.eval()
         metrics = self.task.validate(model)
@@ -240,35 +254,26 @@ class Fit:
         now = time.monotonic()
         self.seconds, self.since = self.seconds + now - self.since, now
 
-    def _save_state(self) -> None:
+    def _save_state(self, now: bool = False) -> None:
+        """now: all processes wait until it is on the disk; otherwise the main one writes it meanwhile."""
         self._tick()
-        from_main(lambda: self.run.save_state(*pack(self._parts(), self._counters())))
+        if is_main():
+            self.saver.save(*pack(self._parts(), self._counters()))
+        if now:
+            from_main(self.saver.wait)
 
     def _resume(self) -> None:
         # Asked of the main process: it may have saved its first state before another one looks.
         saved = self.run.load_state() if from_main(self.run.state_file.is_file) else None
         if saved is None:
             return
-        before = saved[1].get("processes", 1)
-        if before != world():
-            raise agreed(
-                ConfigError(
-                    f"{self.run.path}: was started with {before} process{'es' if before > 1 else ''}, now there are "
-                    f"{world()}; the order of the images would be another: resume with as many"
-                )
-            )
-        total = saved[1]["total_steps"]
-        if total != self.schedule.total_steps:
-            raise ConfigError(
-                f"{self.run.path}: was planned for {total} steps, now it would be {self.schedule.total_steps}; "
-                "the data or the options have changed since"
-            )
+        check_same_length(self.run, saved[1], self.schedule.total_steps)
         counters = unpack(self._parts(), *saved)
         self.done = counters["done"]
         self.scheduler.last_epoch = self.done
         self.best, self.best_step, self.final = counters["best"], counters["best_step"], counters["final"]
-        self.corrupt, self.skipped = counters["corrupt"], counters["skipped"]
-        self.bad_in_a_row = counters["bad_in_a_row"]
+        self.skips.corrupt, self.skips.steps = counters["corrupt"], counters["skipped"]
+        self.skips.in_a_row = counters["bad_in_a_row"]
         self.images, self.seconds = counters["images"], counters["seconds"]
 
     def _parts(self) -> Parts:
@@ -283,9 +288,9 @@ class Fit:
             "best": self.best,
             "best_step": self.best_step,
             "final": self.final,
-            "corrupt": self.corrupt,
-            "bad_in_a_row": self.bad_in_a_row,
-            "skipped": self.skipped,
+            "corrupt": self.skips.corrupt,
+            "bad_in_a_row": self.skips.in_a_row,
+            "skipped": self.skips.steps,
             "images": self.images,
             "seconds": self.seconds,
         }

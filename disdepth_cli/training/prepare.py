@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import torch
-
 from disdepth_cli.config import AcclimateConfig, TrainingConfig
 from disdepth_cli.config.parts import StudentOptions
+from disdepth_cli.data.batches.loader import shared_bytes
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.inspection.scale import scale_warning
+from disdepth_cli.machine import resources
+from disdepth_cli.machine.devices import pick_device
+from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture
 from disdepth_cli.observer import Observer
@@ -44,7 +46,8 @@ def prepare_data(config: TrainingConfig, observers: Sequence[Observer]) -> Train
     max_depth = config.data.max_depth if config.data.max_depth is not None else source.max_depth
     if min_depth >= max_depth:
         raise ConfigError(f"--min-depth {min_depth:g}: must be below --max-depth {max_depth:g}")
-    return TrainingData(
+    device = pick_device(config.machine.device)
+    data = TrainingData(
         source,
         protocol_of(source),
         WorkingSize(height, width),
@@ -52,9 +55,24 @@ def prepare_data(config: TrainingConfig, observers: Sequence[Observer]) -> Train
         max_depth,
         augment=config.data.augment,
         seed=config.loop.seed,
-        workers=config.machine.workers,
-        pin_memory=torch.cuda.is_available() and config.machine.device != "cpu",
+        workers=worker_count(config.machine.workers, device),
+        pin_memory=device.type == "cuda",
     )
+    _tell_of_shared_memory(data, config.loop.batch_size, observers)
+    return data
+
+
+def _tell_of_shared_memory(data: TrainingData, batch_size: int, observers: Sequence[Observer]) -> None:
+    """Say so where it is too small for what the workers hand over; what finds no room is sent another way."""
+    free = resources.free_shared_memory()
+    need = shared_bytes(data.crop_size(), batch_size, data.workers) if data.workers else 0
+    if free is None or free >= need:
+        return
+    for observer in observers:
+        observer.on_note(
+            f"shared memory: {free / 1e6:.0f} MB are free, the workers' batches take up to {need / 1e6:.0f} MB; what "
+            "finds no room is sent through pipes, which may be slower (docker run --shm-size 1g gives more)"
+        )
 
 
 def _meaning(source: DataSource) -> str:

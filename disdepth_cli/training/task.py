@@ -11,7 +11,7 @@ from torch import nn
 from disdepth_cli.config.parts import LoopOptions
 from disdepth_cli.models.lg_conv import LGConv
 from disdepth_cli.models.student import DepthStudent
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import StoredBatch
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:
@@ -84,7 +84,7 @@ class Task:
     step: nn.Module
     model: nn.Module
     groups: list[dict[str, Any]]
-    batches: Callable[[int, int], Iterator[DepthBatch]]
+    batches: Callable[[int, int], Iterator[StoredBatch]]
     validate: Callable[[nn.Module], dict[str, float]]
     save: Callable[[nn.Module, dict[str, float], int], None]
     better: str = "rmse"

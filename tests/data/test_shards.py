@@ -81,7 +81,8 @@ def batches_of(
     view = TrainView(AugmentConfig(), (32, 32), WorkingSize(32, 48), None, 7, source.min_depth, source.max_depth)
     dataset = TrainDataset(source.train, source, view)
     order = Order(source.train_blocks or (len(source.train),), 3, window=3)
-    return list(train_loader(dataset, TrainBatches(order, 4, start, total, rank, world), workers))
+    stored = train_loader(dataset, TrainBatches(order, 4, start, total, rank, world), workers)
+    return [batch.to(torch.device("cpu")) for batch in stored]
 
 
 def same(one: DepthBatch, other: DepthBatch) -> bool:

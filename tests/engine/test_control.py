@@ -25,7 +25,7 @@ def no_costs(monkeypatch):
 
 @pytest.fixture(scope="module")
 def options(rooms, acclimated, tiny):
-    return {"data": rooms, "teacher": str(acclimated), "max_steps": 6, "save_every": 2, **tiny}
+    return {"data": rooms, "teacher": str(acclimated), "max_steps": 6, "save_every": 0, **tiny}
 
 
 @pytest.fixture(scope="module")

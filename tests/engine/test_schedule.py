@@ -28,7 +28,7 @@ def drawn(rooms):
         keys, views = [], {}
         for batch in prepare_data(config, ()).batches(config.loop.batch_size, 0, 1, run_seed + offset)(0, 2):
             keys += batch.keys
-            for key, image in zip(batch.keys, batch.image, strict=True):
+            for key, image in zip(batch.keys, batch.to(torch.device("cpu")).image, strict=True):
                 views.setdefault(key, []).append(image)
         return keys, views
 
@@ -76,7 +76,7 @@ def test_validations_every_few_epochs_and_at_the_end():
 
 
 def test_a_run_that_validates_less_often_resumes_to_the_same_bytes(rooms, tiny, monkeypatch, tmp_path):
-    options = {"data": rooms, "distill": False, "max_steps": 14, "validate_every": 2, "save_every": 3, **tiny}
+    options = {"data": rooms, "distill": False, "max_steps": 14, "validate_every": 2, "save_every": 0, **tiny}
     report = distill(output=tmp_path / "whole", **options)
     with open(tmp_path / "whole" / "metrics.csv", newline="") as handle:
         rows = [(row["step"], row["epoch"]) for row in csv.DictReader(handle) if row["split"] == "val"]

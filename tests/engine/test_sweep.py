@@ -33,7 +33,7 @@ def quick():
 @pytest.fixture(scope="module")
 def common(rooms, tiny):
     weights = {"output_weight": 2.0, "feature_weight": 0.5}
-    return {"data": rooms, "sweep": True, "sweep_steps": 3, "max_steps": 5, "save_every": 1, **weights, **tiny}
+    return {"data": rooms, "sweep": True, "sweep_steps": 3, "max_steps": 5, "save_every": 0, **weights, **tiny}
 
 
 @pytest.fixture

@@ -22,10 +22,13 @@ from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.pair import load_pair, read_pair
 from disdepth_cli.data.files.workers import map_ahead, start_worker
 from disdepth_cli.errors import DataError
-from disdepth_cli.types import DepthBatch, DepthSample
+from disdepth_cli.types import DepthSample, StoredBatch
 from disdepth_cli.working_size import Placement, WorkingSize, fit
 
 _PREFETCH = 4
+BYTES_A_PIXEL = 5
+PATIENCE = 300.0
+"""Seconds that the loop waits for a batch. Less than processes wait for each other: the one without a batch speaks."""
 
 
 class LoadFailure(NamedTuple):
@@ -67,10 +70,10 @@ class TrainDataset(Dataset[DepthSample | LoadFailure]):
         key = self.source.key(item)
         try:
             image, depth = load_pair(item, self.source)
-            pixels, metres, valid = self.view(image, depth, epoch, index, bordered=not item.foreign)
+            pixels, colours, metres = self.view(image, depth, epoch, index, bordered=not item.foreign)
         except DataError as error:
             return LoadFailure(key, str(error))
-        return DepthSample(pixels, metres, valid, key, labelled=depth is not None)
+        return DepthSample(pixels, colours, metres, key, labelled=depth is not None)
 
 
 class TrainBatches(Sampler[list[tuple[int, int]]]):
@@ -106,19 +109,28 @@ def batches_per_epoch(length: int, batch_size: int, world: int = 1) -> int:
 
 def train_loader(
     dataset: TrainDataset, batches: TrainBatches, workers: int, pin_memory: bool = False
-) -> DataLoader[DepthBatch]:
-    """The batches of a run, in order, whatever the number of workers."""
+) -> DataLoader[StoredBatch]:
+    """The batches of a run, in order, whatever the number of workers.
+
+    A worker that gives nothing for `PATIENCE` seconds, or that is killed, raises a RuntimeError of PyTorch's.
+    """
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # the loader's type is what comes out of the collate function
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=_collate,
+        collate_fn=_collate if workers == 0 else _collate_to_send,
         worker_init_fn=start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=_PREFETCH if workers > 0 else None,
-        pin_memory=pin_memory and torch.cuda.is_available(),
+        pin_memory=pin_memory,
+        timeout=PATIENCE if workers > 0 else 0,
         generator=torch.Generator(),  # else each loader draws from the global generator
     )
+
+
+def shared_bytes(size: tuple[int, int], batch_size: int, workers: int) -> int:
+    """Shared memory [bytes] that the batches of `workers` take at most, of views of that size [pixels]."""
+    return BYTES_A_PIXEL * size[0] * size[1] * batch_size * (workers * _PREFETCH + 1)
 
 
 class EvalDataset(Dataset[EvalItem]):
@@ -151,7 +163,12 @@ def eval_loader(
     return map_ahead(dataset.__getitem__, range(len(dataset)), workers)
 
 
-def _collate(loaded: list[DepthSample | LoadFailure]) -> DepthBatch:
+def _collate(loaded: list[DepthSample | LoadFailure]) -> StoredBatch:
     samples = [one for one in loaded if isinstance(one, DepthSample)]
     failures = [(one.key, one.reason) for one in loaded if isinstance(one, LoadFailure)]
-    return DepthBatch.collate(samples, failures)
+    return StoredBatch.collate(samples, failures)
+
+
+def _collate_to_send(loaded: list[DepthSample | LoadFailure]) -> StoredBatch:
+    """In a worker. Here a lack of shared memory can be met; PyTorch would lose the batch, and the run would wait."""
+    return _collate(loaded).in_shared_memory()

@@ -34,7 +34,7 @@ TINY: dict[str, Any] = {
     "pretrained": False,
     "offline": True,
     "distill": False,
-    "save_every": 2,
+    "save_every": 0,
     "max_steps": 5,  # 4 steps an epoch
 }
 fits: list[Fit] = []
@@ -69,21 +69,22 @@ def run(name: str, **options: Any) -> dict[str, Any]:
     if fits:
         weights = (*fits[0].averaged.state_dict().values(), *fits[0].task.step.state_dict().values())
         seen["weights"] = hashlib.sha256(b"".join(w.numpy().tobytes() for w in weights)).hexdigest()
-        seen["done"], seen["skipped"], seen["images"] = fits[0].done, fits[0].skipped, fits[0].images
+        seen["done"], seen["skipped"], seen["images"] = fits[0].done, fits[0].skips.steps, fits[0].images
     return seen
 
 
 def after_step(number: int, act: Callable[[], None]) -> Callable[[], None]:
     """Let `act` happen in process 1, and only there, at the end of a step; returns what undoes it."""
-    whole = Fit._report
+    whole = Fit._one_step
 
-    def report(fit: Fit, *args: Any) -> None:
-        whole(fit, *args)
+    def one_step(fit: Fit, *args: Any) -> bool:
+        taken = whole(fit, *args)
         if RANK == 1 and fit.done == number:
             act()
+        return taken
 
-    Fit._report = report
-    return lambda: setattr(Fit, "_report", whole)
+    Fit._one_step = one_step
+    return lambda: setattr(Fit, "_one_step", whole)
 
 
 def spoil(steps: set[int]) -> Callable[[], None]:
@@ -116,6 +117,7 @@ def main() -> None:
     seen["unreadable"] = run("unreadable", data=SPOILT, batch_size=1, max_steps=9, max_corrupt=2)
     seen["too many"] = run("too many", data=SPOILT, batch_size=1, max_steps=9, max_corrupt=1)
     seen["again"] = run("whole")
+    seen["accumulated"] = run("accumulated", accumulate=2, max_steps=3)
     (OUT / f"rank{RANK}.json").write_text(json.dumps(seen))
     torch.distributed.destroy_process_group()
 

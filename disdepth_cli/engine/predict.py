@@ -11,8 +11,7 @@ import numpy as np
 
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.build import build_config
-from disdepth_cli.data.files.images import read_image
-from disdepth_cli.data.sets.listing import IMAGE_SUFFIXES
+from disdepth_cli.data.files.images import IMAGE_SUFFIXES, read_image
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import disk_errors
 from disdepth_cli.observer import Observer

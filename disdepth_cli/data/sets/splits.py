@@ -12,7 +12,8 @@ import numpy as np
 
 from disdepth_cli.data.files.hdf5 import read_matlab
 from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.data.sets.listing import TENTH, every_tenth, rows
+from disdepth_cli.data.sets.listing import TENTH, every_tenth
+from disdepth_cli.data.sets.lists import rows
 from disdepth_cli.errors import DataError
 
 Found = Sequence[tuple[DataItem, Mapping[str, str]]]

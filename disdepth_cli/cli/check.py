@@ -59,7 +59,7 @@ def _show(result: dict[str, Any]) -> None:
     if result["depth"]:
         depth, scale = result["depth"], result["scale"]
         stdout.print(
-            f"depth in metres = stored / {scale['depth_scale']:g}: median {depth['median']:.3g}, 1 % to 99 % "
+            f"depth in metres = {scale['meaning']}: median {depth['median']:.3g}, 1 % to 99 % "
             f"{depth['p01']:.3g} to {depth['p99']:.3g}, smallest {depth['min']:.3g}, largest {depth['max']:.3g}; "
             f"counts between {scale['min_depth']:g} and {scale['max_depth']:g}",
             soft_wrap=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ def _look_at_all(source: DataSource, config: CheckConfig, observers: Sequence[Ob
     tallies = {split: Tally(split, len(items)) for split, items in lists.items()}
     for split, indices in chosen.items():
         items = (lists[split][index] for index in indices)
-        for found in _inspected(items, lambda item: inspect(item, source), config.workers):
+        for found in _inspected(items, partial(inspect, source=source, split=split), config.workers):
             tallies[split].add(found)
             done += 1
             for observer in observers:
@@ -124,9 +125,10 @@ def _depth(found: DepthStatistics) -> dict[str, Any] | None:
 
 def _scale(source: DataSource, found: DepthStatistics) -> dict[str, Any]:
     median, far = found.quantiles(0.5, 0.99) if found.positive else (0.0, 0.0)
-    guesses = scale_guesses(median, far, source.coding.scale) if found.positive else []
+    guesses = scale_guesses(median, far, source.coding) if found.positive else []
     return {
         "depth_scale": source.coding.scale,
+        "meaning": source.coding.meaning,
         "min_depth": source.min_depth,
         "max_depth": source.max_depth,
         "candidates": [

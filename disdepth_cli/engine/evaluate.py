@@ -9,12 +9,13 @@ from typing import Any
 
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.config.build import build_config
-from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.dataset import DataSource, Split
 from disdepth_cli.data.files.item import DataItem, only_labelled
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, DataError, DisdepthError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.files import check_writable
+from disdepth_cli.inspection.labels import look_at_labels, oddities
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.observer import Observer
 from disdepth_cli.predictor import DepthPredictor
@@ -50,7 +51,7 @@ def evaluate(
     items, protocol = _labelled(source, config), _protocol(source, config)
     predictor = open_model(config.model, config.device, config.precision, config.revision, config.offline)
     own = for_output(protocol, predictor.kind)
-    warnings = _oddities(source, items, own)
+    warnings = _oddities(source, config.split, items, own)
     _warn(observers, warnings)
     clock.lap("opening")
     told = _told(observers, len(items))
@@ -181,9 +182,10 @@ def _entry(baseline: Baseline, scores: Scores) -> dict[str, Any]:
     return entry
 
 
-def _oddities(source: DataSource, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
+def _oddities(source: DataSource, split: Split, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
     """What makes the result doubtful, a line each."""
-    odd = [warning] if (warning := scale_warning(items, source.coding)) else []
+    labels = look_at_labels(source, split, items, protocol.min_depth, protocol.max_depth)
+    odd = [warning] if (warning := scale_warning(labels, source.coding)) else list(oddities(labels))
     if protocol.name != "custom" and protocol.images and len(items) != protocol.images:
         odd.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
     return odd

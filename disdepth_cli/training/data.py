@@ -19,6 +19,8 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.data.shards.prefetch import prefetch_of
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.evaluation.protocols import TEACHER_DISPARITY, Protocol, for_output, override
+from disdepth_cli.inspection.labels import look_at_labels, oddities
+from disdepth_cli.inspection.photographs import refuse_depth_maps
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture
@@ -153,11 +155,10 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
         ConfigError: an empty depth range.
     """
     source = load_source(config.data)
-    train = source.items("train")
+    source.items("train")
     source.items("val")
-    for message in _oddities(source, train):
-        for observer in observers:
-            observer.on_warning(message)
+    refuse_depth_maps("train", source.train)
+    refuse_depth_maps("val", source.val)
     for observer in observers:
         observer.on_note(f"data: {_train_counts(source)}, {len(source.val)} val images" + _meaning(source))
         if source.recognised:
@@ -167,6 +168,9 @@ def prepare_data(config: Any, observers: Sequence[Observer]) -> TrainingData:
     max_depth = config.max_depth if config.max_depth is not None else source.max_depth
     if min_depth >= max_depth:
         raise ConfigError(f"--min-depth {min_depth:g}: must be below --max-depth {max_depth:g}")
+    for message in _oddities(source, min_depth, max_depth):
+        for observer in observers:
+            observer.on_warning(message)
     return TrainingData(source, protocol_of(source), WorkingSize(height, width), min_depth, max_depth)
 
 
@@ -174,7 +178,7 @@ def _meaning(source: DataSource) -> str:
     """What stored depth means, where there is any."""
     if not source.labelled("train") and not source.labelled("val"):
         return ""
-    return f"; depth [m] = stored / {source.depth_scale:g}, up to {source.max_depth:g} m"
+    return f"; depth [m] = {source.coding.meaning}, up to {source.max_depth:g} m"
 
 
 def _train_counts(source: DataSource) -> str:
@@ -185,13 +189,29 @@ def _train_counts(source: DataSource) -> str:
     return f"{labelled} labelled and {without} unlabelled train ({share:.0f} % without ground truth)"
 
 
-def _oddities(source: DataSource, train: Sequence[Any]) -> Iterator[str]:
+def _oddities(source: DataSource, min_depth: float, max_depth: float) -> Iterator[str]:
+    """What deserves a look before time is spent, a line each.
+
+    Raises:
+        DataError: no training depth that was looked at is in the range.
+    """
     if source.skipped:
         first = source.skipped[0]
         yield f"{len(source.skipped)} entries left out, the first: {first.where}: {first.reason}"
+    train = look_at_labels(source, "train", source.train, min_depth, max_depth)
+    val = look_at_labels(source, "val", source.val, min_depth, max_depth)
     warning = scale_warning(train, source.coding)
     if warning:
         yield warning
+    unused = [label.key for label in train if not label.used]
+    if train and len(unused) == len(train):
+        raise DataError(
+            f"{source.root}: none of {len(train)} training depth maps looked at has depth between {min_depth:g} and "
+            f"{max_depth:g} m (such as {unused[0]}){f'; {warning}' if warning else ''}; disdepth check names them all"
+        )
+    if unused:
+        yield f"{len(unused)} of {len(train)} training depth maps looked at have no depth in range, such as {unused[0]}"
+    yield from oddities([*train, *val])
 
 
 def require_labels(data: TrainingData, why: str) -> None:

@@ -14,6 +14,7 @@ from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.pair import load_pair, read_pair
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
+from disdepth_cli.inspection.labels import look_at_labels
 from disdepth_cli.inspection.scale import scale_warning
 
 
@@ -229,33 +230,6 @@ def test_wrong_yaml(tmp_path: Path, text: str, message: str) -> None:
     assert "data.yaml" in str(caught.value)
 
 
-# scale
-
-
-def test_scale_warning(make_pairs, tmp_path: Path) -> None:
-    items = load_source(make_pairs(12)).train
-    assert scale_warning(items, 1000) is None
-    assert "median depth is 2000 m at depth_scale 1," in str(scale_warning(items, 1))
-    assert "median depth is 0.02 m at depth_scale 100000," in str(scale_warning(items, 1e5))
-    zeros = load_source(make_pairs(3, stored=0, name="zeros")).train
-    assert "no valid depth in 2 files" in str(scale_warning(zeros, 1000))
-    assert scale_warning([DataItem(tmp_path / "a.png", None)], 1000) is None
-
-
-def test_scale_warning_reads_few_files(make_pairs, monkeypatch: pytest.MonkeyPatch) -> None:
-    items = load_source(make_pairs(40, size=(4, 4))).train
-    read: list[Path] = []
-
-    def spy(path: Path, scale: float) -> np.ndarray:
-        read.append(path)
-        return np.ones((2, 2), np.float32)
-
-    monkeypatch.setattr("disdepth_cli.inspection.scale.read_depth", spy)
-    assert scale_warning(items, 1000) is None
-    assert 6 <= len(read) <= 8
-    assert read[-1].stem > "0028"
-
-
 # pairs
 
 
@@ -298,7 +272,8 @@ def test_nyu_labelled() -> None:
     source = load_source(file)
     assert (len(source.items("train")), len(source.items("val"))) == (690, 105)
     assert source.protocol == "nyu-eigen"
-    assert scale_warning(source.val, source.depth_scale) is None
+    labels = look_at_labels(source, "val", source.val, source.min_depth, source.max_depth)
+    assert scale_warning(labels, source.coding) is None
     image, depth = load_pair(source.val[0], source)
     assert depth is not None
     assert image.shape == (*depth.shape, 3) == (480, 640, 3)

@@ -8,6 +8,7 @@ import pickle
 import shutil
 import tarfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -28,6 +29,7 @@ from disdepth_cli.data.shards import tar as tar_module
 from disdepth_cli.data.shards.items import ShardItems
 from disdepth_cli.engine.pack import pack
 from disdepth_cli.errors import DataError
+from disdepth_cli.inspection.labels import look_at_labels
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
@@ -143,8 +145,10 @@ def test_few_shards_are_open_and_counts_need_none(packed, monkeypatch) -> None:
     assert opened == [f"train-{number:06d}.tar" for number in range(8)]
     assert len(shards_module._shards) == 2
     assert len(few_labelled(source.train, 4)) == 4
-    assert scale_warning(source.train, source.coding) is None
-    assert scale_warning(source.train, 1e6) is not None
+    labels = look_at_labels(source, "train", source.train, source.min_depth, source.max_depth)
+    assert len(labels) > 4 and scale_warning(labels, source.coding) is None
+    tiny = [replace(label, median=label.median / 1000) for label in labels]
+    assert scale_warning(tiny, source.coding) is not None
     assert isinstance(pickle.loads(pickle.dumps(source)).train, ShardItems)  # workers that are not forked
 
 

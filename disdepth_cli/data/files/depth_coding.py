@@ -41,6 +41,21 @@ class DepthCoding:
         """Whether larger numbers are nearer."""
         return self.kind in ("disparity", "inverse")
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether a stored number is metres x scale."""
+        return not self.is_inverse and self.encoding is None
+
+    @property
+    def meaning(self) -> str:
+        """What a depth in metres is, in words."""
+        numbers = {"carla": "(R + 256 G + 65536 B)", "rgb24": "(65536 R + 256 G + B)"}.get(
+            self.encoding or "", "stored"
+        )
+        if self.is_inverse:
+            return f"{self.scale:g} / {numbers}"
+        return f"{numbers} / {self.scale:g}" + (", along the ray" if self.kind == "along-ray" else "")
+
     def decoded(self, colours: np.ndarray) -> np.ndarray:
         """colours (h, w, 3 or 4) uint8, blue first, -> the numbers that they encode, (h, w) uint32.
 

@@ -46,6 +46,19 @@ def read_pair(item: DataItem, coding: DepthCoding | float) -> tuple[np.ndarray, 
     return image, _upright(depth, image, orientation, item)
 
 
+def read_label(item: DataItem, coding: DepthCoding | float) -> np.ndarray | None:
+    """The depth (h, w) [m] of an item as `read_pair` has it, without a look at its image; None: no ground truth.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    if item.depth is None:
+        return None
+    depth = read_depth(item.depth, coding_of(item, coding))
+    _mask(depth, item)
+    return depth
+
+
 def coding_of(item: DataItem, coding: DepthCoding | float) -> DepthCoding:
     """What an item's stored depth means."""
     coding = coding if isinstance(coding, DepthCoding) else DepthCoding(scale=coding)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from disdepth_cli.errors import DisdepthError
+
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp(\.[^.]*)?")
 
 
 @contextmanager
@@ -77,6 +80,18 @@ def _written_beside(path: Path, write: Callable[[Path], object]) -> Iterator[Pat
             temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed writes have left in a folder nobody else writes into."""
+    for file in folder.glob(".*.tmp*"):
+        if is_unfinished(file):
+            file.unlink(missing_ok=True)
+
+
+def is_unfinished(file: Path) -> bool:
+    """Whether a file has the name of a temporary one."""
+    return _TEMPORARY.fullmatch(file.name) is not None
+
+
 def check_writable(path: Path | str) -> None:
     """Refuse a place that cannot be written now, rather than after the work. Makes its folder.
 
@@ -92,5 +107,5 @@ def check_writable(path: Path | str) -> None:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` to `path` atomically, as UTF-8."""
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Write `text` to `path` atomically, as UTF-8; odd bytes of a file's name, which have no code, are escaped."""
+    write_atomic(path, lambda temporary: temporary.write_text(text, "utf-8", "backslashreplace"))

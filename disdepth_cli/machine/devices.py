@@ -15,6 +15,7 @@ from torch import nn
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import ConfigError
+from disdepth_cli.machine.environment import own_environment
 from disdepth_cli.machine.launch import launched
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -70,6 +71,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, AUTOCAST[precision])
 
 
+@own_environment()
 def make_accelerator(config: LoopConfig) -> Accelerator:
     """The accelerator of a training run. accelerate keeps global state; a second run in one process starts afresh.
 

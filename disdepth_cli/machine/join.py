@@ -14,7 +14,7 @@ import torch.distributed as dist
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.errors import ConfigError, ElsewhereError, ProcessError, TrainingError
 from disdepth_cli.machine.devices import make_accelerator
-from disdepth_cli.machine.launch import fell_short, launched
+from disdepth_cli.machine.launch import fell_short, launched, size_without_rank
 from disdepth_cli.machine.processes import is_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer
@@ -41,6 +41,9 @@ def together(config: LoopConfig, observers: Sequence[Observer]) -> Iterator[Sequ
     global _inside, _runs
     number, count = launched()
     if _inside or count == 1:
+        if not _inside and (leftover := size_without_rank()) is not None:
+            for observer in observers:
+                observer.on_warning(f"{leftover} is set, but no launcher has set a rank: this is one process")
         if not _inside and fell_short():
             message = "`accelerate launch --cpu` starts one process, whatever --num_processes; for several: torchrun"
             for observer in observers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ import typer
 import disdepth_cli
 from disdepth_cli.cli.acclimate import acclimate
 from disdepth_cli.cli.check import check
+from disdepth_cli.cli.console import printable
 from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
 from disdepth_cli.cli.pack import pack
@@ -55,6 +57,9 @@ def main() -> None:
     Of several processes only the main one says anything, unless another was the first to fail. A launcher ends all of
     them as soon as one has failed, so those without a word fail last.
     """
+    os.environ["MPLBACKEND"] = "Agg"  # the only one that is used; a notebook's own is not known here
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what the terminal or file has no letter for
     debug, stderr = os.environ.get("DISDEPTH_DEBUG") == "1", sys.stderr
     rank, processes = launched()
     silent = rank > 0 and not debug
@@ -90,4 +95,4 @@ def _run(debug: bool, silent: bool, stderr: TextIO) -> tuple[int | str | None, b
 
 def _say_why(error: DisdepthError, stderr: TextIO) -> None:
     label = "interrupted" if isinstance(error, Interrupted) else "error"
-    print(f"{label}: {' '.join(str(error).split())}", file=stderr, flush=True)
+    print(f"{label}: {printable(' '.join(str(error).split()))}", file=stderr, flush=True)

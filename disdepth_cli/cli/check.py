@@ -20,6 +20,7 @@ from disdepth_cli.config.build import option_help
 
 SHOWN = 20  # offending files in the terminal; --json has all
 ROWS_A_DECADE = 10
+BAR = 40  # characters
 SMALLEST = 0.0005  # share of the depth that a row at the histogram's end must hold
 
 option = partial(o.option, of=CheckConfig)
@@ -110,7 +111,9 @@ def _histogram(histogram: dict[str, list[float]]) -> Table:
     while len(rows) > 1 and rows[-1][2] < SMALLEST * total:
         rows.pop()
     for low, high, count in rows:
-        table.add_row(f"{low:.3g} to {high:.3g} m", Bar(most, 0, count, width=40), f"{count / total:.1%}")
+        plain = "#" * round(BAR * count / most)  # where there are no blocks to draw with
+        bar = plain if stdout.options.ascii_only else Bar(most, 0, count, width=BAR)
+        table.add_row(f"{low:.3g} to {high:.3g} m", bar, f"{count / total:.1%}")
     return table
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,14 +26,29 @@ from rich.table import Table
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.machine.interrupt import interruptible
 from disdepth_cli.machine.launch import launched
 
 PLAIN_SECONDS = 15.0  # at most one progress line in so many seconds where there is no terminal
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 RELATIVE = ("disparity_error",)  # what a relative student is measured by where nothing is in metres
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False)
+
+def printable(text: str) -> str:
+    """Text of others, as a file's name or a licence, without what would steer a terminal: control characters, and marks
+    that turn the direction of writing, are written out."""
+    return "".join(c if c in "\t\n" or not unicodedata.category(c).startswith("C") else ascii(c)[1:-1] for c in text)
+
+
+class Terminal(Console):
+    """A console that prints text as `printable` has it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+stderr = Terminal(stderr=True, highlight=False, soft_wrap=True)
+stdout = Terminal(highlight=False)
 
 
 def run_verb(
@@ -60,8 +76,10 @@ def run_verb(
     if own["quiet"] or own["as_json"]:
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
+    verb = engine_verb()
     try:
-        result = engine_verb()(config, observers=[watcher])
+        with interruptible():
+            result = verb(config, observers=[watcher])
     except KeyboardInterrupt:
         resumes = "resume" in kind.model_fields
         how = "; if its folder holds a state, --resume goes on from it" if resumes else ""

@@ -68,7 +68,7 @@ def run_verb(
     own = {name: options.pop(name) for name in ("config", "quiet", "as_json") if name in options}
     file = own.get("config")
     if file is None and options.get("resume") and options.get("output"):
-        started = Path(options["output"]) / "config.yaml"
+        started = Path(os.path.expanduser(options["output"])) / "config.yaml"
         file = started if started.is_file() else None
     config = build_config(kind, options, file)
     if getattr(config, "offline", False):

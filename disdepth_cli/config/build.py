@@ -5,6 +5,7 @@ Standard library and pydantic only: this module is imported before anything is p
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from disdepth_cli.config import AugmentConfig, BaseConfig
 from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.reading import read_yaml
 
 Config = TypeVar("Config", bound=BaseConfig)
 
@@ -42,12 +44,12 @@ def _worded(kind: type[BaseConfig], problem: Any) -> str:
     """One line for the first problem pydantic found."""
     name = ".".join(str(part) for part in problem["loc"][:2] if isinstance(part, str))
     option = f"--{name.replace('_', '-')}"
-    if problem["type"] == "missing":
+    if problem["type"] == "missing" and name in kind.model_fields:
         return f"{option}: is missing; give {kind.model_fields[name].description}"
     if problem["type"] == "extra_forbidden":
         group, _, last = name.rpartition(".")
         return f"unknown option {name!r}{near_names(last, AugmentConfig.model_fields if group else kind.model_fields)}"
-    return f"{option}: {problem['msg'].removeprefix('Value error, ')} (got {problem.get('input')!r})"
+    return f"{option}: {problem['msg'].removeprefix('Value error, ')} (got {reprlib.repr(problem.get('input'))})"
 
 
 def option_help(kind: type[BaseConfig], name: str) -> str:
@@ -66,15 +68,12 @@ def _literal(text: str) -> str:
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:
-    import yaml
-
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"--config {file}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(error).splitlines()[0]
-        raise ConfigError(f"--config {file}: is not valid YAML ({line})") from None
+        values = read_yaml(file.expanduser(), ConfigError) or {}
+    except ConfigError as error:
+        raise ConfigError(f"--config {error}") from None
+    except RuntimeError:
+        raise ConfigError(f"--config {file}: there is no such user") from None
     if not isinstance(values, dict):
         raise ConfigError(f"--config {file}: must be a mapping of options, not {type(values).__name__}")
     return values

@@ -30,8 +30,27 @@ def parse_size(value: object) -> object:
     return value
 
 
+def expanded(path: Path) -> Path:
+    """A path with `~` and `~user` as the homes they stand for.
+
+    Raises:
+        ValueError: there is no such user.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path.parts[0]} is no user's home here") from None
+
+
+def _at_home(name: object) -> object:
+    """A name or path as text; one that begins with `~` is a path."""
+    if isinstance(name, Path) or (isinstance(name, str) and name.startswith("~")):
+        return str(expanded(Path(name)))
+    return name
+
+
 def _absolute(place: str) -> str:
-    return place if "://" in place else str(Path(place).expanduser().absolute())
+    return place if "://" in place else str(Path(place).absolute())
 
 
 def _parse_bounds(value: object) -> object:
@@ -42,9 +61,9 @@ def _parse_bounds(value: object) -> object:
 
 
 Pixels = Annotated[int, Field(ge=32, le=4096)]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: expanded(path).absolute())]
 """A run folder remembers it, and may be used from another place."""
-Name = Annotated[str, BeforeValidator(lambda name: str(name) if isinstance(name, Path) else name)]
+Name = Annotated[str, BeforeValidator(_at_home)]
 """A name, an address such as https://HOST/shards/index.json, or a path, which Python may give as a `Path`."""
 AbsoluteDataPlace = Annotated[Name, AfterValidator(_absolute)]
 

@@ -20,6 +20,7 @@ MOST_TEXT = 2**30  # bytes of a list, a table or a description: ten million rows
 MOST_VALUES = 100_000  # of a YAML file, its aliases written out
 LIMIT = "DISDEPTH_MAX_MEGAPIXELS"
 MEGAPIXELS = 256.0
+BYTES_A_PIXEL = 8  # of a file
 
 
 @contextmanager
@@ -49,8 +50,8 @@ def reason(problem: Exception) -> str:
     return " ".join(str(problem).split())[:200] or type(problem).__name__
 
 
-def read_bytes(file: Path, error: type[DisdepthError] = DataError, most: int = MOST_TEXT) -> bytes:
-    """All bytes of a regular file. most: a larger one is refused.
+def read_bytes(file: Path, error: type[DisdepthError] = DataError, of_pixels: bool = False) -> bytes:
+    """All bytes of a regular file. of_pixels: an image or a depth map, whose size has a limit of its own.
 
     Raises:
         DisdepthError: of the type `error`: it is missing, no regular file, too large, or cannot be read.
@@ -60,8 +61,10 @@ def read_bytes(file: Path, error: type[DisdepthError] = DataError, most: int = M
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
             raise error(f"{file}: is {kind}, not a file")
+        most = BYTES_A_PIXEL * most_pixels() if of_pixels else MOST_TEXT
         if status.st_size > most:
-            raise error(f"{file}: has {status.st_size / 1e6:.0f} MB, at most {most / 1e6:.0f} MB are read")
+            more = f"; {LIMIT} sets another limit" if of_pixels else ""
+            raise error(f"{file}: has {status.st_size / 1e6:.0f} MB, at most {most / 1e6:.0f} MB are read{more}")
         with open(file, "rb") as handle:
             return handle.read()
 

@@ -11,14 +11,15 @@ import numpy as np
 
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.build import build_config
-from disdepth_cli.data.files.images import IMAGE_SUFFIXES, read_image
+from disdepth_cli.data.files.images import read_image, reduced_from
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import disk_errors
 from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.depth_files import UNITS, write_depth_numpy, write_depth_png
-from disdepth_cli.outputs.naming import output_stems
+from disdepth_cli.outputs.naming import output_stems, photographs
 from disdepth_cli.outputs.pictures import check_colormap, colourise, side_by_side, write_image
 from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.reading import reading
 from disdepth_cli.scoring.open_model import open_student
 
 
@@ -47,10 +48,16 @@ def predict(
     for done, (file, stem) in enumerate(zip(inputs, output_stems(inputs), strict=True), start=1):
         try:
             image = read_image(file)
+            size = reduced_from(file, image)
         except DataError as error:
             errors.append(str(error))
         else:
             depth = predictor.predict(image)
+            for observer in observers if size is not None else ():
+                observer.on_warning(
+                    f"{file}: is {size} pixels, so large that its depth is made, and written, at "
+                    f"{image.shape[0]}x{image.shape[1]}"
+                )
             results.append({"image": str(file), **_write(config, stem, image, depth, predictor)})
         for observer in observers:
             observer.on_image(done, len(inputs))
@@ -77,15 +84,17 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     """
     files: list[Path] = []
     for source in sources:
-        path = Path(source).expanduser()
+        with reading(source, "is no place of images"):
+            path = Path(source).expanduser()
+            path.exists()
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            found = photographs(list(path.iterdir()))
             if not found:
-                raise DataError(f"{path}: a folder without images")
+                raise DataError(f"{path}: a folder without images (what predict has written aside)")
         elif path.exists():
             found = [path]
         else:
-            found = [Path(p) for p in sorted(glob.glob(source)) if Path(p).suffix.lower() in IMAGE_SUFFIXES]
+            found = photographs([Path(name) for name in glob.glob(str(path))])
             if not found:
                 raise DataError(f"{source}: no such image, folder or pattern")
         files += found

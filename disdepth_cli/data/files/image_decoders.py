@@ -8,6 +8,7 @@ carry an end marker, which is looked for first.
 from __future__ import annotations
 
 import io
+import math
 import struct
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from disdepth_cli.reading import check_pixels
 
-LARGE = 64e6  # pixels beyond which an image is decoded at a half, a quarter or an eighth of its size
+LARGE = 32e6  # pixels beyond which an image is decoded at a half, a quarter or an eighth of its size
 
 PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
@@ -34,7 +35,7 @@ _bombs = threading.Lock()
 def decode_image(data: bytes) -> np.ndarray:
     """(H, W, 3) uint8 RGB: EXIF orientation applied, grey repeated, alpha dropped, 16 bit to 8.
 
-    More than 64 megapixels are decoded at a half, a quarter or an eighth of their size.
+    More than 32 megapixels are decoded at a half, a quarter or an eighth of their size.
 
     Raises:
         Exception: of any kind, as decoders raise.
@@ -42,7 +43,8 @@ def decode_image(data: bytes) -> np.ndarray:
     height, width = stored_size(data)
     check_pixels(height, width)
     shrink = next((step for step in (1, 2, 4, 8) if height * width <= LARGE * step * step), 8)
-    if data.startswith(_TIFF):  # OpenCV multiplies the colours of a TIFF by its alpha; Pillow knows fewer kinds
+    guarded = height * width > (Image.MAX_IMAGE_PIXELS or math.inf)
+    if data.startswith(_TIFF) and not guarded:  # OpenCV multiplies a TIFF's colours by its alpha; Pillow knows fewer
         try:
             return _shrunk(_decode_pillow(data), shrink)
         except UnidentifiedImageError:

@@ -9,10 +9,10 @@ import numpy as np
 
 from disdepth_cli.data.files.depth_coding import DepthCoding
 from disdepth_cli.data.files.depth_decoders import DEPTH_DECODERS, DEPTH_NAMES, INVERSE_NAMES, MASK_NAMES
-from disdepth_cli.data.files.image_decoders import decode_image, orientation_of
+from disdepth_cli.data.files.image_decoders import LARGE, decode_image, orientation_of, stored_size
 from disdepth_cli.data.files.location import Encoded, Place, fetch, suffix_of
 from disdepth_cli.errors import DataError
-from disdepth_cli.reading import reading
+from disdepth_cli.reading import read_bytes, reading
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 DEPTH_SUFFIXES = frozenset(DEPTH_DECODERS)
@@ -22,7 +22,7 @@ _ADVICE = "replace or remove it"
 def read_image(place: Place | str) -> np.ndarray:
     """An image as (H, W, 3) uint8 RGB: EXIF orientation applied, grey repeated, alpha dropped, 16 bit to 8.
 
-    More than 64 megapixels are decoded at a half, a quarter or an eighth of their size.
+    More than 32 megapixels are decoded at a half, a quarter or an eighth of their size.
 
     Raises:
         DataError: the file is missing, empty, truncated, too large or not an image.
@@ -38,6 +38,14 @@ def read_oriented(place: Place | str) -> tuple[np.ndarray, int]:
     """
     image, stored = _decoded(place)
     return image, orientation_of(stored.data) if isinstance(stored, Encoded) else 1
+
+
+def reduced_from(file: Path, image: np.ndarray) -> str | None:
+    """The size that an image file declares, in words, where `read_image` gave a smaller one; None where it did not."""
+    if image.shape[0] * image.shape[1] * 4 < LARGE:
+        return None
+    height, width = stored_size(read_bytes(file, of_pixels=True))
+    return f"{height}x{width}" if height * width > LARGE else None
 
 
 def _decoded(place: Place | str) -> tuple[np.ndarray, Encoded | np.ndarray]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from disdepth_cli.errors import DataError
-from disdepth_cli.reading import most_pixels, read_bytes
+from disdepth_cli.reading import read_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def fetch(place: Place) -> Encoded | np.ndarray:
         if isinstance(stored, Encoded) and not stored.data:
             raise DataError(f"{place}: is empty; replace or remove it")
         return stored
-    data = read_bytes(place, most=int(8 * most_pixels()))
+    data = read_bytes(place, of_pixels=True)
     if not data:
         raise DataError(f"{place}: is empty; replace or remove it")
     return Encoded(data, suffix_of(place))

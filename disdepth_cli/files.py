@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from disdepth_cli.errors import DisdepthError
 
@@ -104,6 +107,19 @@ def check_writable(path: Path | str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
+
+
+def as_json(values: Any, indent: int | None = None) -> str:
+    """JSON text; JSON has no NaN and no infinity, so they are null."""
+    return json.dumps(_finite(values), indent=indent)
+
+
+def _finite(values: Any) -> Any:
+    if isinstance(values, float):
+        return values if math.isfinite(values) else None
+    if isinstance(values, dict):
+        return {name: _finite(value) for name, value in values.items()}
+    return [_finite(value) for value in values] if isinstance(values, list | tuple) else values
 
 
 def write_text(path: Path | str, text: str) -> None:

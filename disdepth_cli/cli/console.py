@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -26,6 +25,7 @@ from rich.table import Table
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.files import as_json
 from disdepth_cli.machine.interrupt import interruptible
 from disdepth_cli.machine.launch import launched
 
@@ -87,7 +87,7 @@ def run_verb(
     finally:
         watcher.close()
     if own["as_json"]:
-        sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.write(as_json(result) + "\n")
     else:
         show(result)
     return result

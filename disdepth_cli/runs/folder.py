@@ -17,7 +17,7 @@ from torch import Tensor
 
 from disdepth_cli.config import STUDENTS
 from disdepth_cli.errors import CheckpointError, ConfigError, TrainingError
-from disdepth_cli.files import disk_errors, is_unfinished, remove_unfinished, write_atomic, write_text
+from disdepth_cli.files import as_json, disk_errors, is_unfinished, remove_unfinished, write_atomic, write_text
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.reading import read_bytes, read_json, read_yaml, reading
 
@@ -141,7 +141,7 @@ class RunFolder:
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write report.json."""
-        write_text(self.report_file, json.dumps(report, indent=2) + "\n")
+        write_text(self.report_file, as_json(report, indent=2) + "\n")
 
     def save_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Write everything needed to resume: tensors, with the JSON state in the header of the same file.

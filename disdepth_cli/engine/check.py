@@ -19,6 +19,7 @@ from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.finding import EDGES, DepthStatistics, Finding, inspect
+from disdepth_cli.inspection.packed import judge_shards
 from disdepth_cli.inspection.scale import scale_guesses
 from disdepth_cli.inspection.tally import Tally, depth_of_all, shared_images
 from disdepth_cli.inspection.verdict import Verdict, judge
@@ -48,6 +49,8 @@ def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = 
     equal, near = shared_images(train, val)
     depth = depth_of_all(tallies.values())
     verdict = judge(source, tallies, equal, near, config.sample is None)
+    if config.sample is None:
+        judge_shards(verdict, source)
     result = {
         "data": str(config.data),
         "name": source.name,

@@ -68,8 +68,8 @@ def run_verb(
     own = {name: options.pop(name) for name in ("config", "quiet", "as_json") if name in options}
     file = own.get("config")
     if file is None and options.get("resume") and options.get("output"):
-        started = Path(os.path.expanduser(options["output"])) / "config.yaml"
-        file = started if started.is_file() else None
+        started = os.path.join(os.path.expanduser(options["output"]), "config.yaml")
+        file = Path(started) if os.path.isfile(started) else None
     config = build_config(kind, options, file)
     if getattr(config, "offline", False):
         os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below

@@ -44,7 +44,7 @@ class EvaluateConfig(BaseConfig):
 class PredictConfig(BaseConfig):
     """disdepth predict."""
 
-    sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
+    sources: list[Name] = Field(min_length=1, description="images, folders of images, or patterns")
     checkpoint: Path | None = Field(
         None, description="student checkpoint, run folder, or OWNER/NAME on the Hub; default: the bundled student"
     )

@@ -239,7 +239,7 @@ def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
 
 def _plain(config: BaseModel) -> dict[str, Any]:
     """The options as plain values; where a run lies, and that it was resumed, are not options of it."""
-    return json.loads(config.model_dump_json(exclude={"output", "resume"}))
+    return config.model_dump(mode="json", exclude={"output", "resume"})
 
 
 def _same(before: Any, now: Any) -> bool:

@@ -20,6 +20,7 @@ from disdepth_cli.config.build import build_config
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, DataError, near_names
 from disdepth_cli.reading import MOST_VALUES, yaml_values
+from disdepth_cli.runs.folder import RunFolder, read_config
 
 ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefg", "bcdefgh", strict=True)
@@ -154,3 +155,36 @@ def test_a_home_in_every_path(monkeypatch, tmp_path: Path) -> None:
 def test_a_home_of_nobody_is_one_line(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"--{name.replace('_', '-')}: ~no-such-user-here is no user's home"):
         build_config(DistillConfig, {"data": "x", name: "~no-such-user-here/x"})
+
+
+LONG, NO_TEXT = "x" * 5000, "\udcff\udcfe"
+COMMANDS = (
+    ("distill", "--no-distill", "--data", "DATA", "-o", "PLACE", "--student", "nosuch"),
+    ("distill", "--resume", "-o", "PLACE"),
+    ("distill", "--teacher", "PLACE", "--data", "DATA", "--offline", "-o", "OUT"),
+    ("distill", "--student-weights", "PLACE", "--data", "DATA", "--no-distill", "--offline", "-o", "OUT"),
+    ("acclimate", "--teacher", "PLACE", "--dry-run", "--offline"),
+    ("evaluate", "PLACE", "--data", "DATA", "--offline"),
+    ("evaluate", "bundled", "--data", "PLACE"),
+    ("predict", "PLACE"),
+    ("check", "PLACE"),
+    ("pack", "PLACE", "-o", "OUT"),
+    ("push", "PLACE", "--to", "a/b", "--dry-run"),
+)
+
+
+@pytest.mark.parametrize("place", [LONG, NO_TEXT, "~no-such-user-here/x"], ids=["long", "no text", "nobody"])
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words[:3]))
+def test_odd_places_on_the_command_line_are_worded(command, place, cli, rooms, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    known = {"DATA": str(rooms), "PLACE": place, "OUT": str(tmp_path / "out")}
+    outcome = cli(*(known.get(word, word) for word in command))
+    (line,) = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+    assert outcome.code in (1, 2) and "DISDEPTH_DEBUG" not in line and len(line) < 400 + len(place)
+
+
+def test_a_run_remembers_names_that_are_no_text(tmp_path) -> None:
+    config = DistillConfig(data=f"{tmp_path}/{NO_TEXT}", output=tmp_path / "run")
+    RunFolder.open(config, "distill", "x")
+    assert read_config(tmp_path / "run")["data"] == f"{tmp_path}/{NO_TEXT}"
+    RunFolder.open(config.model_copy(update={"resume": True}), "distill", "x")

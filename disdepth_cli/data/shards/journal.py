@@ -33,7 +33,7 @@ class Journal:
             ConfigError: the folder holds something else, or was begun otherwise.
         """
         folder = config.output
-        options = json.loads(config.model_dump_json(exclude=FREE_TO_CHANGE)) | {"depth_scale": scale}
+        options = config.model_dump(mode="json", exclude=FREE_TO_CHANGE) | {"depth_scale": scale}
         journal = cls(folder / JOURNAL, options, lengths)
         if not config.resume:
             if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -18,6 +19,7 @@ from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
 from disdepth_cli.cli.pack import pack
 from disdepth_cli.cli.predict import predict
+from disdepth_cli.cli.progress import printable
 from disdepth_cli.cli.push import push
 from disdepth_cli.errors import DisdepthError, ElsewhereError, Interrupted, ProcessError
 from disdepth_cli.machine.launch import launched
@@ -57,6 +59,9 @@ def main() -> None:
     Of several processes only the main one says anything, unless another was the first to fail. A launcher ends all of
     them as soon as one has failed, so those without a word fail last.
     """
+    os.environ["MPLBACKEND"] = "Agg"  # the only one that is used; a notebook's own is not known here
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what the terminal or file has no letter for
     debug, stderr = os.environ.get("DISDEPTH_DEBUG") == "1", sys.stderr
     rank, processes = launched()
     silent = rank > 0 and not debug
@@ -92,4 +97,4 @@ def _run(debug: bool, silent: bool, stderr: TextIO) -> tuple[int | str | None, b
 
 def _say_why(error: DisdepthError, stderr: TextIO) -> None:
     label = "interrupted" if isinstance(error, Interrupted) else "error"
-    print(f"{label}: {' '.join(str(error).split())}", file=stderr, flush=True)
+    print(f"{label}: {printable(' '.join(str(error).split()))}", file=stderr, flush=True)

@@ -16,6 +16,7 @@ from disdepth_cli.config import CheckConfig
 
 SHOWN = 20  # offending files in the terminal; --json has all
 ROWS_A_DECADE = 10
+BAR = 40  # characters
 SMALLEST = 0.0005  # share of the depth that a row at the histogram's end must hold
 
 
@@ -32,7 +33,7 @@ def _show(result: dict[str, Any]) -> None:
     if result["depth"]:
         depth, scale = result["depth"], result["scale"]
         stdout.print(
-            f"depth in metres = stored / {scale['depth_scale']:g}: median {depth['median']:.3g}, 1 % to 99 % "
+            f"depth in metres = {scale['meaning']}: median {depth['median']:.3g}, 1 % to 99 % "
             f"{depth['p01']:.3g} to {depth['p99']:.3g}, smallest {depth['min']:.3g}, largest {depth['max']:.3g}; "
             f"counts between {scale['min_depth']:g} and {scale['max_depth']:g}",
             soft_wrap=True,
@@ -83,7 +84,9 @@ def _histogram(histogram: dict[str, list[float]]) -> Table:
     while len(rows) > 1 and rows[-1][2] < SMALLEST * total:
         rows.pop()
     for low, high, count in rows:
-        table.add_row(f"{low:.3g} to {high:.3g} m", Bar(most, 0, count, width=40), f"{count / total:.1%}")
+        plain = "#" * round(BAR * count / most)  # where there are no blocks to draw with
+        bar = plain if stdout.options.ascii_only else Bar(most, 0, count, width=BAR)
+        table.add_row(f"{low:.3g} to {high:.3g} m", bar, f"{count / total:.1%}")
     return table
 
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from disdepth_cli.cli.missing import refuse_missing
-from disdepth_cli.cli.progress import TerminalObserver
+from disdepth_cli.cli.progress import Terminal, TerminalObserver
 from disdepth_cli.config import BaseConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.files import as_json
+from disdepth_cli.machine.interrupt import interruptible
 from disdepth_cli.machine.launch import launched
 
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 RELATIVE = ("disparity_error",)  # what a relative student is measured by where nothing is in metres
 
-stdout = Console(highlight=False)
+stdout = Terminal(highlight=False)
 
 
 def run_verb(
@@ -44,8 +44,8 @@ def run_verb(
         )
     file = own["config"]
     if file is None and options.get("resume") and options.get("output"):
-        started = Path(options["output"]) / "config.yaml"
-        file = started if started.is_file() else None
+        started = os.path.join(os.path.expanduser(options["output"]), "config.yaml")
+        file = Path(started) if os.path.isfile(started) else None
     config = build_config(kind, options, file, own["sets"])
     if "offline" in kind.options() and config.get("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below
@@ -53,10 +53,11 @@ def run_verb(
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
     refuse_missing(config)
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
+    with watcher.starting():
+        call = engine()
     try:
-        with watcher.starting():
-            call = engine()
-        result = call(config, [watcher]).as_dict()
+        with interruptible():
+            result = call(config, [watcher]).as_dict()
     except KeyboardInterrupt:
         resumes = "resume" in kind.options()
         how = "; if its folder holds a state, --resume goes on from it" if resumes else ""
@@ -64,7 +65,7 @@ def run_verb(
     finally:
         watcher.close()
     if own["as_json"]:
-        sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.write(as_json(result) + "\n")
     else:
         show(result)
     return result

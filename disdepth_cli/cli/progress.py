@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,7 +15,21 @@ WORD = "loading ..."  # shown while PyTorch is imported
 PLAIN_SECONDS = 15.0  # at most one progress line in so many seconds where there is no terminal
 HEADLINES = ("rmse", "abs_rel", "delta1", "disparity_error")  # of a validation; metrics.csv has all
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
+
+def printable(text: str) -> str:
+    """Text of others, as a file's name or a licence, without what would steer a terminal: control characters, and marks
+    that turn the direction of writing, are written out."""
+    return "".join(c if c in "\t\n" or not unicodedata.category(c).startswith("C") else ascii(c)[1:-1] for c in text)
+
+
+class Terminal(Console):
+    """A console that prints text as `printable` has it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(printable(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+stderr = Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 
 class TerminalObserver:

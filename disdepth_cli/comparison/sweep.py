@@ -6,7 +6,6 @@ does not tell what the full run gains: for that there is `control`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -16,10 +15,11 @@ from disdepth_cli.comparison.arm import Train, train_arm
 from disdepth_cli.comparison.control import arm_of, control_of
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import CheckpointError, ConfigError
-from disdepth_cli.files import write_text
+from disdepth_cli.files import as_json, write_text
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer, Unrepeated
+from disdepth_cli.reading import read_json, reading
 from disdepth_cli.runs.folder import RunFolder, beside
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.task import Schedule
@@ -105,7 +105,7 @@ def sweep(
         for observer in observers:
             observer.on_note(_line(rows[-1]))
     result = _chosen(rows, steps)
-    from_main(lambda: write_text(run.path / "sweep.json", json.dumps(result, indent=2) + "\n"))
+    from_main(lambda: write_text(run.path / "sweep.json", as_json(result, indent=2) + "\n"))
     return result
 
 
@@ -191,9 +191,7 @@ def _read(run: RunFolder) -> dict[str, Any] | None:
         CheckpointError: it cannot be read.
     """
     file = run.path / "sweep.json"
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not file.exists():
         return None
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({error}); remove it to sweep again") from None
+    with reading(file, "cannot be read", CheckpointError, "remove it to sweep again"):
+        return dict(read_json(file, CheckpointError))

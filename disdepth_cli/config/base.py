@@ -9,18 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from disdepth_cli.config.option import Option, about
+from disdepth_cli.config.types import expanded
 
 
 class Part(BaseModel):
     """Options that belong together; an unknown one is an error."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _home(cls, value: Any) -> Any:
+        """`~` in every path is a home."""
+        if isinstance(value, list):
+            return [expanded(one) if isinstance(one, Path) else one for one in value]
+        return expanded(value) if isinstance(value, Path) else value
 
 
 @dataclass(frozen=True)

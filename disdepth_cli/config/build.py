@@ -5,6 +5,7 @@ Standard library and pydantic only: this module is imported before anything is p
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +13,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from disdepth_cli.config.base import BaseConfig, Part
-from disdepth_cli.config.recipes import read_yaml, recipe_options
+from disdepth_cli.config.recipes import read_options, recipe_options
 from disdepth_cli.errors import ConfigError, near_names
 
 Config = TypeVar("Config", bound=BaseConfig)
-
-LONGEST = 120
-"""Characters of a wrong value that are shown."""
 
 
 def build_config(
@@ -32,7 +30,7 @@ def build_config(
     Raises:
         ConfigError: an unknown or impossible option, worded with its name.
     """
-    values = dict(read_yaml(file, "--config")) if file else {}
+    values = dict(read_options(file, "--config")) if file else {}
     values.pop("verb", None)  # a run's own config.yaml says which verb made it
     unknown = sorted({str(key) for key in values} - _known(kind))
     if unknown:
@@ -105,6 +103,4 @@ def _worded(kind: type[BaseConfig], problem: Any) -> str:
         fields = group.model_fields if isinstance(group, type) and issubclass(group, Part) else {}
         return f"unknown option {name!r}{near_names(inner[0], fields)}"
     message = problem["msg"].removeprefix("Value error, ")
-    given = " ".join(repr(problem.get("input")).split())
-    given = given if len(given) <= LONGEST else f"{given[:LONGEST]}..."
-    return f"--{name.replace('_', '-')}: {message} (got {given})"
+    return f"--{name.replace('_', '-')}: {message} (got {reprlib.repr(problem.get('input'))})"

@@ -73,7 +73,7 @@ class AugmentConfig(Part):
 class DataOptions(Part):
     """The images, their depth, and the views that training sees of them."""
 
-    location: DataLocation = option(..., DATA_HELP, level="basic", group=o.DATA, called="data", local=True)
+    location: DataLocation = option(..., DATA_HELP, level="basic", group=o.DATA, called="data", local=True, free=True)
     max_depth: float | None = option(None, "largest depth [m]; default: the data's", group=o.STUDENT, gt=0)
     min_depth: float | None = option(None, "smallest depth [m]; default: the data's", group=o.STUDENT, gt=0)
     augment: AugmentConfig = option(default_factory=AugmentConfig, description="training views")

@@ -8,6 +8,7 @@ from typing import Any
 
 from disdepth_cli.config.base import BaseConfig
 from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.reading import read_yaml
 
 RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -25,29 +26,26 @@ def recipe_options(name: str | Path, kind: type[BaseConfig]) -> dict[str, Any]:
     """
     if str(name) in RECIPES:
         return {key: value for key, value in RECIPES[str(name)].items() if key in kind.options()}
-    file = Path(name).expanduser()
+    file = Path(name)
     if file.suffix.lower() not in (".yaml", ".yml"):
         raise ConfigError(
             f"--recipe {name}: no such recipe{near_names(str(name), RECIPES)}; give {', '.join(RECIPES)} or a YAML file"
         )
-    return dict(read_yaml(file, "--recipe"))
+    return dict(read_options(file, "--recipe"))
 
 
-def read_yaml(file: Path, flag: str) -> Mapping[str, Any]:
+def read_options(file: Path, flag: str) -> Mapping[str, Any]:
     """The mapping in a YAML file.
 
     Raises:
         ConfigError: it cannot be read, or is no mapping. flag: what named it, for the error.
     """
-    import yaml
-
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"{flag} {file}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(error).splitlines()[0]
-        raise ConfigError(f"{flag} {file}: is not valid YAML ({line})") from None
+        values = read_yaml(file.expanduser(), ConfigError) or {}
+    except ConfigError as error:
+        raise ConfigError(f"{flag} {error}") from None
+    except RuntimeError:
+        raise ConfigError(f"{flag} {file}: there is no such user") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{flag} {file}: must be a mapping of options, not {type(values).__name__}")
     return values

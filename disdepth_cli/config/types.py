@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -35,8 +36,37 @@ def parse_size(value: object) -> object:
     return value
 
 
-def _absolute(location: str) -> str:
-    return location if "://" in location else str(Path(location).expanduser().absolute())
+LONGEST, LONGEST_NAME = 4095, 255  # bytes of a path, and of each name in it
+
+
+def expanded(path: Path) -> Path:
+    """A path with `~` and `~user` as the homes they stand for.
+
+    Raises:
+        ValueError: there is no such user, or no system could have such a path.
+    """
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path.parts[0]} is no user's home here") from None
+    whole = os.fsencode(path)
+    if b"\0" in whole or len(whole) > LONGEST or any(len(os.fsencode(name)) > LONGEST_NAME for name in path.parts):
+        raise ValueError("it is too long for a path, or holds a NUL")
+    return path
+
+
+def _as_place(name: object) -> object:
+    """A name, an address or a path as text; one that begins with `~` is a path."""
+    if isinstance(name, Path):
+        return str(expanded(name))
+    if isinstance(name, str) and "://" not in name:
+        path = expanded(Path(name))
+        return str(path) if name.startswith("~") else name  # ./a/b is a path, a/b may be on the Hub
+    return name
+
+
+def _absolute(place: str) -> str:
+    return place if "://" in place else str(Path(place).absolute())
 
 
 def _parse_bounds(value: object) -> object:
@@ -49,9 +79,9 @@ def _parse_bounds(value: object) -> object:
 Workers = Annotated[int | None, BeforeValidator(lambda value: None if value == "auto" else value)]
 """A number, or `auto` (None): by the machine's cores."""
 Pixels = Annotated[int, Field(ge=32, le=4096)]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: expanded(path).absolute())]
 """A run folder remembers it, and may be used from another place."""
-Name = Annotated[str, BeforeValidator(lambda name: str(name) if isinstance(name, Path) else name)]
+Name = Annotated[str, BeforeValidator(_as_place)]
 """A name, an address such as https://HOST/shards/index.json, or a path, which Python may give as a `Path`."""
 DataLocation = Annotated[Name, AfterValidator(_absolute)]
 

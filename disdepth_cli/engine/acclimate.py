@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata, save_checkpoint
 from disdepth_cli.config import AcclimateConfig
+from disdepth_cli.data.sets.entries import entries_of
 from disdepth_cli.engine.acclimation_scores import AcclimationScores
 from disdepth_cli.engine.open_teacher import described, open_teacher
 from disdepth_cli.engine.results import AcclimateReport, TeacherDescription
@@ -59,7 +60,7 @@ def acclimate(config: AcclimateConfig, observers: Sequence[Observer] = ()) -> Ac
         refuse_trained(config)
         teacher = open_teacher(config.teacher, observers, config.machine.offline)
         data = supervised_data(prepare_data(config, observers), config, teacher, observers)
-        run = RunFolder.open(config, "acclimate", teacher.contract.id)
+        run = RunFolder.open(config, "acclimate", teacher.contract.id, entries_of(data.source))
         return AcclimateReport.of(_Acclimation(config, data, teacher, run, observers).report())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.engine.results import CheckResult
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.finding import EDGES, DepthStatistics, Finding, inspect
+from disdepth_cli.inspection.packed import judge_shards
 from disdepth_cli.inspection.scale import scale_guesses
 from disdepth_cli.inspection.tally import Tally, depth_of_all, shared_images
 from disdepth_cli.inspection.verdict import Verdict, judge
@@ -43,6 +45,8 @@ def check(config: CheckConfig, observers: Sequence[Observer] = ()) -> CheckResul
     equal, near = shared_images(train, val)
     depth = depth_of_all(tallies.values())
     verdict = judge(source, tallies, equal, near, config.sample is None)
+    if config.sample is None:
+        judge_shards(verdict, source)
     result = CheckResult(
         data=str(config.data),
         name=source.name,
@@ -71,7 +75,7 @@ def _look_at_all(source: DataSource, config: CheckConfig, observers: Sequence[Ob
     tallies = {split: Tally(split, len(items)) for split, items in lists.items()}
     for split, indices in chosen.items():
         items = (lists[split][index] for index in indices)
-        for found in _inspected(items, lambda item: inspect(item, source), config.workers):
+        for found in _inspected(items, partial(inspect, source=source, split=split), config.workers):
             tallies[split].add(found)
             done += 1
             for observer in observers:
@@ -120,9 +124,10 @@ def _depth(found: DepthStatistics) -> dict[str, Any] | None:
 
 def _scale(source: DataSource, found: DepthStatistics) -> dict[str, Any]:
     median, far = found.quantiles(0.5, 0.99) if found.positive else (0.0, 0.0)
-    guesses = scale_guesses(median, far, source.coding.scale) if found.positive else []
+    guesses = scale_guesses(median, far, source.coding) if found.positive else []
     return {
         "depth_scale": source.coding.scale,
+        "meaning": source.coding.meaning,
         "min_depth": source.min_depth,
         "max_depth": source.max_depth,
         "candidates": [

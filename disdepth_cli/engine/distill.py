@@ -20,6 +20,7 @@ from disdepth_cli.comparison.control import check_control_place, compare_with_co
 from disdepth_cli.comparison.keeping import DISTILLED, is_settled, take_back
 from disdepth_cli.comparison.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.config import DistillConfig
+from disdepth_cli.data.sets.entries import entries_of
 from disdepth_cli.engine.distill_teachers import acclimated_first, find_teachers, resolve_teachers
 from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.push import finished_report, push_finished, target_of
@@ -84,7 +85,7 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
         return alone
     observers = [Unrepeated(observer) for observer in observers]
     config = resolve_teachers(config, observers)
-    run = RunFolder.open(config, "distill", config.student.backbone)
+    run = RunFolder.open(config, "distill", config.student.backbone, entries_of(data.source))
     if config.compare.control:
         check_control_place(config, run.path)
     report: dict[str, Any] | None = from_main(lambda: finished_run(run.path))
@@ -119,7 +120,7 @@ def _train_alone(config: DistillConfig, data: TrainingData, observers: Sequence[
                 observer.on_note("control: it takes as many steps, all of them on the labelled images")
     config = resolve_teachers(config, observers)
     run_name = config.student.backbone if config.method.distill else f"{config.student.backbone}-control"
-    run = RunFolder.open(config, "distill", run_name)
+    run = RunFolder.open(config, "distill", run_name, entries_of(data.source))
     return _Distillation(config, data, run, observers).report()
 
 

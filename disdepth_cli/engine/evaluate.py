@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any
 
 from disdepth_cli.config import EvaluateConfig
-from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.dataset import DataSource, Split
 from disdepth_cli.data.files.item import DataItem, only_labelled
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.engine.results import EvaluateResult
 from disdepth_cli.errors import ConfigError, DataError, DisdepthError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.files import check_writable
+from disdepth_cli.inspection.labels import look_at_labels, oddities
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.machine.devices import device_words, pick_device, score_precision
 from disdepth_cli.machine.resources import worker_count
@@ -43,7 +44,7 @@ def evaluate(config: EvaluateConfig, observers: Sequence[Observer] = ()) -> Eval
     items, protocol = _labelled(source, config), _protocol(source, config)
     predictor, workers = _opened(config)
     own = for_output(protocol, predictor.kind)
-    warnings = _oddities(source, items, own)
+    warnings = _oddities(source, config.split, items, own)
     _warn(observers, warnings)
     clock.lap("opening")
     told = _told(observers, len(items))
@@ -196,9 +197,10 @@ def _entry(baseline: Baseline, scores: Scores) -> dict[str, Any]:
     return entry
 
 
-def _oddities(source: DataSource, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
+def _oddities(source: DataSource, split: Split, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
     """What makes the result doubtful, a line each."""
-    odd = [warning] if (warning := scale_warning(items, source.coding)) else []
+    labels = look_at_labels(source, split, items, protocol.min_depth, protocol.max_depth)
+    odd = [warning] if (warning := scale_warning(labels, source.coding)) else list(oddities(labels))
     if protocol.name != "custom" and protocol.images and len(items) != protocol.images:
         odd.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
     return odd

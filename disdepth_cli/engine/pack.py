@@ -158,7 +158,7 @@ def _scale(config: PackConfig, source: DataSource) -> float:
         return config.depth_scale
     for item in [*few_labelled(source.train, 1), *few_labelled(source.val, 1)]:
         try:
-            if item.depth is not None and read_stored(item.depth).dtype.kind == "u":
+            if item.depth and source.coding.is_plain and read_stored(item.depth).dtype.kind == "u":
                 return source.depth_scale
         except DisdepthError:
             continue

@@ -12,17 +12,17 @@ import numpy as np
 
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.types import OutputKind
-from disdepth_cli.data.files.images import read_image
-from disdepth_cli.data.sets.listing import IMAGE_SUFFIXES
+from disdepth_cli.data.files.images import read_image, reduced_from
 from disdepth_cli.depth.colours import check_colormap
 from disdepth_cli.depth.depth import Depth
 from disdepth_cli.depth.files import UNITS
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import disk_errors
 from disdepth_cli.observer import Observer
-from disdepth_cli.outputs.naming import output_stems
+from disdepth_cli.outputs.naming import output_stems, photographs
 from disdepth_cli.outputs.predictions import Written, write_prediction
 from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.reading import reading
 from disdepth_cli.result import Result
 from disdepth_cli.scoring.open_model import open_model
 
@@ -123,7 +123,7 @@ def predict(config: PredictConfig, observers: Sequence[Observer] = ()) -> Predic
     errors: list[str] = []
     for done, (file, stem) in enumerate(zip(inputs, output_stems(inputs), strict=True), start=1):
         try:
-            results.append(_of_one(config, file, stem, predictor))
+            results.append(_of_one(config, file, stem, predictor, observers))
         except DataError as error:
             errors.append(str(error))
         for observer in observers:
@@ -136,13 +136,21 @@ def predict(config: PredictConfig, observers: Sequence[Observer] = ()) -> Predic
     return PredictResult(config.model, predictor.kind, results, errors)
 
 
-def _of_one(config: PredictConfig, file: Path, stem: str, predictor: DepthPredictor) -> Prediction:
+def _of_one(
+    config: PredictConfig, file: Path, stem: str, predictor: DepthPredictor, observers: Sequence[Observer]
+) -> Prediction:
     """The prediction of one image; its depth is kept where it is in no file.
 
     Raises:
         DataError: the image cannot be read, or the model gives no finite depth.
     """
     image = read_image(file)
+    size = reduced_from(file, image)
+    for observer in observers if size is not None else ():
+        observer.on_warning(
+            f"{file}: is {size} pixels, so large that its depth is made, and written, at "
+            f"{image.shape[0]}x{image.shape[1]}"
+        )
     depth = predictor.predict_depth(image)
     known = depth.values[np.isfinite(depth.values)]
     if not known.size:
@@ -161,15 +169,17 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     """
     files: list[Path] = []
     for source in sources:
-        path = Path(source).expanduser()
+        with reading(source, "is no place of images"):
+            path = Path(source).expanduser()
+            path.exists()
         if path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            found = photographs(list(path.iterdir()))
             if not found:
-                raise DataError(f"{path}: a folder without images")
+                raise DataError(f"{path}: a folder without images (what predict has written aside)")
         elif path.exists():
             found = [path]
         else:
-            found = [Path(p) for p in sorted(glob.glob(source)) if Path(p).suffix.lower() in IMAGE_SUFFIXES]
+            found = photographs([Path(name) for name in glob.glob(str(path))])
             if not found:
                 raise DataError(f"{source}: no such image, folder or pattern")
         files += found

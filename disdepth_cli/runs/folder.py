@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import time
@@ -12,19 +13,22 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 import yaml
 from torch import Tensor
 
 from disdepth_cli.config import STUDENTS, TrainingConfig
 from disdepth_cli.errors import CheckpointError, ConfigError, TrainingError
-from disdepth_cli.files import disk_errors, write_atomic, write_text
+from disdepth_cli.files import as_json, disk_errors, is_unfinished, remove_unfinished, write_atomic, write_text
 from disdepth_cli.machine.processes import agreed, from_main, gather, is_main
 from disdepth_cli.machine.sums import world
+from disdepth_cli.reading import read_bytes, read_json, read_yaml, reading
 
 STATE_KEY = "disdepth-state"
-
-
 PATIENCE = 5.0  # seconds that a file on a shared disk may take to be seen from another machine
+
+DIGEST_KEY = "disdepth-digest"
+ENTRIES = "entries.json"  # beside the states: what the data held when the run began
 
 
 class RunFolder:
@@ -42,28 +46,36 @@ class RunFolder:
         return RunFolder(self.path, name)
 
     @classmethod
-    def open(cls, config: TrainingConfig, verb: str, subject: str) -> RunFolder:
+    def open(
+        cls, config: TrainingConfig, verb: str, subject: str, entries: Mapping[str, Any] | None = None
+    ) -> RunFolder:
         """Make the run folder of a configuration, or open it again with `resume`; writes config.yaml.
 
+        entries: of its data, see `check_entries`; None: it is not trained on.
+
         Raises:
-            ConfigError: the folder holds another run, or `resume` finds none, or other options.
+            ConfigError: the folder holds another run, or `resume` finds none, or other options or data.
         """
         if config.run.resume and config.run.output is None:
             raise ConfigError("--resume: name the run folder to go on with, -o RUN")
-        run = cls(from_main(lambda: cls._open(config, verb, subject)))
+        run = cls(from_main(lambda: cls._open(config, verb, subject, entries)))
         run._check_seen_by_all()
         return run
 
     @classmethod
-    def _open(cls, config: TrainingConfig, verb: str, subject: str) -> Path:
+    def _open(cls, config: TrainingConfig, verb: str, subject: str, entries: Mapping[str, Any] | None) -> Path:
         """`open` in the process that writes; the others learn the path."""
         run = cls(config.run.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
+        for folder in (run.path, run.state_file.parent):
+            remove_unfinished(folder)
         if config.run.resume:
             run.check_same(config, verb)
         else:
             run.check_free()
         with disk_errors(run.path):
             (run.path / "last").mkdir(parents=True, exist_ok=True)
+        if entries is not None:
+            run.check_entries(entries)
         write_text(run.path / "config.yaml", yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
         return run.path
 
@@ -95,6 +107,12 @@ class RunFolder:
             (self.path / name).touch()
         return name
 
+    @property
+    def began(self) -> bool:
+        """Whether a state was saved: before its first step a run has none."""
+        states = self.state_file.parent
+        return states.is_dir() and any(file.name != ENTRIES for file in states.iterdir())
+
     def check_free(self, advice: str = "add --resume to go on, or name another -o") -> None:
         """Nothing is there, or only what a run leaves that failed before its first step.
 
@@ -105,9 +123,8 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise ConfigError(f"-o {self.path}: is a file; name a folder for the run")
-        states = self.state_file.parent
-        began = states.is_dir() and any(states.iterdir())
-        if began or {file.name for file in self.path.iterdir()} - {"config.yaml", states.name}:
+        held = {file.name for file in self.path.iterdir() if not is_unfinished(file)}
+        if self.began or held - {"config.yaml", self.state_file.parent.name}:
             raise ConfigError(f"{self.path}: already holds something; {advice}")
 
     def check_same(self, config: TrainingConfig, verb: str, advice: str = "resume with the same options") -> None:
@@ -127,9 +144,36 @@ class RunFolder:
                     f"not {now[name]!r}; {advice}"
                 )
 
+    def check_entries(self, entries: Mapping[str, Any]) -> None:
+        """The run's data is what it began with, wherever it lies by now; what it begins with is kept.
+
+        entries: {"train": {"images", "digest"}, "val": {...}, "depth": what stored depth means}.
+
+        Raises:
+            ConfigError: it is not; the message says how many images there were and are.
+        """
+        file = self.state_file.parent / ENTRIES
+        if not self.began or not file.is_file():
+            write_text(file, json.dumps(entries, indent=2) + "\n")
+            return
+        before = read_json(file, ConfigError)
+        advice = "give the data that the run began with, --data PLACE, or start a new run"
+        for split, name in (("train", "training"), ("val", "val")):
+            then, now = before.get(split), entries[split]
+            if then is None or then == now:
+                continue
+            counts = f"began with {then.get('images')} {name} images, now there are {now['images']}"
+            if then.get("images") == now["images"]:
+                counts = f"has {now['images']} {name} images as it began with, but not the same ones in the same order"
+            raise ConfigError(f"{self.path}: {counts}; {advice}")
+        if before.get("depth") != entries["depth"]:
+            raise ConfigError(
+                f"{self.path}: began with depth [m] = {before.get('depth')}, now it is {entries['depth']}; {advice}"
+            )
+
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write report.json."""
-        write_text(self.report_file, json.dumps(report, indent=2) + "\n")
+        write_text(self.report_file, as_json(report, indent=2) + "\n")
 
     def save_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Write everything needed to resume: tensors, with the JSON state in the header of the same file.
@@ -138,9 +182,8 @@ class RunFolder:
         state for people.
         """
         text = json.dumps(state, sort_keys=True)
-        content = safetensors.torch.save(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {STATE_KEY: text}
-        )
+        whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        content = safetensors.torch.save(whole, {STATE_KEY: text, DIGEST_KEY: _digest(text, whole)})
 
         def write(temporary: Path) -> None:
             temporary.write_bytes(content)
@@ -156,12 +199,16 @@ class RunFolder:
         """
         if not self.state_file.is_file():
             return None
-        try:
+        with reading(self.state_file, "the resume state is damaged", TrainingError, "start again"):
             with safetensors.safe_open(self.state_file, "pt") as handle:
-                state = json.loads((handle.metadata() or {})[STATE_KEY])
-                return {name: handle.get_tensor(name) for name in handle.keys()}, state  # noqa: SIM118
-        except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
-            raise TrainingError(f"{self.state_file}: the resume state is damaged ({error}); start again") from None
+                header = handle.metadata() or {}
+                tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
+            text = header[STATE_KEY]
+            if len(header) > 1 and header.get(DIGEST_KEY) != _digest(
+                text, tensors
+            ):  # an older run's has the text alone
+                raise ValueError("its digest is another")
+            return tensors, json.loads(text)
 
 
 def is_seen(file: Path) -> bool:
@@ -181,12 +228,12 @@ def read_config(run: Path) -> dict[str, Any]:
         ConfigError: there is no run in that folder.
     """
     file = run / "config.yaml"
-    try:
-        return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ConfigError(f"{run}: holds no run (no config.yaml); start one without --resume") from None
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error})") from None
+    if not file.exists():
+        raise ConfigError(f"{run}: holds no run (no config.yaml); start one without --resume")
+    values = read_yaml(file, ConfigError)
+    if not isinstance(values, dict):
+        raise ConfigError(f"{file}: must be a mapping of options")
+    return values
 
 
 def read_report(run: Path) -> dict[str, Any]:
@@ -196,12 +243,10 @@ def read_report(run: Path) -> dict[str, Any]:
         CheckpointError: it cannot be read.
     """
     file = run / "report.json"
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not file.exists():
         return {}
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({error}); make it again with --resume") from None
+    with reading(file, "is damaged", CheckpointError, "make it again with --resume"):
+        return dict(json.loads(read_bytes(file, CheckpointError)))
 
 
 def beside(run: Path, ending: str) -> Path:
@@ -228,6 +273,15 @@ def latest_acclimation(root: Path, student: str) -> Path | None:
 def _plain(config: TrainingConfig) -> dict[str, Any]:
     """The options as plain values; where a run lies, and that it was resumed, are not options of it."""
     return config.flat("output", "resume")
+
+
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Of a state's words, and its tensors' names, types, shapes and numbers."""
+    digest = hashlib.blake2b(text.encode(), digest_size=20)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _same(before: Any, now: Any) -> bool:

@@ -110,7 +110,7 @@ def _look(
     try:
         with _quiet():
             return probe(network, size, repo.id, input_.mean, input_.std)
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError) as error:
         backbone = getattr(getattr(config, "backbone_config", None), "model_type", None)
         what = f"{config.model_type} with {backbone}" if backbone else config.model_type
         raise TeacherError(

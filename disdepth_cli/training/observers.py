@@ -14,13 +14,13 @@ from disdepth_cli.runs.metrics_table import MetricsTable
 class CsvLog(Silent):
     """Writes metrics.csv: the mean of every few training steps, and every validation."""
 
-    def __init__(self, file: Path, every: int) -> None:
-        self.file, self.every = file, every
+    def __init__(self, file: Path, every: int, warn: Callable[[str], object]) -> None:
+        self.file, self.every, self.warn = file, every, warn
         self.sums: dict[str, float] = {}
         self.count = 0
 
     def on_start(self, done: int, total: int, steps_per_epoch: int) -> None:
-        self.table = MetricsTable(self.file, upto_step=done)
+        self.table = MetricsTable(self.file, upto_step=done, warn=self.warn)
 
     def on_step(self, progress: Progress) -> None:
         for name, value in progress.parts.items():

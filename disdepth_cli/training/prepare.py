@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from disdepth_cli.config import AcclimateConfig, TrainingConfig
 from disdepth_cli.config.parts import StudentOptions
-from disdepth_cli.data.batches.loader import shared_bytes
-from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, DataError
-from disdepth_cli.inspection.scale import scale_warning
-from disdepth_cli.machine import resources
 from disdepth_cli.machine.devices import pick_device
 from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.models.encoder import timm_name
@@ -21,6 +16,7 @@ from disdepth_cli.observer import Observer
 from disdepth_cli.scoring.score import protocol_of
 from disdepth_cli.teachers import DepthTeacher
 from disdepth_cli.training.data import TrainingData
+from disdepth_cli.training.first_look import refuse_unusable, tell_counts, tell_oddities, tell_of_shared_memory
 from disdepth_cli.working_size import WorkingSize
 
 
@@ -28,24 +24,18 @@ def prepare_data(config: TrainingConfig, observers: Sequence[Observer]) -> Train
     """Open the data of a configuration and look at it once.
 
     Raises:
-        DataError: nothing to train on, or nothing to validate on.
+        DataError: nothing to train on, nothing to validate on, or depth that cannot be right.
         ConfigError: an empty depth range.
     """
     source = load_source(config.data.location)
-    train = source.items("train")
-    source.items("val")
-    for message in _oddities(source, train):
-        for observer in observers:
-            observer.on_warning(message)
-    for observer in observers:
-        observer.on_note(f"data: {_train_counts(source)}, {len(source.val)} val images" + _meaning(source))
-        if source.recognised:
-            observer.on_note(f"data: recognised as {source.format}; a data.yaml there may say otherwise")
+    refuse_unusable(source)
+    tell_counts(source, observers)
     height, width = config.student.input_size
     min_depth = config.data.min_depth if config.data.min_depth is not None else max(source.min_depth, 1e-3)
     max_depth = config.data.max_depth if config.data.max_depth is not None else source.max_depth
     if min_depth >= max_depth:
         raise ConfigError(f"--min-depth {min_depth:g}: must be below --max-depth {max_depth:g}")
+    tell_oddities(source, min_depth, max_depth, observers)
     device = pick_device(config.machine.device)
     data = TrainingData(
         source,
@@ -58,45 +48,8 @@ def prepare_data(config: TrainingConfig, observers: Sequence[Observer]) -> Train
         workers=worker_count(config.machine.workers, device),
         pin_memory=device.type == "cuda",
     )
-    _tell_of_shared_memory(data, config.loop.batch_size, observers)
+    tell_of_shared_memory(data, config.loop.batch_size, observers)
     return data
-
-
-def _tell_of_shared_memory(data: TrainingData, batch_size: int, observers: Sequence[Observer]) -> None:
-    """Say so where it is too small for what the workers hand over; what finds no room is sent another way."""
-    free = resources.free_shared_memory()
-    need = shared_bytes(data.crop_size(), batch_size, data.workers) if data.workers else 0
-    if free is None or free >= need:
-        return
-    for observer in observers:
-        observer.on_note(
-            f"shared memory: {free / 1e6:.0f} MB are free, the workers' batches take up to {need / 1e6:.0f} MB; what "
-            "finds no room is sent through pipes, which may be slower (docker run --shm-size 1g gives more)"
-        )
-
-
-def _meaning(source: DataSource) -> str:
-    """What stored depth means, where there is any."""
-    if not source.labelled("train") and not source.labelled("val"):
-        return ""
-    return f"; depth [m] = stored / {source.depth_scale:g}, up to {source.max_depth:g} m"
-
-
-def _train_counts(source: DataSource) -> str:
-    labelled, without = source.counts()
-    if not without:
-        return f"{labelled} train"
-    share = 100 * without / (labelled + without)
-    return f"{labelled} labelled and {without} unlabelled train ({share:.0f} % without ground truth)"
-
-
-def _oddities(source: DataSource, train: Sequence[Any]) -> Iterator[str]:
-    if source.skipped:
-        first = source.skipped[0]
-        yield f"{len(source.skipped)} entries left out, the first: {first.where}: {first.reason}"
-    warning = scale_warning(train, source.coding)
-    if warning:
-        yield warning
 
 
 def require_labels(data: TrainingData, why: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from disdepth_cli.config import DistillConfig, TrainingConfig
+from disdepth_cli.errors import DataError
 from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer
@@ -21,7 +23,16 @@ def run_observers(run: RunFolder, observers: Sequence[Observer]) -> list[Observe
     """The given observers, and those that every run has; none where another process writes and speaks."""
     if not is_main():
         return []
-    return [*observers, CsvLog(run.metrics_file, LOG_EVERY), *TensorBoard.when_installed(run.path / "tensorboard")]
+
+    def warn(message: str) -> None:
+        for observer in observers:
+            observer.on_warning(message)
+
+    return [
+        *observers,
+        CsvLog(run.metrics_file, LOG_EVERY, warn),
+        *TensorBoard.when_installed(run.path / "tensorboard"),
+    ]
 
 
 def fit_report(result: FitResult) -> dict[str, Any]:
@@ -44,7 +55,8 @@ def finish(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
 
     def write() -> dict[str, Any]:
         run.write_report(report)
-        plot_curves(run.metrics_file, run.path / "curves.png")
+        with suppress(DataError):  # a log is never needed: without one there are no curves
+            plot_curves(run.metrics_file, run.path / "curves.png")
         return {"run": str(run.path), **report}
 
     return from_main(write)

@@ -80,7 +80,7 @@ def test_a_wrong_file_is_refused_in_one_line(values, words, refused, file):
 
 def test_a_missing_file_is_named(refused, tmp_path):
     refused(2, (tmp_path / "no.yaml", "cannot be read"), "distill", "--config", tmp_path / "no.yaml")
-    refused(2, (tmp_path, "cannot be read"), "distill", "--config", tmp_path)
+    refused(2, (tmp_path, "is a folder, not a file"), "distill", "--config", tmp_path)
 
 
 @pytest.mark.parametrize(

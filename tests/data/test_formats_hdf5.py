@@ -143,7 +143,7 @@ def test_distance_to_a_plane_becomes_its_depth():
     rays = np.stack([columns, rows, np.full_like(columns, focal)], -1)
     distance = np.linalg.norm(rays * (3 / focal), axis=-1)
     assert distance[0, 0] == pytest.approx(3.70, abs=0.01)
-    coding = DepthCoding(1, ray_focal=focal / width)
+    coding = DepthCoding(1, "along-ray", focal_share=focal / width)
     assert coding.metres(distance) == pytest.approx(3, rel=1e-6)
     # A slanted plane x + y + 4 z = 12, at half the size: the focal length goes with the width.
     half = rays[1::2, 1::2] - [0.5, 0.5, 0]
@@ -198,4 +198,4 @@ def test_hypersim_reads_distances_and_the_official_split(write, tmp_path):
 def test_metres_keep_what_they_were_without_a_focal_length(write):
     file = write("one.npy", np.full((4, 6), 5.0))
     assert read_depth(file, DepthCoding(1)) == pytest.approx(5)
-    assert (read_depth(file, DepthCoding(1, ray_focal=0.9)) < 5).all()
+    assert (read_depth(file, DepthCoding(1, "along-ray", focal_share=0.9)) < 5).all()

@@ -8,6 +8,7 @@ import pickle
 import shutil
 import tarfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -28,6 +29,7 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.data.shards.items import ShardItems
 from disdepth_cli.data.shards.reader import ShardReaders
 from disdepth_cli.errors import DataError
+from disdepth_cli.inspection.labels import look_at_labels
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
@@ -139,8 +141,10 @@ def test_few_shards_are_open_and_counts_need_none(packed, open_files) -> None:
     del few, item
     assert open_files(packed) == []
     assert len(few_labelled(source.train, 4)) == 4
-    assert scale_warning(source.train, source.coding) is None
-    assert scale_warning(source.train, 1e6) is not None
+    labels = look_at_labels(source, "train", source.train, source.min_depth, source.max_depth)
+    assert len(labels) > 4 and scale_warning(labels, source.coding) is None
+    tiny = [replace(label, median=label.median / 1000) for label in labels]
+    assert scale_warning(tiny, source.coding) is not None
     assert isinstance(pickle.loads(pickle.dumps(source)).train, ShardItems)  # workers that are not forked
 
 
@@ -282,7 +286,7 @@ def test_no_pickle_and_nothing_outside(tmp_path) -> None:
         if item.depth is None:
             assert read_pair(item, 1000)[0].shape == (8, 12, 3)
             continue
-        with pytest.raises(DataError, match="allow_pickle"):
+        with pytest.raises(DataError, match="Python objects, which are never loaded"):
             read_pair(item, 1000)
     pack(data=tmp_path / "deep" / "evil.tar", output=tmp_path / "deep" / "out", workers=0)
     with tarfile.open(tmp_path / "deep" / "out" / "train-000000.tar") as tar:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from disdepth_cli.data.files.images import decode_image, pillow_to_rgb, read_image
+from disdepth_cli.data.files.image_decoders import decode_image, pillow_to_rgb
+from disdepth_cli.data.files.images import read_image
 from disdepth_cli.errors import DataError
+from disdepth_cli.reading import reading
 
 ImageLike = str | Path | bytes | np.ndarray | Image.Image
 """A path, the bytes of an image file, (H, W, 3) uint8 RGB (or grey, or with alpha), or a PIL image."""
@@ -25,7 +27,8 @@ def as_rgb(image: ImageLike) -> np.ndarray:
     if isinstance(image, str | Path):
         return read_image(Path(image).expanduser())
     if isinstance(image, bytes | bytearray | memoryview):
-        return decode_image(bytes(image))
+        with reading(f"{len(image)} bytes", "are not a readable image"):
+            return np.ascontiguousarray(decode_image(bytes(image)))
     if isinstance(image, Image.Image):
         return _of_pillow(image)
     if isinstance(image, np.ndarray):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from disdepth_cli.data.files.location import Member
 from disdepth_cli.errors import DataError
+from disdepth_cli.reading import check_pixels, read_bytes, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +25,53 @@ class Hdf5Member(Member):
         Raises:
             DataError: the file or the entry is missing, or it is not an HDF5 file.
         """
-        import h5py  # only such data sets need it
-
         name, _, row = self.entry.rpartition("/")
-        try:
-            with h5py.File(self.file, "r", locking="best-effort") as file:
-                if name and name in file and row.isdecimal():
-                    return np.asarray(file[name][int(row)])
-                if self.entry in file:
-                    return np.asarray(file[self.entry])
-                held = ", ".join(sorted(file)) or "nothing"
-                raise DataError(f"{self.file}: has no {self.entry}; it holds {held}")
-        except FileNotFoundError:
-            raise DataError(f"{self.file}: does not exist") from None
-        except (OSError, IndexError, ValueError) as error:
-            raise DataError(f"{self}: cannot be read ({' '.join(str(error).split())[:200]})") from None
+        with reading(self, "cannot be read"), _opened(Path(self.file)) as file:
+            if name and name in file and row.isdecimal():
+                held = _own(file, name)
+                _check_size(held.shape[1:], held.dtype)
+                return np.asarray(held[int(row)])
+            if self.entry in file:
+                held = _own(file, self.entry)
+                _check_size(held.shape, held.dtype)
+                return np.asarray(held)
+            there = ", ".join(sorted(file)) or "nothing"
+            raise DataError(f"{self.file}: has no {self.entry}; it holds {there}")
+
+
+def _opened(file: Path) -> Any:
+    """An HDF5 file, open.
+
+    Raises:
+        DataError: there is none.
+    """
+    import h5py  # only such data sets need it
+
+    if not file.is_file():
+        raise DataError(f"{file}: {'is not a file' if file.exists() else 'does not exist'}")
+    return h5py.File(file, "r", locking="best-effort")
+
+
+def _own(file: Any, name: str) -> Any:
+    """An array whose numbers lie in this very file: HDF5 may name any other file of the machine as theirs.
+
+    Raises:
+        ValueError: they lie elsewhere, or it is no array.
+    """
+    import h5py
+
+    held = file[name]
+    if not isinstance(held, h5py.Dataset):
+        raise ValueError(f"{name} is no array")
+    if held.external or held.is_virtual or held.file.filename != file.filename:
+        raise ValueError("its numbers lie in another file, which is never read")
+    return held
+
+
+def _check_size(shape: tuple[int, ...], kind: np.dtype) -> None:
+    if kind.hasobject:
+        raise ValueError("it holds no plain numbers")
+    check_pixels(*shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +95,8 @@ def names(file: Path) -> Mapping[str, tuple[int, ...]]:
     """
     import h5py
 
-    try:
-        with h5py.File(file, "r", locking="best-effort") as opened:
-            return {name: held.shape for name, held in opened.items() if isinstance(held, h5py.Dataset)}
-    except OSError as error:
-        raise DataError(f"{file}: is not an HDF5 file ({' '.join(str(error).split())[:200]})") from None
+    with reading(file, "is not an HDF5 file"), _opened(file) as opened:
+        return {name: held.shape for name, held in opened.items() if isinstance(held, h5py.Dataset)}
 
 
 def read_matlab(file: Path, *wanted: str) -> list[np.ndarray]:
@@ -76,12 +107,9 @@ def read_matlab(file: Path, *wanted: str) -> list[np.ndarray]:
     """
     from scipy.io import loadmat  # only such data sets need it
 
-    try:
-        held: dict[str, Any] = loadmat(str(file), variable_names=wanted)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # scipy raises anything on other bytes: ValueError, NotImplementedError, MatReadError
-        raise DataError(f"{file}: is not a MATLAB file ({' '.join(str(error).split())[:200]})") from None
+    data = read_bytes(file)
+    with reading(file, "is not a MATLAB file"):
+        held: dict[str, Any] = loadmat(io.BytesIO(data), variable_names=wanted)
     for name in wanted:
         if name not in held:
             raise DataError(f"{file}: has no {name}")

@@ -16,13 +16,15 @@ class DataItem:
     """One image and its depth, each a file or an entry of one; None: an image without ground truth.
 
     foreign: it comes from elsewhere than the labelled images, so the protocol's border crop is not for it.
-    masks: maps of the depth's size; depth counts where all of them are above 0.
+    masks: maps of the depth's size; depth counts where all of them are above 0. scale: of its depth, where it is not
+    the data's.
     """
 
     image: Place
     depth: Place | None
     foreign: bool = False
     masks: tuple[Place, ...] = ()
+    scale: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from disdepth_cli.errors import DataError
+from disdepth_cli.reading import read_bytes
 
 
 class Encoded(NamedTuple):
@@ -61,10 +62,7 @@ def fetch(place: Place) -> Encoded | np.ndarray:
         if isinstance(stored, Encoded) and not stored.data:
             raise DataError(f"{place}: is empty; replace or remove it")
         return stored
-    try:
-        data = place.read_bytes()
-    except OSError as error:
-        raise DataError(f"{place}: cannot be read ({error.strerror or error})") from None
+    data = read_bytes(place, of_pixels=True)
     if not data:
         raise DataError(f"{place}: is empty; replace or remove it")
     return Encoded(data, suffix_of(place))

@@ -12,7 +12,8 @@ import numpy as np
 from disdepth_cli.data.files.hdf5 import Hdf5Member, MatlabMember, names, read_matlab
 from disdepth_cli.data.files.item import DataItem, Skipped
 from disdepth_cli.data.files.location import Place
-from disdepth_cli.data.sets.listing import Listing, rows, without_depth
+from disdepth_cli.data.sets.listing import Listing
+from disdepth_cli.data.sets.lists import rows, without_depth
 from disdepth_cli.data.sets.patterns import Folders, fitting
 from disdepth_cli.data.sets.splits import Found, SplitRule
 from disdepth_cli.errors import DataError

@@ -31,6 +31,7 @@ from disdepth_cli.files import write_text
 
 INDEX = "index.json"
 JOURNAL = ".packing.json"  # there while a folder is being packed
+MOST_SHARDS, MOST_SAMPLES = 100_000, 10_000_000  # of a pattern, and of one shard
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _UNSAFE = re.compile(r"[^\w. -]+")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -43,7 +44,7 @@ class ShardRecord(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     url: str = Field(min_length=1)
-    nsamples: int = Field(ge=0)
+    nsamples: int = Field(ge=0, le=MOST_SAMPLES)
     filesize: int | None = Field(default=None, ge=0)
     sha256: str | None = None
     labelled: int | None = Field(default=None, ge=0)
@@ -121,7 +122,8 @@ def find_shards(entries: Iterable[str], root: Path) -> tuple[Shard, ...]:
     for place in places:
         folder = place.rpartition("/")[0]
         if folder not in known:
-            known[folder] = {shard.place: shard for shard in _beside(folder)}
+            index = _index_of(folder)
+            known[folder] = {shard.place: shard for shard in (index.train + index.val if index else ())}
         found.append(known[folder].get(place))
     return _counted(places, found)
 
@@ -234,7 +236,9 @@ def _expand(entry: str, root: Path) -> list[str]:
     """Places of an entry: braces expanded, `*` looked up in local folders."""
     parts = _BRACES.split(entry)
     choices = [_choices(part) if number % 2 else [part] for number, part in enumerate(parts)]
-    places = ["".join(chosen) for chosen in itertools.product(*choices)]
+    places = ["".join(chosen) for chosen in itertools.islice(itertools.product(*choices), MOST_SHARDS + 1)]
+    if len(places) > MOST_SHARDS:
+        raise DataError(f"{entry}: names more than {MOST_SHARDS} shards; write it as {{000000..000012}}")
     if is_remote(entry):
         return places
     found: list[str] = []
@@ -255,14 +259,9 @@ def _choices(inside: str) -> list[str]:
     if span is None:
         return inside.split(",")
     first, last = int(span[1]), int(span[2])
-    if last < first or last - first >= 10**6:
+    if last < first or last - first >= MOST_SHARDS:
         raise DataError(f"{{{inside}}}: is not a range of shards; write it as {{000000..000012}}")
     return [str(number).zfill(len(span[1])) for number in range(first, last + 1)]
-
-
-def _beside(folder: str) -> tuple[Shard, ...]:
-    index = _index_of(folder)
-    return index.train + index.val if index else ()
 
 
 def _index_of(folder: str) -> ShardSet | None:

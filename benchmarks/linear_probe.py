@@ -26,7 +26,8 @@ from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.method.ridge import ridge_solution, with_one
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
 from disdepth_cli.models.student import load_checkpoint
-from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.prepare import prepare_data
 from disdepth_cli.types import DepthBatch, FeatureMaps
@@ -149,7 +150,7 @@ def main(
         given = weights if place == 0 else None
         looks[f"{one}, {'random' if given is None else given.stem}"] = backbone(one, given)
     for run in models or []:
-        looks[str(run)] = (acclimated if is_acclimated_run(run) else student)(run)
+        looks[str(run)] = (acclimated if RunContents(Path(run)).has_acclimation else student)(run)
     train, val = ([batch for batch in make(ready, config) if len(batch)] for make in (training_views, plain_views))
     print("| features | rmse | silog | spread of log scale |\n|---|---|---|---|")
     for title, look in looks.items():

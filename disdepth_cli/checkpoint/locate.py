@@ -7,6 +7,12 @@ from pathlib import Path
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.hub.fetch import fetch_snapshot, is_hub_id
 
+ACCLIMATED = "acclimated.safetensors"
+"""The acclimation of a teacher, in its run folder."""
+
+DISTILLED = "distilled.safetensors"
+"""The distilled student of a run that hands out its control as the student."""
+
 STUDENT, CONFIG, CARD = "student.safetensors", "config.json", "README.md"
 """The files of a student's repository on the Hub; beside them there may be a picture."""
 

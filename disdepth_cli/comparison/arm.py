@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from disdepth_cli.checkpoint.locate import STUDENT
+from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError, Interrupted
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
-from disdepth_cli.runs.folder import RunFolder, read_report
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
 
 Train = Callable[[DistillConfig, TrainingData, Sequence[Observer]], dict[str, Any]]
@@ -56,7 +58,7 @@ def check_place(config: DistillConfig) -> bool:
         ConfigError: it holds something else.
     """
     run = RunFolder(_place(config))
-    begun = (run.path / "config.yaml").is_file()
+    begun = RunContents(run.path).is_begun
     if begun:
         run.check_same(config, "distill", advice=f"remove {run.path}, or name another -o")
     else:
@@ -88,10 +90,25 @@ def train_arm(
         raise Interrupted(f"{where} of {place}; go on with --resume -o {whole}") from None
 
 
+def check_same_network(student: Path, control: Path) -> None:
+    """The range is the data's, which may have changed since one of the two was trained.
+
+    Raises:
+        ConfigError: the two files are not of one architecture.
+    """
+    own, other = (asdict(read_metadata(file).architecture()) for file in (student, control))
+    for name in own:
+        if own[name] != other[name]:
+            raise ConfigError(
+                f"{control.parent}: was made for {name.replace('_', ' ')} {other[name]}, the student for {own[name]}; "
+                "has the data changed since? remove it and go on with --resume"
+            )
+
+
 def finished_run(place: Path) -> dict[str, Any] | None:
     """The report of a run that came to its end, None of any other."""
-    finished = (place / "report.json").is_file() and (place / STUDENT).is_file()
-    return {"run": str(place), **read_report(place)} if finished else None
+    run = RunContents(place)
+    return {"run": str(place), **run.report()} if run.is_finished else None
 
 
 def _place(config: DistillConfig) -> Path:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from disdepth_cli.checkpoint.locate import STUDENT
-from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.comparison.arm import Train, check_place, train_arm
+from disdepth_cli.checkpoint.locate import DISTILLED, STUDENT
+from disdepth_cli.comparison.arm import Train, check_place, check_same_network, train_arm
 from disdepth_cli.comparison.gain import gain_in_words, gains
-from disdepth_cli.comparison.keeping import DISTILLED, choose, distilled_file, hand_out
+from disdepth_cli.comparison.keeping import choose, distilled_file, hand_out
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.errors import ConfigError
 from disdepth_cli.machine.devices import make_accelerator
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
-from disdepth_cli.runs.folder import RunFolder, beside
+from disdepth_cli.runs.contents import beside
+from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.open_model import open_student
 from disdepth_cli.scoring.score import Scores, score_split, val_items
 from disdepth_cli.scoring.summary import summary
@@ -67,7 +65,7 @@ def compare_with_control(
     for observer in observers:
         observer.on_note(f"control: the same student without the teacher, into {place}")
     report = train_arm(control_of(config, place), data, run.path, train, observers)
-    from_main(lambda: _check_same_network(run.path, place))
+    from_main(lambda: check_same_network(distilled_file(run.path), place / STUDENT))
     student, control = (_scores(config, data, file) for file in (distilled_file(run.path), place / STUDENT))
     gain = gains(student, control)
     kept = choose(config.compare.keep, gain)
@@ -86,22 +84,6 @@ def _scores(config: DistillConfig, data: TrainingData, file: Path) -> Scores:
     device = str(make_accelerator(config.machine).device)
     predictor = open_student(file, device, "fp32" if config.machine.precision == "auto" else config.machine.precision)
     return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=data.workers)
-
-
-def _check_same_network(run: Path, place: Path) -> None:
-    """The range is the data's, which may have changed since one of the two was trained.
-
-    Raises:
-        ConfigError: the two are not one architecture.
-    """
-    files = (distilled_file(run), place / STUDENT)
-    ours, theirs = (asdict(read_metadata(file).architecture()) for file in files)
-    for name in ours:
-        if ours[name] != theirs[name]:
-            raise ConfigError(
-                f"{place}: was made for {name.replace('_', ' ')} {theirs[name]}, the student for {ours[name]}; has the "
-                "data changed since? remove it and go on with --resume"
-            )
 
 
 def _warn_if_worse(gain: dict[str, dict[str, Any]], replaced: bool, observers: Sequence[Observer]) -> None:

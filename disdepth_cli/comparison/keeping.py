@@ -7,14 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from disdepth_cli.checkpoint.locate import STUDENT
+from disdepth_cli.checkpoint.locate import DISTILLED, STUDENT
 from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config.types import Keep
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.files import disk_errors, write_atomic
-
-DISTILLED = "distilled.safetensors"
-"""The distilled student's file in a run that hands out its control."""
 
 Kept = Literal["distilled", "control"]
 

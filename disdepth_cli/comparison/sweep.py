@@ -20,7 +20,8 @@ from disdepth_cli.machine.processes import from_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer, Unrepeated
 from disdepth_cli.reading import read_json, reading
-from disdepth_cli.runs.folder import RunFolder, beside
+from disdepth_cli.runs.contents import beside
+from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.task import Schedule
 

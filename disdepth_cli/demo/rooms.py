@@ -19,6 +19,7 @@ from numpy.random import Generator, default_rng
 
 from disdepth_cli.demo.geometry import Material, trace
 from disdepth_cli.demo.scene import FIELD_OF_VIEW, Scene, random_scene
+from disdepth_cli.files import disk_errors
 
 DATA_YAML = """\
 # Rendered by python -m disdepth_cli.demo.rooms --count {count} --size {height}x{width} --seed {seed}
@@ -173,7 +174,16 @@ def room(seed: int, split: int, index: int, height: int, width: int) -> tuple[np
 
 
 def write_rooms(folder: Path, count: int, height: int, width: int, seed: int) -> None:
-    """Render `count` rooms into `folder`; every sixth, at least one, is for validation."""
+    """Render `count` rooms into `folder`; every sixth, at least one, is for validation.
+
+    Raises:
+        DisdepthError: the disk is full, or the folder cannot be written.
+    """
+    with disk_errors(folder):
+        _write_rooms(folder, count, height, width, seed)
+
+
+def _write_rooms(folder: Path, count: int, height: int, width: int, seed: int) -> None:
     val = max(count // 6, 1)
     focal = width / 2 / np.tan(FIELD_OF_VIEW / 2)
     (folder / "rgb").mkdir(parents=True, exist_ok=True)

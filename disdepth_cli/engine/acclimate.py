@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from disdepth_cli.checkpoint.locate import ACCLIMATED
 from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata, save_checkpoint
 from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.data.sets.entries import entries_of
@@ -31,7 +32,7 @@ from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.models.student import build_student
 from disdepth_cli.observer import Observer
 from disdepth_cli.runs.folder import RunFolder
-from disdepth_cli.scoring.acclimated_run import ACCLIMATED, load_acclimation, load_ghost, load_teacher_weights
+from disdepth_cli.scoring.acclimated_run import load_acclimation, load_ghost, load_teacher_weights
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.teachers.tuning import load_trained, trained_weights, unfreeze
 from disdepth_cli.training.data import TrainingData

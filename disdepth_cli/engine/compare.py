@@ -11,7 +11,7 @@ from disdepth_cli.config import CompareConfig
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.observer import Observer
 from disdepth_cli.result import Result
-from disdepth_cli.runs.folder import read_config, read_report
+from disdepth_cli.runs.contents import RunContents
 
 METRICS = ("rmse", "abs_rel", "delta1", "silog", "disparity_error")
 
@@ -44,15 +44,15 @@ def compare(config: CompareConfig, observers: Sequence[Observer] = ()) -> Compar
 
 
 def _report(run: Path) -> dict[str, Any]:
-    read_config(run)  # refuses a folder that is no run
-    report = read_report(run)
+    RunContents(run).config()  # refuses a folder that is no run
+    report = RunContents(run).report()
     if not report:
         raise ConfigError(f"{run}: is not finished; go on with --resume -o {run}")
     return report
 
 
 def _row(run: Path, report: dict[str, Any]) -> dict[str, Any]:
-    config = read_config(run)
+    config = RunContents(run).config()
     student = report.get("cost", {}).get("student", {})
     gain = report.get("gain", {}).get("rmse")
     percent = None if gain is None or not gain["control"] else 100 / gain["control"]

@@ -11,22 +11,17 @@ from typing import Any
 from disdepth_cli.checkpoint.locate import TINY_TEACHER
 from disdepth_cli.config import AcclimateConfig, DemoConfig, DistillConfig, EvaluateConfig
 from disdepth_cli.config.build import build_config
-from disdepth_cli.data.files.pair import load_pair
-from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.demo.rooms import write_rooms
 from disdepth_cli.engine.acclimate import acclimate
 from disdepth_cli.engine.distill import distill
 from disdepth_cli.engine.evaluate import evaluate
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.files import disk_errors
 from disdepth_cli.observer import Observer, Unrepeated
-from disdepth_cli.outputs.models_panel import models_panel
-from disdepth_cli.outputs.pictures import write_image
 from disdepth_cli.result import Result
-from disdepth_cli.scoring.open_model import open_model
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.scoring.draw_models import draw_models
 
 ROOMS, HEIGHT, WIDTH = 240, 96, 128
-SHOWN = 4  # val rooms in the panel
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ def demo(config: DemoConfig, observers: Sequence[Observer] = ()) -> DemoResult:
     data = _rooms(place / "rooms", observers)
     common: dict[str, Any] = {"data": data, "student": "resnet18", "input_size": f"{HEIGHT}x{WIDTH}"}
     common |= {"batch_size": 8, "workers": 2, "offline": True, "pretrained": False}
-    if not (place / "teacher" / "report.json").is_file():
+    if not RunContents(place / "teacher").is_finished:
         own = {"teacher": TINY_TEACHER, "max_steps": config.acclimate_steps, **_run(place / "teacher")}
         acclimate(build_config(AcclimateConfig, common | own), observers)
     own = {"teacher": place / "teacher", "max_steps": config.steps, "control": True, **_run(place / "student")}
@@ -75,7 +70,8 @@ def demo(config: DemoConfig, observers: Sequence[Observer] = ()) -> DemoResult:
         name: evaluate(build_config(EvaluateConfig, own | {"model": model})).as_dict() for name, model in models.items()
     }
     picture = place / "panel.png"
-    _draw(picture, data, {name: str(models[name]) for name in ("teacher", "student", "control")})
+    shown = {name: str(models[name]) for name in ("teacher", "student", "control")}
+    draw_models(picture, data, shown, "student")
     return DemoResult(str(place), scores, report["gain"], str(picture), round(time.monotonic() - began, 1))
 
 
@@ -87,23 +83,10 @@ def _rooms(folder: Path, observers: Sequence[Observer]) -> Path:
             raise ConfigError(f"{folder}: is a file; name another folder for the demo")
         for observer in observers:
             observer.on_note(f"rendering {ROOMS} rooms of {HEIGHT}x{WIDTH} pixels into {folder}")
-        with disk_errors(folder):
-            write_rooms(folder, ROOMS, HEIGHT, WIDTH, seed=0)
+        write_rooms(folder, ROOMS, HEIGHT, WIDTH, seed=0)
     return data
 
 
 def _run(folder: Path) -> dict[str, Any]:
     """A run that is begun, or gone on with."""
-    return {"output": folder, "resume": (folder / "config.yaml").is_file()}
-
-
-def _draw(file: Path, data: Path, models: dict[str, str]) -> None:
-    """Every model on the first val rooms."""
-    source = load_source(data)
-    predictors = {name: open_model(model, "cpu", "fp32", offline=True) for name, model in models.items()}
-    rooms = []
-    for item in source.val[:SHOWN]:
-        image, truth = load_pair(item, source)
-        assert truth is not None
-        rooms.append((image, truth, {name: one.predict(image) for name, one in predictors.items()}))
-    write_image(file, models_panel(rooms, "student"))
+    return {"output": folder, "resume": RunContents(folder).is_begun}

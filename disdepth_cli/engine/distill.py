@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from disdepth_cli.checkpoint.locate import DISTILLED
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord, save_checkpoint
 from disdepth_cli.comparison.arm import check_comparable, check_keep, finished_run
 from disdepth_cli.comparison.control import check_control_place, compare_with_control
-from disdepth_cli.comparison.keeping import DISTILLED, is_settled, take_back
+from disdepth_cli.comparison.keeping import is_settled, take_back
 from disdepth_cli.comparison.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.data.sets.entries import entries_of
@@ -171,7 +172,7 @@ class _Distillation:
         if self.acclimated:
             first = self.data.batches(config.loop.batch_size, 0, 1, config.loop.seed)  # the same in every process
             epoch = self.data.batches_per_epoch(config.loop.batch_size, 1)
-            teacher, goes_on = self.acclimated[0].remembering(self.memory), run.state_file.is_file()
+            teacher, goes_on = self.acclimated[0].remembering(self.memory), run.state.file.is_file()
             bring_near(self.student, teacher, lambda most: first(0, min(most, epoch)), self.start, goes_on, observers)
         if config.machine.compile:
             self.student.compile()

@@ -19,8 +19,9 @@ from disdepth_cli.machine.devices import channels_last
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.observer import Observer
-from disdepth_cli.runs.folder import RunFolder, beside, latest_acclimation, read_config
-from disdepth_cli.scoring.acclimated_run import check_same_student, is_acclimated_run, is_finished, load_acclimated
+from disdepth_cli.runs.contents import RunContents, beside, latest_acclimation
+from disdepth_cli.runs.folder import RunFolder
+from disdepth_cli.scoring.acclimated_run import check_same_student, load_acclimated
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.prepare import student_architecture
 
@@ -102,7 +103,7 @@ def find_teachers(
 
 def _check_it_has_what_is_asked(config: DistillConfig, run: Path, metadata: CheckpointMetadata) -> None:
     """Trained tokens for learned attention, depth of the student's kind to be imitated."""
-    if config.method.attention == "learned" and not read_config(run).get("attention_steps"):
+    if config.method.attention == "learned" and not RunContents(run).config().get("attention_steps"):
         raise ConfigError(
             f"--attention learned: {run} was acclimated without training its attention tokens; acclimate again with "
             f"--attention-steps {TOKEN_STEPS}"
@@ -127,16 +128,17 @@ def _acclimated_run(
     config: DistillConfig, teacher: str, run: RunFolder, ghost: Path | None, count: int, observers: Sequence[Observer]
 ) -> Path:
     """The run of a teacher: itself where it is one, else one that is made beside the student's."""
-    if is_acclimated_run(teacher):
-        if not is_finished(Path(teacher)):
+    if RunContents(Path(teacher)).has_acclimation:
+        if not RunContents(Path(teacher)).is_finished:
             raise ConfigError(f"{teacher}: is unfinished; go on with: disdepth acclimate --resume -o {teacher}")
         return Path(teacher)
     place = 1 + (config.teacher.names or []).index(teacher)
     made = beside(run.path, f"-teacher{place if count > 1 else ''}")
     # Asked of the main process: it may have begun to acclimate before another one looks.
-    finished, begun = from_main(lambda: (is_finished(made), (made / "config.yaml").is_file()))
+    held = RunContents(made)
+    finished, begun = from_main(lambda: (held.is_finished, held.is_begun))
     if finished:
-        if read_config(made).get("teacher") != teacher:
+        if held.config().get("teacher") != teacher:
             raise ConfigError(f"{made}: holds another teacher's acclimation; remove it, or name another -o")
         return made
     for observer in observers:

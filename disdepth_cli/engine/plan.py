@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from disdepth_cli.checkpoint.locate import ACCLIMATED
 from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.comparison.arm import check_comparable
 from disdepth_cli.comparison.sweep import CONTROL, settings_of, steps_of
@@ -14,8 +15,7 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.push import FILES, target_of
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.observer import Observer
-from disdepth_cli.runs.folder import beside
-from disdepth_cli.scoring.acclimated_run import ACCLIMATED, is_acclimated_run
+from disdepth_cli.runs.contents import RunContents, beside
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.training.prepare import prepare_data, require_labels
 from disdepth_cli.training.task import Schedule
@@ -79,7 +79,7 @@ def _beside(config: DistillConfig, ending: str) -> str:
 
 
 def _look_at_teacher(config: DistillConfig, name: str) -> _Teacher:
-    if is_acclimated_run(name):
+    if RunContents(Path(name)).has_acclimation:
         record = read_metadata(Path(name) / ACCLIMATED).teacher
         assert record is not None
         return _Teacher(record.id, record.kind, f"acclimated in {name}")

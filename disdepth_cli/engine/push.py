@@ -24,7 +24,8 @@ from disdepth_cli.hub.upload import Content, HubTarget
 from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.card.card import PICTURE, CardFacts, model_card, model_config
 from disdepth_cli.outputs.card.picture import draw_picture, picture_images
-from disdepth_cli.runs.folder import RunFolder, read_config, read_report
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.open_model import open_student
 
 FILES = (STUDENT, CONFIG, CARD, PICTURE)
@@ -78,10 +79,10 @@ def finished_report(config: DistillConfig) -> dict[str, Any] | None:
     """
     if config.hub.push_to_hub is None or not config.run.resume or config.run.output is None:
         return None
-    if not (config.run.output / "report.json").is_file() or not (config.run.output / STUDENT).is_file():
+    if not RunContents(config.run.output).is_finished:
         return None
     run = RunFolder.open(config, "distill", config.student.backbone)
-    return {"run": str(run.path), **read_report(run.path)}
+    return {"run": str(run.path), **RunContents(run.path).report()}
 
 
 def push_finished(config: DistillConfig, run: Path, observers: Sequence[Observer]) -> PushResult:
@@ -112,9 +113,10 @@ def _find(source: Path) -> tuple[Path, Path | None]:
     if not source.exists():
         raise CheckpointError(f"{source}: no such run or file; give a run of distill, or its {STUDENT}")
     run = source if source.is_dir() else None
-    if run is not None and not (run / STUDENT).is_file():
+    held = RunContents(run) if run is not None else None
+    if held is not None and not held.has_student:
         raise CheckpointError(f"{run}: holds no {STUDENT}; give a run of distill")
-    if run is not None and (run / "config.yaml").is_file() and not (run / "report.json").is_file():
+    if held is not None and held.is_begun and not held.is_finished:
         raise CheckpointError(
             f"{run}: is unfinished; go on with: disdepth distill --resume -o {run}, or push its {STUDENT} alone"
         )
@@ -125,8 +127,9 @@ def _pack(config: PushConfig, file: Path, run: Path | None) -> tuple[CardFacts, 
     """What the card says, and the files as they will be sent."""
     predictor = open_student(file, "cpu", "fp32")  # also tells whether the file is whole
     metadata = read_metadata(file)
-    run_config = read_config(run) if run and (run / "config.yaml").is_file() else None
-    report = read_report(run) if run else {}
+    held = RunContents(run) if run else None
+    run_config = held.config() if held and held.is_begun else None
+    report = held.report() if held else {}
     kind, images = picture_images(config.picture, config.picture_from_data, run_config, metadata)
     backbone_licence = _backbone_licence(metadata)
     facts = CardFacts(
@@ -160,7 +163,7 @@ def _control(run: Path | None, report: dict[str, Any]) -> dict[str, float]:
     if run is None:
         known = report.get("control") or {}
         return dict(known.get("best") or known.get("metrics") or {}) if isinstance(known, dict) else {}
-    control = read_report(run)
+    control = RunContents(run).report()
     if control.get("distilled") is not False:
         raise ConfigError(f"--control {run}: is no finished control; make one with: disdepth distill --no-distill")
     for name in ("protocol", "scored_against"):

@@ -13,7 +13,8 @@ from disdepth_cli.machine.devices import pick_device, student_precision, teacher
 from disdepth_cli.method.acclimated_teacher import ghost_size
 from disdepth_cli.models.student import load_student
 from disdepth_cli.predictor import DepthPredictor
-from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 
 
@@ -27,11 +28,11 @@ def open_model(
     """
     place = pick_device(device)
     is_file = Path(name).suffix == ".safetensors" or Path(name).is_file()
-    if name == "bundled" or is_file or (Path(name) / "student.safetensors").is_file():
+    if name == "bundled" or is_file or RunContents(Path(name)).has_student:
         return open_student(name, device, precision, revision)
     if may_be_on_hub(name) and hub_student(name, revision, offline) is not None:
         return open_student(name, device, precision, revision, offline)
-    if is_acclimated_run(name):
+    if RunContents(Path(name)).has_acclimation:
         acclimated, metadata = load_acclimated(Path(name), teacher_precision(precision, place), offline)
         architecture = metadata.architecture()
         return DepthPredictor(
@@ -43,7 +44,7 @@ def open_model(
             student_precision(precision, place),
             architecture.min_depth,
         )
-    if (Path(name) / "config.yaml").is_file():
+    if RunContents(Path(name)).is_begun:
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
     # Measured accuracy is the teacher's reputation: full precision unless asked otherwise.
     teacher = load_teacher(name, revision=revision, offline=offline)

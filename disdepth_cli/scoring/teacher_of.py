@@ -12,8 +12,8 @@ from disdepth_cli.hub.fetch import is_hub_id
 from disdepth_cli.machine.devices import score_precision
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.predictor import DepthPredictor
-from disdepth_cli.runs.folder import read_config
-from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
@@ -47,13 +47,13 @@ def _named(name: str, config: EvaluateConfig) -> DepthTeacher:
         TeacherError: it is the model itself.
     """
     same = name == config.model or (Path(name).exists() and Path(name).resolve() == Path(config.model).resolve())
-    if same and not is_acclimated_run(name):
+    if same and not RunContents(Path(name)).has_acclimation:
         raise TeacherError(f"{name} is the model itself")
     return _load(name, offline=config.offline)
 
 
 def _load(name: str, revision: str | None = None, offline: bool = False) -> DepthTeacher:
-    if is_acclimated_run(name):
+    if RunContents(Path(name)).has_acclimation:
         return load_acclimated(Path(name), "fp32", offline)[0].teacher
     return load_teacher(name, revision=revision, offline=offline)
 
@@ -68,7 +68,7 @@ def _of_student(file: Path) -> DepthTeacher:
     if record is None:
         raise TeacherError("the student was trained without a teacher")
     for place in _places(file, record):
-        if record.trained != "frozen" and not is_acclimated_run(place):
+        if record.trained != "frozen" and not RunContents(Path(place)).has_acclimation:
             raise TeacherError(f"acclimation changed the student's teacher ({record.trained}); {GIVE} RUN")
         teacher = _load(place, record.revision if is_hub_id(place) else None, offline=True)
         if teacher.contract.fingerprint != record.fingerprint:
@@ -80,7 +80,7 @@ def _of_student(file: Path) -> DepthTeacher:
 def _places(file: Path, record: TeacherRecord) -> list[str]:
     """Where the teacher may lie: what the run's configuration names, then what the student's file does."""
     try:
-        named = read_config(file.parent).get("teacher") or []
+        named = RunContents(file.parent).config().get("teacher") or []
     except ConfigError:  # a file on its own
         named = []
     first = named if isinstance(named, str) else next(iter(named), record.id)

@@ -264,7 +264,7 @@ class Fit:
 
     def _resume(self) -> None:
         # Asked of the main process: it may have saved its first state before another one looks.
-        saved = self.run.load_state() if from_main(self.run.state_file.is_file) else None
+        saved = self.run.state.load() if from_main(self.run.state.file.is_file) else None
         if saved is None:
             return
         check_same_length(self.run, saved[1], self.schedule.total_steps)

@@ -60,7 +60,7 @@ class StateSaver:
 
     def _write(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         try:
-            self.run.save_state(tensors, state)
+            self.run.state.save(tensors, state)
         except Exception as error:  # raised again where the loop sees it
             self._error = error
 

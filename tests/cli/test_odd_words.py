@@ -20,7 +20,8 @@ from disdepth_cli.config.build import build_config
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, DataError, near_names
 from disdepth_cli.reading import MOST_VALUES, yaml_values
-from disdepth_cli.runs.folder import RunFolder, read_config
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.runs.folder import RunFolder
 
 ALIASES = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefg", "bcdefgh", strict=True)
@@ -186,5 +187,5 @@ def test_odd_places_on_the_command_line_are_worded(command, place, cli, rooms, t
 def test_a_run_remembers_names_that_are_no_text(tmp_path) -> None:
     config = DistillConfig(data=f"{tmp_path}/{NO_TEXT}", output=tmp_path / "run")
     RunFolder.open(config, "distill", "x")
-    assert read_config(tmp_path / "run")["data"] == f"{tmp_path}/{NO_TEXT}"
+    assert RunContents(tmp_path / "run").config()["data"] == f"{tmp_path}/{NO_TEXT}"
     RunFolder.open(config.model_copy(update={"resume": True}), "distill", "x")

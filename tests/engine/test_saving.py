@@ -14,27 +14,28 @@ from disdepth_cli import distill
 from disdepth_cli.errors import DisdepthError
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.runs.state import Parts, pack, unpack
+from disdepth_cli.runs.state_file import StateFile
 from disdepth_cli.training.saving import StateSaver
 
 
 def test_a_saved_state_is_of_the_step_it_was_asked_at(tmp_path, monkeypatch):
-    go, whole = threading.Event(), RunFolder.save_state
+    go, whole = threading.Event(), StateFile.save
 
     def slow(run, tensors, state):
         assert go.wait(20)
         whole(run, tensors, state)
 
-    monkeypatch.setattr(RunFolder, "save_state", slow)
+    monkeypatch.setattr(StateFile, "save", slow)
     run, weight = RunFolder(tmp_path), torch.zeros(3)
     saver = StateSaver(run, 0)
     saver.save({"weight": weight}, {"done": 1})
     weight += 7  # the next step, while the first is being written
-    assert not run.state_file.exists()
+    assert not run.state.file.exists()
     go.set()
     saver.save({"weight": weight}, {"done": 2})
     weight += 7
     saver.wait()
-    tensors, state = run.load_state()
+    tensors, state = run.state.load()
     assert state["done"] == 2 and tensors["weight"].tolist() == [7, 7, 7]
 
 
@@ -48,13 +49,13 @@ def test_an_error_of_the_thread_is_raised_by_the_loop(tmp_path):
 
 
 def test_states_are_saved_by_time_and_after_validations(rooms, tiny, tmp_path, monkeypatch):
-    kept, whole = [], RunFolder.save_state
+    kept, whole = [], StateFile.save
 
     def save(run, tensors, state):
         kept.append(state["done"])
         whole(run, tensors, state)
 
-    monkeypatch.setattr(RunFolder, "save_state", save)
+    monkeypatch.setattr(StateFile, "save", save)
     options = {"data": rooms, "distill": False, "max_steps": 9, **tiny}  # 4 steps an epoch
     distill(output=tmp_path / "seldom", save_every=3600, **options)
     assert kept == [0, 4, 8, 9]
@@ -94,8 +95,8 @@ def test_moments_keep_their_weights_strides_after_a_resume(tmp_path):
     net, optimizer = made()
     stepped(net, optimizer)
     run, (again, resumed) = RunFolder(tmp_path), made()
-    run.save_state(*pack(Parts(net, None, optimizer, None), {"done": 1}))
-    unpack(Parts(again, None, resumed, None), *run.load_state())
+    run.state.save(*pack(Parts(net, None, optimizer, None), {"done": 1}))
+    unpack(Parts(again, None, resumed, None), *run.state.load())
     for weight in again.parameters():
         assert resumed.state[weight]["exp_avg"].stride() == weight.stride()
         assert resumed.state[weight]["exp_avg_sq"].stride() == weight.stride()

@@ -78,32 +78,32 @@ def run(tmp_path: Path) -> RunFolder:
     run = RunFolder(tmp_path / "run")
     (run.path / "last").mkdir(parents=True)
     tensors = {"a": torch.arange(12.0).view(3, 4), "b": torch.tensor(7), "c": torch.ones(3).bfloat16()}
-    run.save_state(tensors, {"done": 3, "best": {"rmse": 0.5}})
+    run.state.save(tensors, {"done": 3, "best": {"rmse": 0.5}})
     return run
 
 
 def test_a_state_comes_back_as_it_was(run: RunFolder) -> None:
-    loaded = run.load_state()
+    loaded = run.state.load()
     assert loaded is not None and loaded[1] == {"done": 3, "best": {"rmse": 0.5}}
     assert torch.equal(loaded[0]["a"], torch.arange(12.0).view(3, 4)) and loaded[0]["c"].dtype == torch.bfloat16
 
 
 def test_every_flipped_bit_of_a_state_is_seen(run: RunFolder) -> None:
-    whole = run.state_file.read_bytes()
+    whole = run.state.file.read_bytes()
     for place in range(len(whole)):
         spoilt = bytearray(whole)
         spoilt[place] ^= 1
-        run.state_file.write_bytes(spoilt)
+        run.state.file.write_bytes(spoilt)
         with pytest.raises(TrainingError, match="the resume state is damaged"):
-            pytest.fail(f"byte {place}, {whole[place:][:20]!r}: {run.load_state()}")
+            pytest.fail(f"byte {place}, {whole[place:][:20]!r}: {run.state.load()}")
 
 
 def test_a_state_without_a_digest_is_an_older_runs(run: RunFolder) -> None:
 
-    run.state_file.write_bytes(
+    run.state.file.write_bytes(
         safetensors.torch.save({"a": torch.ones(2)}, {"disdepth-state": json.dumps({"done": 1})})
     )
-    assert run.load_state()[1] == {"done": 1}  # type: ignore[index]
+    assert run.state.load()[1] == {"done": 1}  # type: ignore[index]
 
 
 # what killed writes leave

@@ -63,7 +63,7 @@ def run(name: str, **options: Any) -> dict[str, Any]:
     seen: dict[str, Any] = {"said": watcher.said}
     try:
         options = {"data": DATA, **TINY, **options}
-        seen["report"] = distill(output=OUT / name, observers=[watcher], **options)
+        seen["report"] = distill(output=OUT / name, observers=[watcher], **options).as_dict()
     except DisdepthError as error:
         seen |= {"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
     if fits:

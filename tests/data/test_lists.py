@@ -84,3 +84,13 @@ def test_an_open_quote_is_named_with_its_line(listed, text: str) -> None:
 def test_a_utf16_file_that_is_cut_off(listed, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train\.txt: is not a text file"):
         listed("in/1.png out/1.png\n".encode("utf-16")[:-1])
+
+
+def test_a_row_without_an_image_is_no_image_of_depth(listed) -> None:
+    with pytest.raises(DataError, match=r"train\.csv:3: .* does not exist \(the line: ,out/2\.png\)"):
+        listed("image,depth\nin/1.png,out/1.png\n,out/2.png\n", "train.csv")
+
+
+def test_tabs_and_blanks_mixed(listed) -> None:
+    text = "in/1.png\tout/1.png 518.8\nin/2.png out/2.png\t518.8\n"
+    assert listed(text) == [("1.png", "1.png"), ("2.png", "2.png")]

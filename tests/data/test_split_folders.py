@@ -106,3 +106,9 @@ def test_unlabelled_images_keep_their_depth_to_themselves(tree) -> None:
     (root / "data.yaml").write_text("unlabeled: images/train\nval: images/val\n")
     source = load_source(root)
     assert source.counts() == (0, TRAIN) and source.labelled("val")
+
+
+def test_a_folder_of_images_that_is_named_itself_has_no_depth(tree) -> None:
+    root = tree("images/{split}/{name}.png", "depth/{split}/{name}.png")
+    source = load_source(root / "images")
+    assert source.counts() == (0, TRAIN) and not source.labelled("val")

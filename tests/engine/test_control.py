@@ -147,8 +147,14 @@ def test_a_control_of_changed_data_is_no_control(whole, options, rooms, tmp_path
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(other))
     config = tmp_path / "run" / "config.yaml"
     config.write_text(config.read_text().replace(str(rooms), str(tmp_path / "data.yaml")))
+    options = {**options, "data": tmp_path / "data.yaml", "output": tmp_path / "run", "control": True, "resume": True}
+    with pytest.raises(
+        ConfigError, match=r"0.001 to 10 m, now it is .* 0.001 to 8 m; give the data that the run began"
+    ):
+        distill(**options)
+    (tmp_path / "run" / "last" / "entries.json").unlink()  # as in a run of an earlier version
     with pytest.raises(ConfigError, match=r"run-control: was made for max depth 8.0, the student for 10"):
-        distill(output=tmp_path / "run", control=True, resume=True, **{**options, "data": tmp_path / "data.yaml"})
+        distill(**options)
 
 
 @pytest.mark.parametrize("flag", ["control", "sweep"])

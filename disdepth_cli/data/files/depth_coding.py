@@ -79,7 +79,8 @@ class DepthCoding:
         numbers = _rotated_right(stored) if self.rotated else stored
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             metres = numbers.astype(np.float32)
-            metres = np.float32(self.scale) / metres if self.is_inverse else metres / np.float32(self.scale)
+            scale = np.float32(self.scale)
+            np.divide(scale, metres, out=metres) if self.is_inverse else np.divide(metres, scale, out=metres)
             if self.kind == "along-ray":
                 metres *= _axis_share(metres.shape[0], metres.shape[1], self._focal_pixels(stored.shape, image_side))
             metres[~(np.isfinite(metres) & (metres > 0))] = 0

@@ -31,11 +31,12 @@ _GREY = ("1", "L", "I", "F")  # Pillow's names of pixels of one channel; those o
 _LOOKED_AT = 32  # groups of files of one name
 
 
-def scan_splits(folder: Path) -> dict[Split, Listing]:
+def scan_splits(folder: Path, beside: bool = False) -> dict[Split, Listing]:
     """The parts of a folder by split, where folders called train, val, test ... say so; else empty.
 
     They may lie in `images/` (with `depth/` laid out alike, or flat), or in the folder itself, each as `scan_folder`
-    reads it. Of several folders for val the first of val, valid, validation, dev, test, testing is it.
+    reads it. Of several folders for val the first of val, valid, validation, dev, test, testing is it. beside: as
+    `scan_folder` has it.
 
     Raises:
         DataError: as `scan_folder`.
@@ -47,7 +48,11 @@ def scan_splits(folder: Path) -> dict[Split, Listing]:
     if not any(places.values()) or _has_files(inside):
         return {}
     depth = subfolder(folder, DEPTH_FOLDERS) if images else None
-    parts: dict[Split, Listing] = {split: _part(place, depth, split) for split, place in places.items() if place}
+    parts: dict[Split, Listing] = {
+        split: _part(place, depth, split) if depth else scan_folder(place, split, beside)
+        for split, place in places.items()
+        if place
+    }
     first = next(iter(parts.values()))
     first.skipped += [
         Skipped("", str(other), "is neither the train nor the val folder; name it in a data.yaml if it should be")
@@ -93,10 +98,8 @@ def scan_images(folder: Path) -> Listing:
     return Listing([DataItem(item.image, None) for item in pairs.items]) if pairs else _plain(inside, found)
 
 
-def _part(place: Path, depth: Path | None, split: Split) -> Listing:
-    """One split's folder; depth: the folder of all depth, where there is one."""
-    if depth is None:
-        return scan_folder(place, split, beside=True)
+def _part(place: Path, depth: Path, split: Split) -> Listing:
+    """One split's folder of images, and its part of the folder of depth, or all of that where it has no parts."""
     own = subfolder(depth, (place.name.lower(), *(TRAIN_FOLDERS if split == "train" else VAL_FOLDERS)))
     return _match(place, own or depth, split, all_depth=own is not None)
 

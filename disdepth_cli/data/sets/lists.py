@@ -48,15 +48,15 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
         if place == 0 and (named := _columns(row.fields)) is not None:
             columns = named
             continue
-        fields = [row.fields[column] for column in columns if column < len(row.fields) and row.fields[column]]
-        fields = fields[:1] if images_only else fields
-        if not fields:
-            continue
+        fields = _chosen(row, columns[:1] if images_only else columns)
         if without_depth(fields):
             reason = f"{fields[0]} has no ground truth (None)"
             listing.skipped.append(Skipped(split, f"{file}:{row.number}", reason))
             continue
         found = [_find(folders, root, entry) for entry in fields]
+        if None in found:  # tabs or commas that were none
+            words = [_find(folders, root, entry) for entry in row.line.split()[: len(fields)]]
+            found = found if None in words else words
         if None in found:
             entry = fields[found.index(None)]
             gone = f"{root / entry.lstrip('/')} does not exist{_read_as(row)}"
@@ -67,6 +67,12 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
     if not listing.items and not listing.skipped and not listing.missing:
         raise DataError(f"{file}: lists no images; write one `image depth` pair a line")
     return listing
+
+
+def _chosen(row: Row, columns: list[int]) -> list[str]:
+    """A row's image, which may be empty, and its depth where there is any."""
+    fields = [row.fields[column] if column < len(row.fields) else "" for column in columns]
+    return fields[:1] + [field for field in fields[1:] if field]
 
 
 def rows(file: Path) -> Iterator[tuple[int, list[str]]]:

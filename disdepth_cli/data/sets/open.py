@@ -220,7 +220,7 @@ def _collect(file: Path, root: Path, split: Split | None, entries: str | list[st
 def _paired(place: Path, root: Path, split: Split) -> Listing:
     if not place.is_dir():
         return read_list(place, root, split)
-    parts = scan_splits(place)
+    parts = scan_splits(place, beside=True)
     return parts[split] if split in parts else scan_folder(place, split, beside=True)
 
 

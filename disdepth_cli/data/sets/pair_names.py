@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 IMAGE_WORDS = frozenset({"rgb", "color", "colors", "colour", "colours", "image", "images", "img", "photo", "rgbs"})
 DEPTH_WORDS = frozenset({"depth", "depths", "depthmap", "gt", "groundtruth"})
 
-IMAGE_FOLDERS = ("rgb", "images", "image", "color", "colour", "colors", "colours", "img", "imgs", "rgbs", "photos")
+IMAGE_FOLDERS = ("rgb", "images", "image", "color", "colour", "colors", "colours", "img", "imgs", "rgbs")
 DEPTH_FOLDERS = (
     *("depth", "depths", "depth_map", "depth_maps", "depthmap", "depthmaps", "depth_gt", "gt_depth", "gt"),
     *("ground_truth", "groundtruth", "ground-truth"),

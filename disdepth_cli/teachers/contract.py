@@ -174,6 +174,8 @@ class TeacherContract:
             "cover": "aspect kept, covering",
             "short-side": "aspect kept, the shorter side fits",
             "stretch": "aspect ignored",
+            "least-change": "aspect kept, the side that changes less fits",
+            "as-it-is": "each image in its own size",
         }[size.scale_rule]
         return f"multiples of {self.size_multiple}; evaluated at {size.height}x{size.width}, {how}"
 

@@ -43,7 +43,7 @@ def describe_teacher(
 def with_flops(teacher: DepthTeacher) -> TeacherContract:
     """The teacher's contract with the FLOPs of one image at its working size."""
     size = teacher.contract.working_size
-    flops = forward_flops(teacher.network, (size.height, size.width))
+    flops = forward_flops(teacher.network, size.padded(size.height, size.width))
     return replace(teacher.contract, flops=flops)
 
 

@@ -16,6 +16,7 @@ from disdepth_cli.teachers.architectures import (
     ARCHITECTURES,
     REFUSED,
     Architecture,
+    has_stages,
     is_unused,
     native_size,
     stated_kind,
@@ -61,7 +62,7 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder", with_w
     model = _load_model(repo) if with_weights else _empty_model(repo)
     config: Any = model.config
     multiple, side = architecture.multiple(config), architecture.side(config)
-    input_ = read_preprocessing(repo.path, architecture.mean, architecture.std, native_size(config), multiple, side)
+    input_ = _input(repo, architecture, config)
     network = TransformersNetwork(model, architecture, taps)
     size = probe_size(input_.working_size, multiple, side)
     max_depth, declared = architecture.max_depth(config), stated_kind(config) or architecture.kind(config)
@@ -92,6 +93,20 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder", with_w
         weight_bytes=total_bytes(files),
     )
     return DepthTeacher(network, contract)
+
+
+def _input(repo: ResolvedRepo, architecture: Architecture, config: Any) -> Preprocessing:
+    """What the model's image processor does to an image."""
+    return read_preprocessing(
+        repo.path,
+        architecture.mean,
+        architecture.std,
+        native_size(config),
+        architecture.multiple(config),
+        architecture.side(config),
+        architecture.processor,
+        patches=not has_stages(config),
+    )
 
 
 def _declared(name: str, kind: Kind | None) -> Kind:

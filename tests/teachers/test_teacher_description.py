@@ -41,7 +41,7 @@ def test_a_local_folder_is_measured(metric_folder: Path) -> None:
     size = (metric_folder / "model.safetensors").stat().st_size
     assert seen["kind"] == "metric_depth"
     assert seen["output"] == "depth in metres, up to 10 m"
-    assert seen["input_size"] == "multiples of 14; evaluated at 238x322, aspect kept, covering"
+    assert seen["input_size"] == "multiples of 14; evaluated at 238x322, aspect kept, the side that changes less fits"
     assert (seen["taps"], seen["strides"]) == ("stage1 stage2 stage3 stage4", "14 14 14 14")
     assert seen["weights"] == "on this machine, probed" and seen["download"] == "nothing"
     assert seen["size_on_disk"] == f"{size / 1e6:.1f} MB" != "0.0 MB"

@@ -112,7 +112,7 @@ def test_dinov2_depthers_of_dpt_give_metres() -> None:
     assert dpt.kind(DPTConfig(backbone_config=dinov2, add_projection=True)) == "metric_depth"
     assert dpt.kind(DPTConfig(backbone_config=dinov2)) == "disparity"
     assert dpt.kind(DPTConfig(add_projection=True)) is None
-    assert dpt.multiple(DPTConfig(backbone_config=dinov2)) == 28
+    assert dpt.multiple(DPTConfig(backbone_config=dinov2)) == 14
 
 
 def test_double_max_depth_doubles_depth(metric_folder: Path, tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def acclimate(
         refuse_trained(config)
         teacher = open_teacher(config, observers, config.offline)
         data = supervised_data(prepare_data(config, observers), config, teacher, observers)
+        data = data.shown_to([teacher])
         run = RunFolder.open(config, "acclimate", teacher.contract.id)
         return _Acclimation(config, data, teacher, run, observers).report()
 

@@ -19,6 +19,7 @@ from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
+from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.types import DepthOutput
@@ -85,7 +86,8 @@ class AcclimationScores:
     def _predictor(self, model: nn.Module) -> DepthPredictor:
         data, precision = self.data, student_precision(self.config.precision, self.device)
         size = ghost_size(data.working_size)
-        return DepthPredictor(model, size, data.output_kind, data.max_depth, self.device, precision)
+        origins = origins_of([self.teacher]) if isinstance(model, AcclimatedTeacher) else None
+        return DepthPredictor(model, size, data.output_kind, data.max_depth, self.device, precision, origins)
 
     def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
         source = self.data.source

@@ -40,6 +40,7 @@ from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.cost import model_cost
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
+from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.training.data import TrainingData, prepare_data, require_labels, student_architecture
 from disdepth_cli.training.loop import Fit
 from disdepth_cli.training.report import finish, fit_report, recipe_of, rewrite, run_observers
@@ -163,6 +164,7 @@ class _Distillation:
         if config.distill:
             found = find_teachers(config, data, run, device, self.teacher_precision, observers)
             self.acclimated, self.found, self.data = found.acclimated, found.metadata, found.data
+            self.data = self.data.shown_to([one.teacher for one in self.acclimated])
         self.memory = open_memory(config, self.data, [one.teacher for one in self.acclimated], observers)
         torch.manual_seed(config.seed)
         start = BackboneStart(config.pretrained, config.student_weights, config.offline)
@@ -235,6 +237,7 @@ class _Distillation:
             self.data.max_depth,
             self.accelerator.device,
             self.precision,
+            origins_of([model.teacher]) if isinstance(model, AcclimatedTeacher) else None,
         )
 
     def _teacher_predictor(self, acclimated: AcclimatedTeacher) -> DepthPredictor:

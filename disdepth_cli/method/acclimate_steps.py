@@ -39,7 +39,7 @@ class GhostStep(nn.Module):
 
     def forward(self, batch: DepthBatch) -> LossTerms:
         acclimated = self._looks[0]
-        seen = acclimated.look(batch.image)
+        seen = acclimated.look(batch.image, batch.origin)
         ghost = self.acclimation(seen.features, (batch.image.shape[-2], batch.image.shape[-1]))
         assert ghost.depth is not None
         if acclimated.output_kind == "disparity":
@@ -103,7 +103,7 @@ class AttentionStep(nn.Module):
         acclimated, acclimation = self._frozen
         acclimation.eval()
         with torch.no_grad():
-            seen = acclimated.look(batch.image)
+            seen = acclimated.look(batch.image, batch.origin)
             size = (batch.image.shape[-2], batch.image.shape[-1])
             features = acclimation.fam(seen.features, size)
             standard = acclimation.encoder_stats.standardise(features)

@@ -18,7 +18,7 @@ from disdepth_cli.method.half_size import half_size_look
 from disdepth_cli.method.supervision import imitation, supervise, target_parts
 from disdepth_cli.method.teacher_fusion import blend, teacher_shares
 from disdepth_cli.models.student import DepthStudent
-from disdepth_cli.types import DepthBatch, LossTerms
+from disdepth_cli.types import DepthBatch, LossTerms, ViewOrigin
 
 
 class DistillStep(nn.Module):
@@ -64,7 +64,7 @@ class DistillStep(nn.Module):
             return LossTerms.of({"depth": silog(output.depth, batch.depth, batch.valid)})
         kind = self._frozen[0].output_kind
         with torch.no_grad():
-            seen = [acclimated(batch.image) for acclimated in self._frozen]
+            seen = [acclimated(batch.image, batch.origin) for acclimated in self._frozen]
         target = supervise(batch, output.depth, self._word(seen), kind, self.config, self._look_again)
         ghosts = [one.depth for one in seen if one.depth is not None]
         shares = teacher_shares(ghosts, target.value, target.valid, kind, self.config.teacher_fusion)
@@ -86,7 +86,7 @@ class DistillStep(nn.Module):
         even = torch.full((len(words), 1, 1, 1, 1), 1.0 / len(words), device=words[0].device)
         return blend(words, even, self._frozen[0].output_kind)
 
-    def _look_again(self, image: Tensor) -> Tensor:
+    def _look_again(self, image: Tensor, origin: ViewOrigin | None) -> Tensor:
         """`_word` of other images, (B, 3, H, W) -> (B, 1, H, W)."""
         with torch.no_grad():
-            return self._word([acclimated(image) for acclimated in self._frozen])
+            return self._word([acclimated(image, origin) for acclimated in self._frozen])

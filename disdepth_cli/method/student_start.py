@@ -59,8 +59,8 @@ def start_backbone(
     def pairs() -> Iterator[tuple[torch.Tensor, FeatureMaps]]:
         for batch in batches:
             if len(batch):
-                image = batch.to(student.mean.device).image
-                features = acclimated(image).features
+                batch = batch.to(student.mean.device)
+                image, features = batch.image, acclimated(batch.image, batch.origin).features
                 yield (image - student.mean) / student.std, acclimated.acclimation.encoder_stats.standardise(features)
 
     shares = start_by_least_squares(student.encoder, pairs())
@@ -106,8 +106,9 @@ def adapt(student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterabl
     def pairs() -> Iterator[tuple[FeatureMaps, FeatureMaps]]:
         for batch in batches:
             if len(batch):
-                image = batch.to(student.mean.device).image
-                yield looking((image - student.mean) / student.std), acclimated(image).features
+                batch = batch.to(student.mean.device)
+                image = batch.image
+                yield looking((image - student.mean) / student.std), acclimated(image, batch.origin).features
 
     adapted.fit(pairs())
     student.encoder = adapted

@@ -17,11 +17,11 @@ from disdepth_cli.config.types import OutputKind
 from disdepth_cli.losses.depth import EPSILON, log_l1, silog
 from disdepth_cli.losses.relative import absolute_difference, scale_shift_invariant
 from disdepth_cli.machine import sums as across_ranks
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import DepthBatch, ViewOrigin
 
 AGREEMENT = 0.1  # relative difference from the flipped image's depth at which confidence has fallen to 1/e
-Look = Callable[[Tensor], Tensor]
-"""image (B, 3, H, W) -> the teacher's depth (B, 1, H, W), in the student's kind."""
+Look = Callable[[Tensor, ViewOrigin | None], Tensor]
+"""image (B, 3, H, W), and where it comes from -> the teacher's depth (B, 1, H, W), in the student's kind."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ def _worst(prediction: Tensor, value: Tensor, pixels: Tensor, kind: OutputKind, 
 def _confidence(batch: DepthBatch, pseudo: Tensor, kind: OutputKind, look: Look) -> Tensor:
     """exp(-difference / 0.1) between the teacher's depth and that of the flipped image; 1 for labelled images."""
     without = ~batch.labelled
-    flipped = look(batch.image[without].flip(-1)).flip(-1)
+    origin = None if batch.origin is None else batch.origin.rows(without).flipped()
+    flipped = look(batch.image[without].flip(-1), origin).flip(-1)
     weight = torch.ones_like(pseudo)
     weight[without] = torch.exp(-_distance(pseudo[without], flipped, kind) / AGREEMENT)
     return weight

@@ -14,6 +14,7 @@ from disdepth_cli.machine.devices import pick_device, student_precision, teacher
 from disdepth_cli.method.acclimated_teacher import ghost_size
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
+from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 
 
@@ -41,6 +42,7 @@ def open_model(
             architecture.max_depth,
             place,
             student_precision(precision, place),
+            origins_of([acclimated.teacher]),
         )
     if (Path(name) / "config.yaml").is_file():
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
@@ -59,7 +61,8 @@ def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Pr
     if contract.kind == "none":
         raise TeacherError(f"{contract.id}: is an encoder without depth of its own; acclimate it and give that run")
     max_depth = contract.max_depth or float("inf")
-    return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision)
+    origins = origins_of([teacher])
+    return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision, origins)
 
 
 def open_student(

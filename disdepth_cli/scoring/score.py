@@ -80,7 +80,7 @@ class TeacherTruth:
         (top, left), (height, width) = item.placement.offset, item.placement.scaled
         view = item.image[0, :, top : top + height, left : left + width]
         image = (view.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-        depth = self.teacher.predict(image)
+        depth = self.teacher.predict(image, origin=item.origin)
         if self.kept + depth.nbytes <= KEPT:
             self.known[item.key] = depth
             self.kept += depth.nbytes
@@ -124,7 +124,9 @@ def score(
     ahead of it, and as many score behind it. Their number changes nothing in the result.
     """
     scores = Scores()
-    predictions = _predictions(predictor, eval_loader(items, source, predictor.working_size, workers), protocol, truth)
+    origins = predictor.origins or (truth.teacher.origins if truth else None)
+    loaded = eval_loader(items, source, predictor.working_size, workers, origins)
+    predictions = _predictions(predictor, loaded, protocol, truth)
     judge = _Judge(protocol, predictor.kind, details)
     for done, verdict in enumerate(map_ahead(judge, predictions, workers), start=1):
         verdict.enter(scores)
@@ -160,7 +162,7 @@ def _predictions(
             if truth is None:
                 raise DataError(f"{item.key}: has no depth to be scored against; give depth, or a metric teacher")
             target, relative = truth(item), truth.teacher.kind == "disparity"
-        yield _Prediction(item, predictor.predict_unrestored(item.image, protocol.tta), target, relative)
+        yield _Prediction(item, predictor.predict_unrestored(item.image, protocol.tta, item.origin), target, relative)
 
 
 class Verdict(NamedTuple):

@@ -42,7 +42,7 @@ def _backbone_taps(model: Any) -> tuple[str, ...]:
 
 
 def has_stages(config: Any) -> bool:
-    """Whether the encoder halves its resolution from stage to stage; then its input is a multiple of the last stride."""
+    """Whether the encoder halves its resolution from stage to stage: its input is a multiple of the last stride."""
     is_hybrid = getattr(config, "is_hybrid", False)
     return is_hybrid or bool(getattr(getattr(config, "backbone_config", None), "depths", None))
 

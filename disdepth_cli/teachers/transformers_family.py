@@ -39,7 +39,7 @@ class TransformersNetwork(TeacherNetwork):
         self.architecture = architecture
         self.taps = taps
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
+    def forward(self, pixels: Tensor, *focal: Tensor) -> tuple[Tensor | None, FeatureMaps]:
         seen = self.architecture.run(self.model, pixels)
         return seen.output.unsqueeze(1), seen.encoder if self.taps == "encoder" else seen.neck
 
@@ -89,6 +89,7 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder", with_w
         revision=repo.revision,
         fingerprint=fingerprint(files) if with_weights else "none",
         fixed_size=None if side is None else (side, side),
+        sees="view" if side is None else "whole",
         probe=seen if with_weights else None,
         weight_bytes=total_bytes(files),
     )

@@ -12,9 +12,10 @@ from disdepth_cli.config import AcclimateConfig, LoopConfig, StudentConfig
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.data.batches.loader import TrainBatches, TrainDataset, batches_per_epoch, train_loader
 from disdepth_cli.data.batches.order import Order
+from disdepth_cli.data.batches.origin import Origins
 from disdepth_cli.data.batches.views import TrainView, default_crop
 from disdepth_cli.data.files.dataset import DataSource
-from disdepth_cli.data.files.item import blocks_of, only_labelled
+from disdepth_cli.data.files.item import blocks_of, first_without_focal, only_labelled
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.data.shards.prefetch import prefetch_of
 from disdepth_cli.errors import ConfigError, DataError
@@ -24,7 +25,9 @@ from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture
 from disdepth_cli.observer import Observer
 from disdepth_cli.scoring.score import protocol_of
+from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers import DepthTeacher
+from disdepth_cli.teachers.teacher import FOCAL_IS_MISSING
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
 
@@ -73,6 +76,20 @@ class TrainingData:
     min_depth: float
     max_depth: float
     output_kind: OutputKind = "metric_depth"
+    origins: Origins | None = None
+
+    def shown_to(self, teachers: Sequence[DepthTeacher]) -> TrainingData:
+        """The same data with what these teachers need of a view beside its pixels.
+
+        Raises:
+            DataError: one needs the focal length, and a training image has none.
+        """
+        for teacher in teachers:
+            if teacher.contract.needs_focal and self.source.focal is None:
+                lacks = first_without_focal(self.source.train)
+                if lacks is not None:
+                    raise DataError(f"{self.source.key(lacks)}: {teacher.contract.id} {FOCAL_IS_MISSING}")
+        return replace(self, origins=origins_of(teachers, of_views=True))
 
     def in_range(self, min_depth: float, max_depth: float) -> TrainingData:
         """The same data with another depth range [m]."""
@@ -109,7 +126,7 @@ class TrainingData:
         if labelled_only and self.source.counts()[1]:
             items = only_labelled(items)
             blocks = blocks_of(items)
-        dataset = TrainDataset(items, self.source, view)
+        dataset = TrainDataset(items, self.source, view, self.origins)
         order = Order(blocks or (len(items),), seed, on_window=prefetch_of(items))
 
         def start(first: int, total: int) -> Iterator[DepthBatch]:

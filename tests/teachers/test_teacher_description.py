@@ -55,7 +55,7 @@ def test_other_kinds_in_words(relative_folder: Path) -> None:
     assert seen["output"] == "inverse depth, larger is nearer, of unknown scale and shift"
     assert (seen["gflops"], seen["licence_note"][:8]) == ("not counted", "unknown;")
     fixed = as_dict(load_teacher("timm:test_maxvit", pretrained=False).contract.lines())
-    assert fixed["input_size"] == "160x160 only; every image is stretched to it"
+    assert fixed["input_size"] == "160x160 only; every whole image is stretched to it"
     assert fixed["output"].startswith("features only") and fixed["weights"] == "random"
     assert fixed["size_on_disk"] == "0.0 MB"
 

@@ -70,10 +70,8 @@ class TrainView:
             depth is zero and valid False. Every random number is drawn whatever the options are, so that
             changing one option leaves the rest of the view as it was.
         """
-        turn = epoch % self.augment.views if self.augment.views else epoch
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, turn, index])))
-        window = self.window(image.shape[0], image.shape[1], rng, bordered)
-        flip = rng.random() < self.augment.flip
+        rng = self._random(epoch, index)
+        window, flip = self._place(image.shape[0], image.shape[1], rng, bordered)
         table = _colour_table(self.augment, rng)
 
         bottom, right = window.top + window.height, window.left + window.width
@@ -91,6 +89,18 @@ class TrainView:
             torch.from_numpy(np.where(valid, metres, np.float32(0))[None]),
             torch.from_numpy(valid[None]),
         )
+
+    def place(self, height: int, width: int, epoch: int, index: int, bordered: bool = True) -> tuple[Window, bool]:
+        """The window, and whether it is mirrored, that (epoch, index) get of an image of the given size."""
+        return self._place(height, width, self._random(epoch, index), bordered)
+
+    def _random(self, epoch: int, index: int) -> np.random.Generator:
+        turn = epoch % self.augment.views if self.augment.views else epoch
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, turn, index])))
+
+    def _place(self, height: int, width: int, rng: np.random.Generator, bordered: bool) -> tuple[Window, bool]:
+        window = self.window(height, width, rng, bordered)
+        return window, rng.random() < self.augment.flip
 
     def window(self, height: int, width: int, rng: np.random.Generator, bordered: bool = True) -> Window:
         """A random window, inside the border, of an image of the given size.

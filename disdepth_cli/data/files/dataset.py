@@ -23,6 +23,7 @@ class DataSource:
     and files without ground truth that were left out. An item of `train` without depth learns from the teacher alone.
     missing: list entries that point nowhere; slashed: how many had a leading slash that was dropped.
     `format`: the published layout that it was read as, None for lists and plain folders; `recognised`: by its looks.
+    focal: focal length [pixels] of the images whose list states none.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DataSource:
     slashed: int = 0
     format: str | None = None
     recognised: bool = False
+    focal: float | None = None
 
     @property
     def train_blocks(self) -> tuple[int, ...]:
@@ -74,6 +76,10 @@ class DataSource:
         """Training images with ground truth, and without."""
         labelled = labelled_count(self.train)
         return labelled, len(self.train) - labelled
+
+    def focal_of(self, item: DataItem) -> float | None:
+        """Focal length of an image [pixels]; None where nobody states it."""
+        return item.focal or self.focal
 
     def key(self, item: DataItem) -> str:
         """What an item is called in reports and caches: its path relative to the root, or all of it."""

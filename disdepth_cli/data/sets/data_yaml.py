@@ -26,6 +26,7 @@ class DataFile(BaseModel):
     min_depth: float = Field(default=1e-3, ge=0)
     max_depth: float = Field(default=10.0, gt=0)
     protocol: str | None = None
+    focal: float | None = Field(default=None, gt=0)
     columns: dict[str, str] | None = None
 
     @model_validator(mode="after")

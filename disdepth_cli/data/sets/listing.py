@@ -41,9 +41,9 @@ def every_tenth(count: int) -> range:
 
 
 def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> Listing:
-    """A BTS list: `image depth focal` a line, relative to `root`. Focal is not used; depth may be left out.
+    """A BTS list: `image depth focal` a line, relative to `root`. Depth and focal length [pixels] may be left out.
 
-    images_only: only the first entry of a line is read, and no depth is looked for.
+    images_only: no depth is looked for.
 
     The NYU list has leading slashes that do not mean absolute: they are dropped first, and an entry is only
     taken as absolute when nothing lies there. A depth of `None` (KITTI) is skipped; `#` starts a comment line. What
@@ -54,6 +54,7 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
     """
     listing, folders = Listing(), Folders()
     for number, fields in rows(file):
+        focal = stated_focal(fields)
         fields = fields[:1] if images_only else fields
         if without_depth(fields):
             listing.skipped.append(Skipped(split, f"{file}:{number}", f"{fields[0]} has no ground truth (None)"))
@@ -63,7 +64,7 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
             entry = fields[found.index(None)]
             listing.missing.append(Skipped(split, f"{file}:{number}", f"{root / entry.lstrip('/')} does not exist"))
         elif found[0] is not None:
-            listing.items.append(DataItem(found[0], found[1] if len(found) > 1 else None))
+            listing.items.append(DataItem(found[0], found[1] if len(found) > 1 else None, focal=focal))
             listing.slashed += fields[0].startswith("/") and str(found[0]) != fields[0]
     if not listing.items and not listing.skipped and not listing.missing:
         raise DataError(f"{file}: lists no images; write one `image depth` pair a line")
@@ -80,6 +81,15 @@ def rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         fields = line.split()
         if fields and not fields[0].startswith("#"):
             yield number, fields
+
+
+def stated_focal(fields: list[str]) -> float | None:
+    """The third entry of a row, where it is a positive number."""
+    try:
+        focal = float(fields[2])
+    except (IndexError, ValueError):
+        return None
+    return focal if 0 < focal < float("inf") else None
 
 
 def without_depth(fields: list[str]) -> bool:

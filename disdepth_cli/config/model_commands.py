@@ -8,13 +8,13 @@ from typing import Literal
 from pydantic import Field
 
 from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.config.types import Align, Name, Precision, WorstBy
+from disdepth_cli.config.types import Align, ModelName, Name, Precision, WorstBy
 
 
 class EvaluateConfig(BaseConfig):
     """disdepth evaluate."""
 
-    model: Name = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
+    model: ModelName = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
     data: Name = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
     split: Literal["train", "val"] = Field("val", description="which list of the data")
     protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
@@ -30,7 +30,7 @@ class EvaluateConfig(BaseConfig):
     baselines: bool = Field(
         True, description="score the best constant depth, the mean training depth and the teacher beside the model"
     )
-    teacher: Name | None = Field(
+    teacher: ModelName | None = Field(
         None, description="teacher to score beside the model; default: the one that it learned from, if it is here"
     )
     score_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")

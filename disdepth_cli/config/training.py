@@ -124,7 +124,9 @@ class RunPlace(BaseConfig):
 class TeacherConfig(BaseConfig):
     """Which teacher."""
 
-    teacher: TeacherName = Field(description="Hub id, local folder in Hub format, timm:NAME or an acclimated run")
+    teacher: TeacherName = Field(
+        description="Hub id, folder in Hub format or of depth maps, timm:NAME, or FILE.py:FUNCTION (your own network)"
+    )
     revision: str | None = Field(None, description="commit, tag or branch of the teacher on the Hub")
     teacher_weights: AbsolutePath | None = Field(None, description="weights of a timm:NAME teacher, safetensors")
 

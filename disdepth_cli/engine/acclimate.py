@@ -18,7 +18,7 @@ from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.engine.acclimation_scores import AcclimationScores
 from disdepth_cli.engine.open_teacher import described, open_teacher
-from disdepth_cli.errors import TrainingError
+from disdepth_cli.errors import ConfigError, TrainingError
 from disdepth_cli.machine.devices import channels_last, make_accelerator, teacher_precision
 from disdepth_cli.machine.join import together
 from disdepth_cli.machine.processes import from_main
@@ -30,6 +30,7 @@ from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.models.student import build_student
 from disdepth_cli.observer import Observer
 from disdepth_cli.runs.folder import RunFolder
+from disdepth_cli.runs.metrics_table import MetricsTable
 from disdepth_cli.scoring.acclimated_run import ACCLIMATED, load_acclimation, load_ghost, load_teacher_weights
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.teachers.tuning import load_trained, trained_weights, unfreeze
@@ -61,6 +62,11 @@ def acclimate(
     with together(config, observers) as observers:
         refuse_trained(config)
         teacher = open_teacher(config, observers, config.offline)
+        if teacher.contract.depth_alone and config.train_teacher != "frozen":
+            raise ConfigError(
+                f"--train-teacher {config.train_teacher}: {teacher.contract.id} gives depth and no features; give it "
+                "taps, or leave it frozen"
+            )
         data = supervised_data(prepare_data(config, observers), config, teacher, observers)
         data = data.shown_to([teacher])
         run = RunFolder.open(config, "acclimate", teacher.contract.id)
@@ -106,10 +112,31 @@ class _Acclimation:
 
     def report(self) -> dict[str, Any]:
         before = self.scores.of_teacher()
+        if (itself := self._acclimated(self.acclimation)).speaks_for_itself:
+            return self._depth_alone(itself, before)
         unfreeze(self.teacher, self.config.train_teacher)
         ghost = self._train_ghost()
         after = self._best_teacher() if self.config.train_teacher != "frozen" else before
         attention = self._train_attention()
+        return self._finish(before, after, ghost, attention)
+
+    def _depth_alone(self, itself: AcclimatedTeacher, metrics: dict[str, float] | None) -> dict[str, Any]:
+        """The report where there is nothing to train: the teacher's own depth is what the student will imitate."""
+        for observer in self.observers:
+            observer.on_note(f"{self.teacher.contract.id}: gives depth and no features: there is nothing to acclimate")
+        own = self.scores.of_ghost(itself)
+        from_main(lambda: MetricsTable(self.run.metrics_file, 0).add(0, 0, "val", own))
+        from_main(lambda: save_checkpoint(self.file, self.acclimation.state_dict(), self._metadata(own)))
+        return self._finish(metrics, metrics, FitResult(own, 0, own, 0, 0.0, 0.0), None)
+
+    def _finish(
+        self,
+        before: dict[str, float] | None,
+        after: dict[str, float] | None,
+        ghost: FitResult,
+        attention: FitResult | None,
+    ) -> dict[str, Any]:
+        """before, after: metrics of the teacher itself."""
         constant = self.scores.of_constant()
         comparable = after is not None and self.scores.teacher_protocol() == self.data.protocol
         ratio = ghost.best["rmse"] / after["rmse"] if after is not None and comparable else None

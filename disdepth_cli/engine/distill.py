@@ -22,7 +22,7 @@ from disdepth_cli.comparison.keeping import DISTILLED, is_settled, take_back
 from disdepth_cli.comparison.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.config.build import build_config
-from disdepth_cli.engine.distill_teachers import acclimated_first, find_teachers, resolve_teachers
+from disdepth_cli.engine.distill_teachers import acclimated_first, as_they_can_teach, find_teachers, resolve_teachers
 from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.push import finished_report, push_finished, target_of
 from disdepth_cli.machine.devices import channels_last, make_accelerator, student_precision, teacher_precision
@@ -165,6 +165,7 @@ class _Distillation:
             found = find_teachers(config, data, run, device, self.teacher_precision, observers)
             self.acclimated, self.found, self.data = found.acclimated, found.metadata, found.data
             self.data = self.data.shown_to([one.teacher for one in self.acclimated])
+            self.config = config = as_they_can_teach(config, self.acclimated, observers)
         self.memory = open_memory(config, self.data, [one.teacher for one in self.acclimated], observers)
         torch.manual_seed(config.seed)
         start = BackboneStart(config.pretrained, config.student_weights, config.offline)
@@ -284,6 +285,6 @@ class _Distillation:
         height, width = self.config.input_size
         shipped, _ = load_checkpoint(self.run.path)
         costs = {"student": model_cost(self._predictor(shipped), height, width).as_dict()}
-        if self.acclimated:
+        if self.acclimated and self.acclimated[0].teacher.contract.sees != "stored":
             costs["teacher"] = model_cost(self._teacher_predictor(self.acclimated[0]), height, width).as_dict()
         return costs

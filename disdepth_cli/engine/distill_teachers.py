@@ -91,12 +91,23 @@ def find_teachers(
         if not found:
             data = _as_the_teacher_has_it(config, data, record)
         check_same_student(runs[-1], record, student_architecture(config, data))
-        if found:
+        if found and not (found[0].speaks_for_itself or acclimated.speaks_for_itself):
             _check_same_ghost(runs[0], found[0], runs[-1], acclimated)
         _check_it_has_what_is_asked(config, runs[-1], record)
         found.append(acclimated.to(device))
         metadata.append(record)
     return FoundTeachers(found, metadata, data)
+
+
+def as_they_can_teach(
+    config: DistillConfig, acclimated: Sequence[AcclimatedTeacher], observers: Sequence[Observer]
+) -> DistillConfig:
+    """The configuration without what needs features, where no teacher has any."""
+    if not acclimated or not all(one.teacher.contract.depth_alone for one in acclimated):
+        return config
+    for observer in observers:
+        observer.on_note(f"{acclimated[0].teacher.contract.id}: gives depth and no features: output distillation only")
+    return config.model_copy(update={"feature_weight": 0.0, "init_decoder": "random"})
 
 
 def _check_it_has_what_is_asked(config: DistillConfig, run: Path, metadata: CheckpointMetadata) -> None:

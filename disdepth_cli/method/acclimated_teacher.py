@@ -78,6 +78,12 @@ class AcclimatedTeacher(nn.Module):
         """Whether the teacher's own depth is what the student's is: metres, or disparity."""
         return self.teacher.contract.kind == self.output_kind
 
+    @property
+    def speaks_for_itself(self) -> bool:
+        """Whether the teacher's depth is all it has, and is of the student's kind: there is nothing to acclimate then,
+        and its own depth stands where the ghost decoder's would."""
+        return self.teacher.contract.depth_alone and self.is_of_students_kind
+
     def word(self, seen: AcclimatedOutput) -> Tensor:
         """What stands in for ground truth, (B, 1, H, W) in the student's kind: the teacher's own depth where it is of
         that kind, else the ghost decoder's."""
@@ -87,6 +93,8 @@ class AcclimatedTeacher(nn.Module):
 
     def forward(self, image: Tensor, origin: ViewOrigin | None = None) -> AcclimatedOutput:
         seen = self.look(image, origin)
+        if self.speaks_for_itself:
+            return AcclimatedOutput(seen.depth, [], masks=[], teacher_depth=seen.depth, teacher_features=[])
         output = self.acclimation(seen.features, (image.shape[-2], image.shape[-1]))
         output.teacher_depth, output.teacher_features = seen.depth, seen.features
         return output

@@ -43,7 +43,8 @@ class DistillStep(nn.Module):
         if acclimated is None or isinstance(acclimated, AcclimatedTeacher):
             acclimated = [] if acclimated is None else [acclimated]
         self._frozen = tuple(acclimated)  # in a tuple: not a part of this module, so never trained nor saved
-        wanted = acclimated if config.feature_weight else []
+        self.holes = any(one.teacher.contract.sees == "stored" for one in acclimated)
+        wanted = [one for one in acclimated if config.feature_weight and not _is_depth_alone(one)]
         specs = [one.teacher.contract.spec for one in wanted]
         # Acclimated features of all teachers are alike; raw ones are not.
         own = specs if config.feature_target == "teacher" else specs[:1]
@@ -72,9 +73,12 @@ class DistillStep(nn.Module):
         if self.config.output_weight:
             own = [one.teacher_depth for one in seen if one.teacher_depth is not None]
             goal = blend(own if self.config.output_target == "teacher" else ghosts, shares, kind)
-            parts["output"] = self.config.output_weight * imitation(output.depth, goal, kind)
+            parts["output"] = self.config.output_weight * imitation(output.depth, goal, kind, self.holes)
         if self.config.feature_weight:
-            for place, (acclimated, one, share) in enumerate(zip(self._frozen, seen, shares, strict=True)):
+            featured = [
+                of_one for of_one in zip(self._frozen, seen, shares, strict=True) if not _is_depth_alone(of_one[0])
+            ]
+            for place, (acclimated, one, share) in enumerate(featured):
                 features = self.features[place if len(self.features) > 1 else 0]
                 for name, loss in features(acclimated.acclimation, output, one, target, share).items():
                     parts[name] = parts[name] + loss if name in parts else loss
@@ -90,3 +94,7 @@ class DistillStep(nn.Module):
         """`_word` of other images, (B, 3, H, W) -> (B, 1, H, W)."""
         with torch.no_grad():
             return self._word([acclimated(image, origin) for acclimated in self._frozen])
+
+
+def _is_depth_alone(acclimated: AcclimatedTeacher) -> bool:
+    return acclimated.teacher.contract.depth_alone

@@ -79,9 +79,18 @@ def target_parts(prediction: Tensor, target: Target, kind: OutputKind, anchor_we
     return parts
 
 
-def imitation(prediction: Tensor, goal: Tensor, kind: OutputKind) -> Tensor:
-    """How far a prediction is from another model's, everywhere: mean |log difference| in metres, |difference| else."""
-    return log_l1(prediction, goal) if kind == "metric_depth" else absolute_difference(prediction, goal)
+def imitation(prediction: Tensor, goal: Tensor, kind: OutputKind, holes: bool = False) -> Tensor:
+    """How far a prediction is from another model's: mean |log difference| in metres, |difference| else.
+
+    holes: the other's depth may not be finite everywhere; what is not does not count.
+    """
+    known = None
+    if holes:
+        known = torch.isfinite(goal)
+        goal = torch.where(known, goal, prediction.detach())
+    if kind == "metric_depth":
+        return log_l1(prediction, goal, known)
+    return absolute_difference(prediction, goal, known)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from disdepth_cli.hub.licences import licence_note
@@ -82,6 +83,16 @@ IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
+class StoredDepth:
+    """Depth maps in files. scale: number = stored / scale. invalid: the stored number that says that nothing is known;
+    numbers that are not finite say so too."""
+
+    folder: Path
+    scale: float
+    invalid: float | None
+
+
+@dataclass(frozen=True)
 class TeacherContract:
     """What a teacher's numbers mean. Channels and strides are measured on a probe image, not taken on trust.
 
@@ -95,7 +106,10 @@ class TeacherContract:
     fixed_size: (height, width) [pixels] of the one input that it takes; None: any multiple.
     sees: in training, the student's view; or the whole image, of which depth and features are cut to the view: so for a
         fixed size, which a view would be stretched to, and for whoever judges by the whole field of view; or maps that
-        are stored. needs_focal: it asks for the focal length.
+        are stored.
+    needs_focal: it asks for the focal length.
+    depth_alone: it has no features but its depth, in steps of resolution; the student learns from its depth.
+    stored: where that lies.
     probe: what was measured on the probe image, None for an encoder.
     weights: "local" (loaded and probed), "missing" (on the Hub only: this contract comes from the config, nothing of
         the weights was probed) or "random" (for tests).
@@ -127,6 +141,8 @@ class TeacherContract:
     flops: int | None = None
     sees: Sees = "view"
     needs_focal: bool = False
+    depth_alone: bool = False
+    stored: StoredDepth | None = None
 
     @property
     def key(self) -> str:
@@ -152,7 +168,7 @@ class TeacherContract:
             "focal": "needed: of each image, in the list or data.yaml" if self.needs_focal else "not needed",
             "mean": " ".join(f"{value:g}" for value in self.mean),
             "std": " ".join(f"{value:g}" for value in self.std),
-            "taps": " ".join(self.taps),
+            "taps": " ".join(self.taps) + ("; depth alone: output distillation only" if self.depth_alone else ""),
             "channels": " ".join(map(str, self.spec.channels)),
             "strides": " ".join(map(str, self.spec.reductions)),
             "probe": "none" if self.probe is None else self.probe.line(self.kind),

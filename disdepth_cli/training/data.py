@@ -25,7 +25,7 @@ from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture
 from disdepth_cli.observer import Observer
 from disdepth_cli.scoring.score import protocol_of
-from disdepth_cli.scoring.teacher_inputs import origins_of
+from disdepth_cli.scoring.teacher_inputs import check_stored, origins_of
 from disdepth_cli.teachers import DepthTeacher
 from disdepth_cli.teachers.teacher import FOCAL_IS_MISSING
 from disdepth_cli.types import DepthBatch
@@ -82,14 +82,17 @@ class TrainingData:
         """The same data with what these teachers need of a view beside its pixels.
 
         Raises:
-            DataError: one needs the focal length, and a training image has none.
+            DataError: one needs the focal length, or stored depth, of a training image that has none.
         """
         for teacher in teachers:
             if teacher.contract.needs_focal and self.source.focal is None:
                 lacks = first_without_focal(self.source.train)
                 if lacks is not None:
                     raise DataError(f"{self.source.key(lacks)}: {teacher.contract.id} {FOCAL_IS_MISSING}")
-        return replace(self, origins=origins_of(teachers, of_views=True))
+        origins = origins_of(teachers, of_views=True)
+        if origins is not None:
+            check_stored(origins, teachers, self.source)
+        return replace(self, origins=origins)
 
     def in_range(self, min_depth: float, max_depth: float) -> TrainingData:
         """The same data with another depth range [m]."""

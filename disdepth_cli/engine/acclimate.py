@@ -17,7 +17,7 @@ from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata,
 from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.engine.acclimation_scores import AcclimationScores
-from disdepth_cli.engine.open_teacher import described, open_teacher
+from disdepth_cli.engine.open_teacher import described, open_teacher, tell_checks
 from disdepth_cli.errors import ConfigError, TrainingError
 from disdepth_cli.machine.devices import channels_last, make_accelerator, teacher_precision
 from disdepth_cli.machine.join import together
@@ -39,6 +39,7 @@ from disdepth_cli.training.loop import Fit
 from disdepth_cli.training.report import finish, fit_report, recipe_of, run_observers
 from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
 from disdepth_cli.training.teacher_cache import open_memory, refuse_trained, replay_report
+from disdepth_cli.training.teacher_checks import check_teacher
 
 ATTENTION_LR = 1e-2
 ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views than the ghost did
@@ -58,7 +59,7 @@ def acclimate(
     """
     config = config or build_config(AcclimateConfig, options)
     if config.dry_run:
-        return {"teacher": described(config, config.offline)}
+        return {"teacher": described(config, observers)}
     with together(config, observers) as observers:
         refuse_trained(config)
         teacher = open_teacher(config, observers, config.offline)
@@ -112,6 +113,7 @@ class _Acclimation:
 
     def report(self) -> dict[str, Any]:
         before = self.scores.of_teacher()
+        self.checks = from_main(lambda: self._check(before))
         if (itself := self._acclimated(self.acclimation)).speaks_for_itself:
             return self._depth_alone(itself, before)
         unfreeze(self.teacher, self.config.train_teacher)
@@ -119,6 +121,13 @@ class _Acclimation:
         after = self._best_teacher() if self.config.train_teacher != "frozen" else before
         attention = self._train_attention()
         return self._finish(before, after, ghost, attention)
+
+    def _check(self, metrics: dict[str, float] | None) -> dict[str, Any]:
+        """What the teacher says through views, and what it adds to the labels; told, and for the report."""
+        error = metrics["abs_rel"] if metrics is not None and self.teacher.contract.kind == "metric_depth" else None
+        found = check_teacher(self.teacher, self.scores.whole_images(), self.data, self.config, error)
+        tell_checks(found, self.teacher, self.data, self.observers)
+        return found.as_dict()
 
     def _depth_alone(self, itself: AcclimatedTeacher, metrics: dict[str, float] | None) -> dict[str, Any]:
         """The report where there is nothing to train: the teacher's own depth is what the student will imitate."""
@@ -154,6 +163,7 @@ class _Acclimation:
                 "ghost_metrics": ghost.best,
                 "constant_metrics": constant,
                 "rmse_ratio_ghost_to_teacher": ratio,
+                "teacher_checks": self.checks,
                 **fit_report(ghost),
                 "attention": fit_report(attention) if attention else None,
                 "teacher_cache": replay_report(self.memory, self.observers),

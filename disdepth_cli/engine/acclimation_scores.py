@@ -47,12 +47,19 @@ class AcclimationScores:
         no_metres = self._truth is not None and self.data.output_kind == "disparity"
         return "disparity_error" if no_metres else "rmse"
 
+    def whole_images(self) -> DepthPredictor | None:
+        """The teacher's own depth of whole images; None for an encoder."""
+        if self.teacher.contract.kind == "none":
+            return None
+        return teacher_predictor(self.teacher, self.device, student_precision(self.config.precision, self.device))
+
     def of_teacher(self) -> dict[str, float] | None:
         """The teacher's own accuracy, at its own working size; None where nothing can be compared."""
         if self.teacher.contract.kind == "none" or not self.data.source.labelled("val"):
             return None
-        precision = student_precision(self.config.precision, self.device)  # its reputation, at its best
-        return self._metrics(teacher_predictor(self.teacher, self.device, precision), self.teacher_protocol())
+        predictor = self.whole_images()  # its reputation, at its best
+        assert predictor is not None
+        return self._metrics(predictor, self.teacher_protocol())
 
     def teacher_protocol(self) -> Protocol:
         """The data's; a relative teacher is aligned, since its numbers have no scale."""

@@ -41,6 +41,7 @@ from disdepth_cli.scoring.cost import model_cost
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
 from disdepth_cli.scoring.teacher_inputs import origins_of
+from disdepth_cli.training.came_through import doubt_teacher, measured, with_control
 from disdepth_cli.training.data import TrainingData, prepare_data, require_labels, student_architecture
 from disdepth_cli.training.loop import Fit
 from disdepth_cli.training.report import finish, fit_report, recipe_of, rewrite, run_observers
@@ -87,7 +88,7 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
         alone = _train_alone(config, data, observers)
         if config.distill:  # a finished run may have had a control before
             from_main(lambda: take_back(Path(alone["run"])))
-        _doubt(alone, observers)
+        doubt_teacher(alone, observers)
         return alone
     observers = [Unrepeated(observer) for observer in observers]
     config = resolve_teachers(config, observers)
@@ -99,10 +100,11 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
         report = _train_chosen(config, data, run, observers)
     if config.control:
         report |= compare_with_control(config, data, run, _train_alone, observers)
+        report["came_through"] = with_control(report)
     else:
         from_main(lambda: take_back(run.path))
         report = {name: value for name, value in report.items() if name not in ("control", "gain", "kept")}
-        _doubt(report, observers)
+        doubt_teacher(report, observers)
     return rewrite(run, report)
 
 
@@ -130,17 +132,6 @@ def _train_alone(config: DistillConfig, data: TrainingData, observers: Sequence[
     return _Distillation(config, data, run, observers).report()
 
 
-def _doubt(report: dict[str, Any], observers: Sequence[Observer]) -> None:
-    """Say so when the student has passed its teacher: it may be better off without."""
-    theirs = (report["ghost_metrics"] or {}).get("rmse") if report["scored_against"] == "ground truth" else None
-    if theirs is not None and report["best"] and report["best"]["rmse"] < theirs:
-        for observer in observers:
-            observer.on_warning(
-                f"the student's RMSE {report['best']['rmse']:.3f} is below its teacher's through the ghost decoder, "
-                f"{theirs:.3f}: see whether this teacher helps at all with --resume -o {report['run']} --control"
-            )
-
-
 class _Distillation:
     """The story of one run."""
 
@@ -164,6 +155,7 @@ class _Distillation:
         if config.distill:
             found = find_teachers(config, data, run, device, self.teacher_precision, observers)
             self.acclimated, self.found, self.data = found.acclimated, found.metadata, found.data
+            self.own_metrics = found.own_metrics
             self.data = self.data.shown_to([one.teacher for one in self.acclimated])
             self.config = config = as_they_can_teach(config, self.acclimated, observers)
         self.memory = open_memory(config, self.data, [one.teacher for one in self.acclimated], observers)
@@ -196,10 +188,22 @@ class _Distillation:
                 "scored_against": "ground truth" if self._truth is None else f"the acclimated teacher's {self._noun}",
                 **fit_report(result),
                 "cost": from_main(self._costs),
+                "came_through": from_main(lambda: self._came_through(result)),
                 **self.known,
                 "teacher_cache": replay_report(self.memory, self.observers),
             },
         )
+
+    def _came_through(self, result: FitResult) -> dict[str, Any] | None:
+        """Who knows how much, on training images and on val; None without teacher or labels."""
+        if not self.acclimated or self._truth is not None:
+            return None
+        first = self.acclimated[0]
+        seen = {"student": self._predictor(load_checkpoint(self.run.path)[0]), "ghost": self._predictor(first)}
+        if first.teacher.contract.kind != "none":
+            seen["teacher"] = self._teacher_predictor(first)
+        val = {"student": result.best, "ghost": self.found[0].metrics, "teacher": self.own_metrics}
+        return measured(seen, val, self.data, self.config, self.observers)
 
     @property
     def _noun(self) -> str:

@@ -18,7 +18,7 @@ from disdepth_cli.errors import ConfigError
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.observer import Observer
-from disdepth_cli.runs.folder import RunFolder, beside, latest_acclimation, read_config
+from disdepth_cli.runs.folder import RunFolder, beside, latest_acclimation, read_config, read_report
 from disdepth_cli.scoring.acclimated_run import check_same_student, is_acclimated_run, is_finished, load_acclimated
 from disdepth_cli.training.data import TrainingData, student_architecture
 
@@ -28,11 +28,15 @@ TOKEN_STEPS = 100
 
 @dataclass(frozen=True)
 class FoundTeachers:
-    """Acclimated teachers of one student, all with the same ghost decoder; data in the range and kind of the first."""
+    """Acclimated teachers of one student, all with the same ghost decoder; data in the range and kind of the first.
+
+    own_metrics: of the first teacher itself on val, as its acclimation measured them; None where it could not.
+    """
 
     acclimated: list[AcclimatedTeacher]
     metadata: list[CheckpointMetadata]
     data: TrainingData
+    own_metrics: dict[str, float] | None
 
 
 def resolve_teachers(config: DistillConfig, observers: Sequence[Observer]) -> DistillConfig:
@@ -96,7 +100,14 @@ def find_teachers(
         _check_it_has_what_is_asked(config, runs[-1], record)
         found.append(acclimated.to(device))
         metadata.append(record)
-    return FoundTeachers(found, metadata, data)
+    own = from_main(lambda: _own_metrics(runs[0])) if runs else None
+    return FoundTeachers(found, metadata, data, own)
+
+
+def _own_metrics(run: Path) -> dict[str, float] | None:
+    """What the teacher itself scored on val, where that was in metres."""
+    report = read_report(run)
+    return report.get("teacher_metrics") if report.get("teacher_protocol") == report.get("protocol") else None
 
 
 def as_they_can_teach(

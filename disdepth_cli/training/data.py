@@ -15,7 +15,7 @@ from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.batches.origin import Origins
 from disdepth_cli.data.batches.views import TrainView, default_crop
 from disdepth_cli.data.files.dataset import DataSource
-from disdepth_cli.data.files.item import blocks_of, first_without_focal, only_labelled
+from disdepth_cli.data.files.item import DataItem, blocks_of, few_labelled, first_without_focal, only_labelled
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.data.shards.prefetch import prefetch_of
 from disdepth_cli.errors import ConfigError, DataError
@@ -212,6 +212,11 @@ def _oddities(source: DataSource, train: Sequence[Any]) -> Iterator[str]:
     warning = scale_warning(train, source.coding)
     if warning:
         yield warning
+
+
+def few_training(data: TrainingData, count: int) -> Sequence[DataItem]:
+    """Up to `count` labelled training images, spread over all."""
+    return few_labelled(data.source.train, count)[:count]
 
 
 def require_labels(data: TrainingData, why: str) -> None:

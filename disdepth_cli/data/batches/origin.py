@@ -65,5 +65,9 @@ class Origins:
             focal *= width / (image.shape[1] + 2 * placement.margin[1])
         return ViewOrigin.of_one(box, False, 1.0, focal, self._whole(item, image))
 
+    def of_unscaled(self, item: DataItem, image: np.ndarray, source: DataSource) -> ViewOrigin:
+        """The origin of an image (H, W, 3) that is whole and of its own size."""
+        return ViewOrigin.of_one((0.0, 0.0, 1.0, 1.0), False, 1.0, source.focal_of(item), self._whole(item, image))
+
     def _whole(self, item: DataItem, image: np.ndarray) -> dict[str, Tensor]:
         return {key: read(item, image) for key, read in self.readers.items()}

@@ -12,6 +12,7 @@ import typer
 import disdepth_cli
 from disdepth_cli.cli.acclimate import acclimate
 from disdepth_cli.cli.check import check
+from disdepth_cli.cli.convert_teacher import convert_teacher
 from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
 from disdepth_cli.cli.pack import pack
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (acclimate, distill, evaluate, predict, check, pack, push):
+for command in (acclimate, distill, evaluate, predict, check, pack, push, convert_teacher):
     app.command()(command)
 
 

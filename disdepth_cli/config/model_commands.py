@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.config.types import Align, ModelName, Name, Precision, WorstBy
+from disdepth_cli.config.types import AbsolutePath, Align, ModelName, Name, Precision, WorstBy
 
 
 class EvaluateConfig(BaseConfig):
@@ -74,3 +74,14 @@ class PushConfig(HubConfig):
     dry_run: bool = Field(False, description="write the files that would be sent into RUN/hub; needs no network")
     output: Path | None = Field(None, description="folder for --dry-run's files instead of RUN/hub")
     offline: bool = Field(False, description="never ask the network; goes with --dry-run only")
+
+
+class ConvertTeacherConfig(BaseConfig):
+    """disdepth convert-teacher."""
+
+    file: AbsolutePath = Field(description="checkpoint of the original repository: pth, pt, bin, ckpt or safetensors")
+    like: Name = Field(description="the model in transformers that it is, Hub id or folder, as OWNER/NAME-Small-hf")
+    max_depth: int | None = Field(None, gt=0, description="largest depth [m] it was trained with, for metric weights")
+    output: AbsolutePath | None = Field(None, description="folder for the teacher; default: FILE-teacher")
+    revision: str | None = Field(None, description="commit, tag or branch of --like on the Hub")
+    offline: bool = Field(False, description="never ask the network")

@@ -138,7 +138,11 @@ def side(**rmse: float) -> dict[str, dict[str, float]]:
     [
         (side(teacher=0.27, ghost=0.29, student=0.62), side(student=0.69), "the student underfits"),
         (side(teacher=0.30, ghost=0.45, student=0.40), side(student=0.69), "the ghost decoder loses some"),
-        (side(teacher=0.50, ghost=0.52, student=0.30), side(student=0.69), "the student knows its training images better"),
+        (
+            side(teacher=0.50, ghost=0.52, student=0.30),
+            side(student=0.69),
+            "the student knows its training images better",
+        ),
         (side(teacher=0.50, ghost=0.52, student=0.53), side(student=0.55), "what the teacher says comes through"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from disdepth_cli.teachers import DepthTeacher, load_teacher
-from disdepth_cli.teachers.transformers_family import _quiet
+from disdepth_cli.teachers.transformers_family import quiet
 
 VIT = {
     "hidden_size": 24,
@@ -46,7 +46,7 @@ def save(config, folder: Path, processor: dict | None = None) -> Path:
     from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
     torch.manual_seed(0)
-    with _quiet():
+    with quiet():
         model = AutoModelForDepthEstimation.from_config(config)
         for name, weight in model.named_parameters():
             if weight.ndim > 1:  # upstream's small start values would give the same depth everywhere

@@ -16,7 +16,7 @@ from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.teacher import resize_view
-from disdepth_cli.teachers.transformers_family import _quiet
+from disdepth_cli.teachers.transformers_family import quiet
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
 
@@ -67,7 +67,7 @@ def folder(name: str, tiny: Callable[[str], Path]) -> Path:
 def upstream(folder: Path):
     from transformers import AutoModelForDepthEstimation
 
-    with _quiet():
+    with quiet():
         return AutoModelForDepthEstimation.from_pretrained(folder, dtype=torch.float32).eval()
 
 
@@ -76,7 +76,7 @@ def processor_of(folder: Path, model_type: str):
     import transformers
 
     if (folder / "preprocessor_config.json").is_file():
-        with _quiet():
+        with quiet():
             return transformers.AutoImageProcessor.from_pretrained(folder)
     kinds = {"depth_anything": transformers.DPTImageProcessor, "depth_pro": transformers.DepthProImageProcessor}
     return kinds[model_type]()

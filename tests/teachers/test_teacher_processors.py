@@ -14,7 +14,7 @@ import torch
 
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import load_teacher
-from disdepth_cli.teachers.transformers_family import _quiet
+from disdepth_cli.teachers.transformers_family import quiet
 
 SHAPES = {"4:3": (120, 160), "16:9": (135, 240), "street": (94, 310), "small": (54, 72), "tall": (200, 90)}
 DPT = {"image_processor_type": "DPTImageProcessor"}
@@ -69,7 +69,7 @@ def upstream_depth(folder: Path, image: np.ndarray) -> np.ndarray:
     """What transformers' own processor and model make of the image, (H, W), as its pipeline calls them."""
     import transformers
 
-    with _quiet():
+    with quiet():
         model = transformers.AutoModelForDepthEstimation.from_pretrained(folder, dtype=torch.float32).eval()
         processor = transformers.AutoImageProcessor.from_pretrained(folder)
     with torch.no_grad():

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers import DepthTeacher, load_teacher
-from disdepth_cli.teachers.transformers_family import _quiet
+from disdepth_cli.teachers.transformers_family import quiet
 
 TYPES = ("metric", "relative", "dpt", "hybrid", "dpt-swinv2", "depth-pro", "glpn", "tipsv2", "zoedepth", "zoedepth-nk")
 
@@ -21,7 +21,7 @@ TYPES = ("metric", "relative", "dpt", "hybrid", "dpt-swinv2", "depth-pro", "glpn
 def upstream(folder: Path):
     from transformers import AutoModelForDepthEstimation
 
-    with _quiet():
+    with quiet():
         return AutoModelForDepthEstimation.from_pretrained(folder, dtype=torch.float32).eval()
 
 

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -145,7 +146,8 @@ def worded(where: str) -> Iterator[None]:
         raise
     except Exception as error:
         steps = traceback.extract_tb(error.__traceback__)
-        theirs = [step for step in steps if str(Path(__file__).parents[2]) not in step.filename] or steps
+        others = (str(Path(__file__).parents[2]), sysconfig.get_path("stdlib"), "site-packages", "<frozen")
+        theirs = [step for step in steps if not any(other in step.filename for other in others)] or steps
         at = f", {Path(theirs[-1].filename).name} line {theirs[-1].lineno}" if theirs else ""
         hint = "; install what it needs" if isinstance(error, ImportError) else ""
         raise TeacherError(f"{where}: {type(error).__name__}: {first_line(error)}{at}{hint}") from error

@@ -20,6 +20,7 @@ from disdepth_cli.types import DepthOutput, FeatureMaps, FeatureSpec
 
 NAME = "teacher.yaml"
 SUFFIXES = (".npy", ".npz", ".exr", ".tif", ".tiff", ".png", ".pfm")
+WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx")
 WHOLE_NUMBERS = (".png",)
 LOOKED_INTO = 16  # files whose content is a part of the fingerprint
 
@@ -53,7 +54,10 @@ class NoNetwork(TeacherNetwork):
 
 def holds_depth(folder: Path) -> bool:
     """Whether a folder is a teacher of stored depth: by its teacher.yaml, or by depth maps alone in it."""
-    return (folder / NAME).is_file() or (not (folder / "config.json").is_file() and bool(_maps(folder, limit=1)))
+    if (folder / NAME).is_file():
+        return True
+    weights = any(file.suffix in (".safetensors", ".json", ".yaml", *WEIGHTS) for file in folder.iterdir())
+    return not weights and bool(_maps(folder, limit=1))
 
 
 def load_stored_teacher(folder: Path) -> DepthTeacher:

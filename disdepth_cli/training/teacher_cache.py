@@ -46,7 +46,7 @@ def open_memory(
         return None
     from_main(lambda: check_writable(folder / "view"))
     size = data.crop_size(config)
-    for teacher in teachers:
+    for teacher in (teacher for teacher in teachers if teacher.contract.sees != "stored"):
         note = _space(config, data, teacher, size)
         for observer in observers:
             observer.on_note(f"teacher: what it says is kept in {folder}, {note}")

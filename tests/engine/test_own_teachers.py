@@ -211,3 +211,30 @@ def test_holes_and_disparity_of_stored_depth(rooms: Path, tmp_path: Path) -> Non
     shutil.copytree(rooms.parent / "rgb", images)
     alone = distill(teacher=folder.parent, data=images, output=tmp_path / "alone", max_steps=2, **STUDENT)
     assert alone["output_kind"] == "disparity" and alone["skipped_steps"] == 0
+
+
+def test_stored_depth_beside_a_network(rooms: Path, maps: Path, tmp_path: Path) -> None:
+    """Two teachers: both are imitated, and the network's features count alone."""
+    report = distill(teacher=[f"{FILE}:own", str(maps)], data=rooms, output=tmp_path / "run", max_steps=3, **STUDENT)
+    assert [record["id"] for record in report["teachers"]] == ["own_network.py:own", "another-tool"]
+    assert {"encoder", "output"} <= set(columns(report["run"])) and report["skipped_steps"] == 0
+
+
+def test_a_teacher_that_asks_for_focal_lengths_costs_something(rooms: Path, tmp_path: Path) -> None:
+    report = distill(teacher=f"{FILE}:by_focal", data=rooms, output=tmp_path / "run", max_steps=2, **STUDENT)
+    assert report["cost"]["teacher"]["latency_ms"] > 0
+
+
+def test_the_cut_is_exact_in_half_precision(rooms: Path, maps: Path) -> None:
+    """Under autocast too, what is cut is sampled in float32: eight bits of a mantissa would move pixels."""
+    import torch
+
+    from disdepth_cli.teachers.teacher import cut
+    from disdepth_cli.types import DepthOutput, ViewOrigin
+
+    depth = torch.linspace(1, 9, 640).expand(1, 1, 480, 640)
+    origin = ViewOrigin.of_one((0.1, 0.1, 0.7, 0.7), True, 1.1, None, {})
+    plain = cut(DepthOutput(depth, []), origin, (192, 256), (), "metric_depth").depth
+    with torch.autocast("cpu", torch.bfloat16):
+        half = cut(DepthOutput(depth, []), origin, (192, 256), (), "metric_depth").depth
+    assert half.dtype == torch.float32 and torch.allclose(plain, half, rtol=1e-6)

@@ -280,3 +280,42 @@ def test_nearly_right_folders_are_told_what_to_do(trained: Path, tmp_path: Path)
 )
 def test_original_repositories_are_known(original_id: str, in_transformers: str, tmp_path: Path) -> None:
     assert instead_of(original_id, tmp_path) == f"; in transformers it is {in_transformers}"
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_converted_model_is_the_original_function(tmp_path: Path) -> None:
+    """Against the original code itself, of other packages that contain it: DINOv2's and the depth head's."""
+    vision = pytest.importorskip("moge.model.dinov2.models.vision_transformer", reason="dlr-moge is not installed")
+    pytest.importorskip("addict", reason="depth-anything-3 is not installed")
+    heads = pytest.importorskip("depth_anything_3.model.dpt", reason="depth-anything-3 is not installed")
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    sizes = {"hidden_size": 24, "num_attention_heads": 2, "num_hidden_layers": 4, "patch_size": 14, "image_size": 56}
+    backbone = Dinov2Config(**sizes, out_indices=[1, 2, 3, 4], reshape_hidden_states=False, apply_layernorm=True)
+    config = DepthAnythingConfig(
+        backbone_config=backbone,
+        patch_size=14,
+        reassemble_hidden_size=24,
+        neck_hidden_sizes=[8, 12, 16, 20],
+        fusion_hidden_size=8,
+        head_hidden_size=32,
+    )
+    DepthAnythingForDepthEstimation(config).save_pretrained(tmp_path / "like")
+    torch.manual_seed(5)
+    encoder = vision.DinoVisionTransformer(
+        img_size=56, patch_size=14, embed_dim=24, depth=4, num_heads=2, init_values=1.0, block_chunks=0
+    ).eval()
+    head = heads.DPT(24, output_dim=1, features=8, out_channels=[8, 12, 16, 20], activation="relu", pos_embed=False,
+                     use_sky_head=False).eval()  # fmt: skip
+    torch.nn.init.constant_(head.scratch.output_conv2[2].bias, 1.0)  # or the last ReLU may leave nothing
+    weights = {f"pretrained.{name}": value for name, value in encoder.state_dict().items()}
+    weights |= {f"depth_head.{name}": value for name, value in head.state_dict().items()}
+    torch.save({"model": weights}, tmp_path / "vits.pth")
+    convert_teacher(file=tmp_path / "vits.pth", like=str(tmp_path / "like"), output=tmp_path / "made")
+    pixels = torch.randn(1, 3, 70, 98)
+    with torch.no_grad():
+        tokens = encoder.get_intermediate_layers(pixels, n=[0, 1, 2, 3])
+        theirs = head([(layer.unsqueeze(1),) for layer in tokens], 70, 98, patch_start_idx=0)["depth"].flatten(0, 1)
+        ours = load_teacher(str(tmp_path / "made")).network(pixels)[0][:, 0]
+    assert float(theirs.std()) > 1e-3
+    assert torch.allclose(ours, theirs.reshape(ours.shape), atol=1e-4)

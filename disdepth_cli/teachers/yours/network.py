@@ -58,7 +58,7 @@ class YourNetwork(TeacherNetwork):
         called = self.enter(pixels, *focal) if self.enter is not None else pixels
         with self._recording() as kept:
             given = _call(self.model, called)
-        features: list[Any] = [kept.get(place) for place in range(len(self.taps))]
+        features: list[Any] = [_joined(kept[place], len(pixels)) for place in range(len(self.taps))]
         if self.returned:
             given, features = self._pair(given)
         depth = self.leave(given, *focal) if self.leave is not None else first_depth(given, self.name)
@@ -112,13 +112,13 @@ class YourNetwork(TeacherNetwork):
                 raise TeacherError(f"{self.name}: has no submodule {tap.module!r}{near_names(tap.module, known)}")
 
     @contextmanager
-    def _recording(self) -> Iterator[dict[int, Any]]:
-        """What passes out of the taps, by their place; of one that is called several times, its last output."""
-        kept: dict[int, Any] = {}
+    def _recording(self) -> Iterator[dict[int, list[Any]]]:
+        """What passes out of the taps, by their place, call by call."""
+        kept: dict[int, list[Any]] = {place: [] for place in range(len(self.taps))}
 
         def keep(place: int) -> Callable[..., None]:
             def hook(module: nn.Module, args: Any, output: Any) -> None:
-                kept[place] = output
+                kept[place].append(output)
 
             return hook
 
@@ -155,6 +155,21 @@ def _call(model: nn.Module, given: Any) -> Any:
     if isinstance(given, Mapping):
         return model(**given)
     return model(*given) if isinstance(given, tuple) else model(given)
+
+
+def _joined(outputs: Sequence[Any], count: int) -> Any:
+    """A tap's output for `count` images: of several calls on a part of them each, all together; else the last one."""
+    firsts = [_first(output) for output in outputs]
+    if len(outputs) > 1 and all(isinstance(one, Tensor) for one in firsts) and sum(map(len, firsts)) == count:
+        return torch.cat(firsts)
+    return outputs[-1] if outputs else None
+
+
+def _first(output: Any) -> Any:
+    """The first of what a module gave, where it gave several things."""
+    while isinstance(output, tuple | list) and output:
+        output = output[0]
+    return output
 
 
 def own(tensor: Tensor) -> Tensor:
@@ -205,8 +220,7 @@ def _as_map(feature: Any, pixels: Tensor, tap: Tap, name: str) -> Tensor:
     Raises:
         TeacherError: their number tells none.
     """
-    while isinstance(feature, tuple | list) and feature:
-        feature = feature[0]
+    feature = _first(feature)
     if isinstance(feature, Tensor) and feature.ndim == 4:
         return feature
     if not isinstance(feature, Tensor) or feature.ndim != 3:

@@ -71,9 +71,10 @@ class TeacherChecks:
         if ratio is not None and abs(ratio - 1) > OFF:
             beside = "the labels say" if self.to_labels is not None else "it says of the whole image"
             whole = f" (of whole images: {self.whole_to_labels:.2f})" if self.whole_to_labels is not None else ""
+            advice = "; a network of your own may be shown whole images, whole=True" if self.to_whole else ""
             yield (
                 f"{name}: through training views it sees things {ratio:.2f} times as far as {beside}{whole}, and the "
-                "student learns that; a network of your own may take whole=True, which shows it whole images"
+                f"student learns that{advice}"
             )
         if self.train_error is not None and self.train_error < AGREES and not unlabelled:
             yield (

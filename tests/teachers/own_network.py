@@ -33,7 +33,7 @@ class Own(nn.Module):
     def forward(self, image):
         b, _, h, w = image.shape
         x = self.patch(image)
-        x = x.view(b, -1, h // 8 * (w // 8)).transpose(1, 2)  # fails on channels_last
+        x = x.view(b, -1).view(b, x.shape[1], -1).transpose(1, 2)  # the first view fails on channels_last
         x = torch.cat([self.token.expand(b, -1, -1), x], 1)
         for block in self.blocks:
             x = block(x)

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.transformers_family import quiet
+from disdepth_cli.working_size import fit
 
 SHAPES = {"4:3": (120, 160), "16:9": (135, 240), "street": (94, 310), "small": (54, 72), "tall": (200, 90)}
 DPT = {"image_processor_type": "DPTImageProcessor"}
@@ -77,6 +79,21 @@ def upstream_depth(folder: Path, image: np.ndarray) -> np.ndarray:
     return processor.post_process_depth_estimation(outputs, [image.shape[:2]])[0]["predicted_depth"].numpy()
 
 
+def assert_same_pixels(predictor: DepthPredictor, folder: Path, image: np.ndarray) -> None:
+    """What enters the network, of what its patches see, up to the rounding of eight bits."""
+    import transformers
+
+    with quiet():
+        processor = transformers.AutoImageProcessor.from_pretrained(folder)
+    theirs = processor(images=image, return_tensors="pt")["pixel_values"]
+    fitted = torch.from_numpy(fit(image, predictor.working_size)[0]).permute(2, 0, 1).unsqueeze(0).float() / 255
+    ours = (fitted - predictor.model.mean) / predictor.model.std
+    rows, columns = ours.shape[-2:]
+    multiple = predictor.working_size.multiple
+    assert (rows, columns) == tuple(side // multiple * multiple for side in theirs.shape[-2:])
+    assert float((ours - theirs[..., :rows, :columns]).abs().mean()) < 0.02
+
+
 def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
     """Mean |ours - theirs| over mean |theirs|."""
     return float(np.abs(ours - theirs).mean() / np.abs(theirs).mean())
@@ -93,6 +110,7 @@ def test_own_answer_is_the_processors(name: str, tiny: Callable[[str], Path], tm
     predictor = teacher_predictor(load_teacher(str(folder)), torch.device("cpu"), "fp32")
     for shape, (height, width) in SHAPES.items():
         image = photo(height, width)
+        assert_same_pixels(predictor, folder, image)
         theirs = upstream_depth(folder, image)
         ours = predictor.predict(image)
         assert ours.shape == theirs.shape

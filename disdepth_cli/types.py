@@ -35,11 +35,80 @@ class FeatureSpec:
 
 
 @dataclass
+class ViewOrigin:
+    """Where views come from: what some teachers need beside their pixels. One row a view.
+
+    box (B, 4): the view's place in its image: top, left, height and width, as shares of the image.
+    mirrored (B,) bool. zoom (B,): the view's depth is the image's divided by it.
+    focal (B,): focal length [pixels of the view] at which the view's depth is right; NaN where it is not known.
+    whole: by the key of a teacher that sees whole images, what it sees of each view's image, (C, h, w).
+    """
+
+    box: Tensor
+    mirrored: Tensor
+    zoom: Tensor
+    focal: Tensor
+    whole: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    @classmethod
+    def of_one(
+        cls,
+        box: tuple[float, float, float, float],
+        mirrored: bool,
+        zoom: float,
+        focal: float | None,
+        whole: dict[str, Tensor],
+    ) -> ViewOrigin:
+        """The origin of a single view."""
+        return cls(
+            torch.tensor([box]),
+            torch.tensor([mirrored]),
+            torch.tensor([zoom]),
+            torch.tensor([torch.nan if focal is None else focal]),
+            {key: [seen] for key, seen in whole.items()},
+        )
+
+    @classmethod
+    def collate(cls, origins: Sequence[ViewOrigin]) -> ViewOrigin:
+        """One after the other; at least one."""
+        return cls(
+            torch.cat([one.box for one in origins]),
+            torch.cat([one.mirrored for one in origins]),
+            torch.cat([one.zoom for one in origins]),
+            torch.cat([one.focal for one in origins]),
+            {key: [seen for one in origins for seen in one.whole[key]] for key in origins[0].whole},
+        )
+
+    def rows(self, chosen: Tensor) -> ViewOrigin:
+        """Those of some views; chosen (B,) bool."""
+        places = chosen.nonzero().flatten().tolist()
+        whole = {key: [seen[place] for place in places] for key, seen in self.whole.items()}
+        return ViewOrigin(self.box[chosen], self.mirrored[chosen], self.zoom[chosen], self.focal[chosen], whole)
+
+    def flipped(self) -> ViewOrigin:
+        """Those of the views' mirror images, as views of the mirrored whole images."""
+        top, left, height, width = self.box.unbind(1)
+        box = torch.stack([top, 1 - left - width, height, width], dim=1)
+        whole = {key: [seen.flip(-1) for seen in images] for key, images in self.whole.items()}
+        return replace(self, box=box, whole=whole)
+
+    def to(self, device: torch.device) -> ViewOrigin:
+        """The same on `device`."""
+
+        def there(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        whole = {key: [there(one) for one in seen] for key, seen in self.whole.items()}
+        return ViewOrigin(there(self.box), there(self.mirrored), there(self.zoom), there(self.focal), whole)
+
+
+@dataclass
 class DepthSample:
     """One view as it travels from the reader to the device, five bytes a pixel.
 
     pixels (H, W, 3) uint8 RGB; colours (3, 256) float32, what a stored value of each channel becomes, in [0, 1]; depth
     (H, W) float16 [m], 0 = not valid. `labelled`: it has ground truth. `key` names the image file.
+    `origin` is there where a teacher asks for it.
     """
 
     pixels: np.ndarray
@@ -47,6 +116,7 @@ class DepthSample:
     depth: np.ndarray
     key: str
     labelled: bool = True
+    origin: ViewOrigin | None = None
 
 
 @dataclass
@@ -63,6 +133,7 @@ class StoredBatch:
     keys: list[str]
     labelled: list[bool]
     failures: list[tuple[str, str]] = field(default_factory=list)
+    origin: ViewOrigin | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -81,12 +152,14 @@ class StoredBatch:
             keys=[s.key for s in samples],
             labelled=[s.labelled for s in samples],
             failures=list(failures),
+            origin=_joined([s.origin for s in samples]),
         )
 
     def first(self, count: int) -> StoredBatch:
         """Its first images, without its failures."""
         pixels, colours, depth = self.pixels[:count], self.colours[:count], self.depth[:count]
-        return StoredBatch(pixels, colours, depth, self.keys[:count], self.labelled[:count])
+        origin = None if self.origin is None else self.origin.rows(torch.arange(len(self)) < count)
+        return StoredBatch(pixels, colours, depth, self.keys[:count], self.labelled[:count], origin=origin)
 
     def in_shared_memory(self) -> StoredBatch:
         """The batch in shared memory; as it is where that has no room left."""
@@ -117,6 +190,7 @@ class StoredBatch:
             keys=self.keys,
             labelled=torch.tensor(self.labelled, dtype=torch.bool),
             failures=self.failures,
+            origin=None if self.origin is None else self.origin.to(device),
         )
 
 
@@ -134,6 +208,7 @@ class DepthBatch:
     keys: list[str]
     labelled: Tensor
     failures: list[tuple[str, str]] = field(default_factory=list)
+    origin: ViewOrigin | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -142,6 +217,12 @@ class DepthBatch:
     def without_truth(self) -> Tensor:
         """(B, 1, 1, 1) bool on the images' device: no ground truth at all."""
         return (~self.labelled).view(-1, 1, 1, 1).to(self.image.device, non_blocking=True)
+
+
+def _joined(origins: Sequence[ViewOrigin | None]) -> ViewOrigin | None:
+    """All of them, or None where they were not asked for."""
+    known = [origin for origin in origins if origin is not None]
+    return ViewOrigin.collate(known) if known else None
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 
 from disdepth_cli.api.options import config_of
 from disdepth_cli.config import CheckConfig, PackConfig
-from disdepth_cli.engine.results import CheckResult, PackResult
 from disdepth_cli.observer import Observer
+from disdepth_cli.results.data import CheckResult, PackResult
 
 
 def check(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from disdepth_cli.api.options import config_of
 from disdepth_cli.config import EvaluateConfig, PredictConfig, PushConfig
-from disdepth_cli.engine.results import EvaluateResult, PushResult
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.observer import Observer
+from disdepth_cli.results.models import EvaluateResult, PushResult
 
 if TYPE_CHECKING:
     from disdepth_cli.engine.predict import PredictResult

@@ -8,8 +8,8 @@ from typing import Any, Literal, overload
 
 from disdepth_cli.api.options import config_of
 from disdepth_cli.config import AcclimateConfig, DistillConfig
-from disdepth_cli.engine.results import AcclimateReport, DistillPlan, DistillReport, TeacherDescription
 from disdepth_cli.observer import Observer
+from disdepth_cli.results.training import AcclimatePlan, AcclimateReport, DistillPlan, DistillReport
 
 
 @overload
@@ -20,7 +20,7 @@ def acclimate(
     dry_run: Literal[True],
     observers: Sequence[Observer] = (),
     **options: Any,
-) -> TeacherDescription: ...
+) -> AcclimatePlan: ...
 
 
 @overload
@@ -41,7 +41,7 @@ def acclimate(
     config: AcclimateConfig | None = None,
     observers: Sequence[Observer] = (),
     **options: Any,
-) -> AcclimateReport | TeacherDescription:
+) -> AcclimateReport | AcclimatePlan:
     """Acclimate a teacher to a student's decoder and write `acclimated.safetensors` into a run folder.
 
     Args:

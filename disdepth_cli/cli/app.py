@@ -11,16 +11,17 @@ from typing import Annotated, TextIO
 import typer
 
 import disdepth_cli
-from disdepth_cli.cli.acclimate import acclimate
-from disdepth_cli.cli.check import check
-from disdepth_cli.cli.compare import compare
-from disdepth_cli.cli.demo import demo
-from disdepth_cli.cli.distill import distill
-from disdepth_cli.cli.evaluate import evaluate
-from disdepth_cli.cli.pack import pack
-from disdepth_cli.cli.predict import predict
+from disdepth_cli.cli.commands.acclimate import acclimate
+from disdepth_cli.cli.commands.check import check
+from disdepth_cli.cli.commands.compare import compare
+from disdepth_cli.cli.commands.convert_teacher import convert_teacher
+from disdepth_cli.cli.commands.demo import demo
+from disdepth_cli.cli.commands.distill import distill
+from disdepth_cli.cli.commands.evaluate import evaluate
+from disdepth_cli.cli.commands.pack import pack
+from disdepth_cli.cli.commands.predict import predict
+from disdepth_cli.cli.commands.push import push
 from disdepth_cli.cli.progress import printable
-from disdepth_cli.cli.push import push
 from disdepth_cli.errors import DisdepthError, ElsewhereError, Interrupted, ProcessError
 from disdepth_cli.machine.launch import launched
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo, check, acclimate, distill, evaluate, predict, compare, pack, push):
+for command in (demo, check, acclimate, distill, evaluate, predict, compare, pack, push, convert_teacher):
     app.command()(command)
 
 

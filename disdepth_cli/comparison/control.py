@@ -11,14 +11,13 @@ from disdepth_cli.comparison.arm import Train, check_place, check_same_network, 
 from disdepth_cli.comparison.gain import gain_in_words, gains
 from disdepth_cli.comparison.keeping import choose, distilled_file, hand_out
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.machine.devices import make_accelerator
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
 from disdepth_cli.runs.contents import beside
 from disdepth_cli.runs.folder import RunFolder
-from disdepth_cli.scoring.open_model import open_student
 from disdepth_cli.scoring.score import Scores, score_split, val_items
 from disdepth_cli.scoring.summary import summary
+from disdepth_cli.training.came_through import on_training_images, opened
 from disdepth_cli.training.data import TrainingData
 
 
@@ -54,8 +53,9 @@ def compare_with_control(
 ) -> dict[str, Any]:
     """Train the control of the finished student in `run`, score both on the val images, and hand out one of them.
 
-    Returns {"control": {"run", "steps", "best_step", "metrics"}, "gain": {metric: {...}}, "kept": {"student", "rule",
-    "distilled"}}: see `gain.Gain.as_dict`; student is `distilled` or `control`, distilled the file of that one.
+    Returns {"control": {"run", "steps", "best_step", "metrics", "train_metrics"}, "gain": {metric: {...}}, "kept":
+    {"student", "rule", "distilled"}}: see `gain.Gain.as_dict`; student is `distilled` or `control`, distilled the file
+    of that one; train_metrics: on some labelled training images.
 
     Raises:
         ConfigError: the control's folder holds something else.
@@ -67,13 +67,14 @@ def compare_with_control(
     report = train_arm(control_of(config, place), data, run.path, train, observers)
     from_main(lambda: check_same_network(distilled_file(run.path), place / STUDENT))
     student, control = (_scores(config, data, file) for file in (distilled_file(run.path), place / STUDENT))
+    on_train = from_main(lambda: on_training_images(opened(config.machine, place / STUDENT), data))
     gain = gains(student, control)
     kept = choose(config.compare.keep, gain)
     from_main(lambda: hand_out(kept, run.path, place))
     _warn_if_worse(gain, kept == "control", observers)
     about = {"run": str(place), "steps": report["steps"], "best_step": report["best_step"]}
     return {
-        "control": {**about, "metrics": summary(control)},
+        "control": {**about, "metrics": summary(control), "train_metrics": on_train},
         "gain": gain,
         "kept": {"student": kept, "rule": config.compare.keep, "distilled": distilled_file(run.path).name},
     }
@@ -81,8 +82,7 @@ def compare_with_control(
 
 def _scores(config: DistillConfig, data: TrainingData, file: Path) -> Scores:
     """The val images' scores of a student, in all processes."""
-    device = str(make_accelerator(config.machine).device)
-    predictor = open_student(file, device, "fp32" if config.machine.precision == "auto" else config.machine.precision)
+    predictor = opened(config.machine, file)
     return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=data.workers)
 
 

@@ -5,7 +5,13 @@ Standard library and pydantic only: this room is imported before anything is pri
 
 from disdepth_cli.config.base import BaseConfig, Part
 from disdepth_cli.config.data_commands import CheckConfig, DemoConfig, PackConfig
-from disdepth_cli.config.model_commands import CompareConfig, EvaluateConfig, PredictConfig, PushConfig
+from disdepth_cli.config.model_commands import (
+    CompareConfig,
+    ConvertTeacherConfig,
+    EvaluateConfig,
+    PredictConfig,
+    PushConfig,
+)
 from disdepth_cli.config.parts import STUDENTS, AugmentConfig
 from disdepth_cli.config.training import AcclimateConfig, DistillConfig, TrainingConfig
 
@@ -16,6 +22,7 @@ __all__ = [
     "BaseConfig",
     "CheckConfig",
     "CompareConfig",
+    "ConvertTeacherConfig",
     "DemoConfig",
     "DistillConfig",
     "EvaluateConfig",

@@ -6,6 +6,7 @@ flags and Python know no parts: there every option has one flat name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -67,7 +68,8 @@ class BaseConfig(Part):
     @classmethod
     def verb(cls) -> str:
         """The command that the options are of."""
-        return cls.__name__.removesuffix("Config").lower()
+        words = re.findall("[A-Z][a-z]*", cls.__name__.removesuffix("Config"))
+        return "-".join(words).lower()
 
     @classmethod
     @cache

@@ -9,7 +9,17 @@ from disdepth_cli.config import option as o
 from disdepth_cli.config.base import BaseConfig
 from disdepth_cli.config.option import option
 from disdepth_cli.config.parts import DATA_HELP, DEVICE_HELP, HubPage
-from disdepth_cli.config.types import PROTOCOL_NAMES, Align, Name, Names, Precision, Workers, WorstBy
+from disdepth_cli.config.types import (
+    PROTOCOL_NAMES,
+    AbsolutePath,
+    Align,
+    ModelName,
+    Name,
+    Names,
+    Precision,
+    Workers,
+    WorstBy,
+)
 
 MODEL_HELP = "student (file, run, OWNER/NAME on the Hub), `bundled`, acclimated run, or teacher"
 PRECISION_HELP = "auto: fp32 on a CPU, bf16 on CUDA"
@@ -19,7 +29,7 @@ BESIDE, PER_IMAGE, CARD, PICTURE = "Baselines", "Per image", "Model card", "Pict
 class EvaluateConfig(BaseConfig):
     """disdepth evaluate."""
 
-    model: Name = option(..., MODEL_HELP, level="basic", group=o.DATA)
+    model: ModelName = option(..., MODEL_HELP, level="basic", group=o.DATA)
     data: Name = option(..., DATA_HELP, level="basic", group=o.DATA)
     split: Literal["train", "val"] = option("val", "which images of the data", level="basic", group=o.DATA)
     protocol: str | None = option(
@@ -151,3 +161,25 @@ class CompareConfig(BaseConfig):
     format: Literal["table", "markdown", "csv"] = option(
         "table", "how the table is printed", level="basic", group=o.DATA
     )
+
+
+class ConvertTeacherConfig(BaseConfig):
+    """disdepth convert-teacher."""
+
+    file: AbsolutePath = option(
+        ..., "checkpoint of the original repository: pth, pt, bin, ckpt or safetensors", level="basic", group=o.TEACHER
+    )
+    like: Name = option(
+        ...,
+        "the model in transformers that it is, Hub id or folder, as OWNER/NAME-Small-hf",
+        level="basic",
+        group=o.TEACHER,
+    )
+    max_depth: int | None = option(
+        None, "largest depth [m] it was trained with, for metric weights", level="basic", group=o.TEACHER, gt=0
+    )
+    output: AbsolutePath | None = option(
+        None, "folder for the teacher; default: FILE-teacher", level="basic", group=o.TEACHER, flags=("-o",)
+    )
+    revision: str | None = option(None, "commit, tag or branch of --like on the Hub", group=o.HUB)
+    offline: bool = option(False, "never ask the network", concerns="machine", group=o.MACHINE)

@@ -60,7 +60,7 @@ class AcclimatedTeacherOptions(TeacherOptions):
 
     name: TeacherName = option(
         ...,
-        "Hub id, local folder in Hub format, timm:NAME or an acclimated run",
+        "Hub id, folder in Hub format or of depth maps, timm:NAME, or FILE.py:FUNCTION (your own network)",
         level="basic",
         concerns="teacher",
         group=o.TEACHER,

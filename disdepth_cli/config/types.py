@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from disdepth_cli.config.teacher_name import absolute, teacher_name
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
 LGConvOn = Literal["auto", "none", "dense", "depthwise", "all"]
@@ -87,7 +89,7 @@ DataLocation = Annotated[Name, AfterValidator(_absolute)]
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str | Path) else value
+    return value if value is None or isinstance(value, list | tuple) else [value]
 
 
 def _as_names(value: object) -> object:
@@ -103,7 +105,10 @@ def _tuning(value: str) -> str:
     return value
 
 
-TeacherName = Annotated[Name, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
+TeacherName = Annotated[Name, BeforeValidator(teacher_name), AfterValidator(absolute)]
+"""A name, a path, FILE.py:FUNCTION, or an object that Python gives in its place."""
+ModelName = Annotated[Name, BeforeValidator(teacher_name)]
+"""A model's name or path; Python may give a teacher as an object."""
 NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
 """An empty name takes back one that a file or a run remembers."""
 Bounds = Annotated[tuple[Pixels, Pixels] | Pixels, BeforeValidator(_parse_bounds)]

@@ -18,9 +18,8 @@ from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata,
 from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.data.sets.entries import entries_of
 from disdepth_cli.engine.acclimation_scores import AcclimationScores
-from disdepth_cli.engine.open_teacher import described, open_teacher
-from disdepth_cli.engine.results import AcclimateReport, TeacherDescription
-from disdepth_cli.errors import TrainingError
+from disdepth_cli.engine.open_teacher import described, open_teacher, tell_checks
+from disdepth_cli.errors import ConfigError, TrainingError
 from disdepth_cli.machine.devices import channels_last, make_accelerator, teacher_precision
 from disdepth_cli.machine.join import together
 from disdepth_cli.machine.processes import from_main
@@ -31,7 +30,9 @@ from disdepth_cli.method.disparity_range import VIEWS, measure_disparity_range
 from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.models.student import build_student
 from disdepth_cli.observer import Observer
+from disdepth_cli.results.training import AcclimatePlan, AcclimateReport
 from disdepth_cli.runs.folder import RunFolder
+from disdepth_cli.runs.metrics_table import MetricsTable
 from disdepth_cli.scoring.acclimated_run import load_acclimation, load_ghost, load_teacher_weights
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.teachers.tuning import load_trained, trained_weights, unfreeze
@@ -41,13 +42,14 @@ from disdepth_cli.training.prepare import prepare_data, student_architecture, su
 from disdepth_cli.training.report import finish, fit_report, recipe_of, run_observers
 from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
 from disdepth_cli.training.teacher_cache import open_memory, refuse_trained, replay_report
+from disdepth_cli.training.teacher_checks import check_teacher
 
 ATTENTION_LR = 1e-2
 ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views than the ghost did
 SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a teacher whose ghost is no better than this is of little use
 
 
-def acclimate(config: AcclimateConfig, observers: Sequence[Observer] = ()) -> AcclimateReport | TeacherDescription:
+def acclimate(config: AcclimateConfig, observers: Sequence[Observer] = ()) -> AcclimateReport | AcclimatePlan:
     """Acclimate a teacher to a student's decoder and write `acclimated.safetensors` into a run folder.
 
     With `dry_run` nothing is trained: the result is what the teacher is.
@@ -56,11 +58,17 @@ def acclimate(config: AcclimateConfig, observers: Sequence[Observer] = ()) -> Ac
         DisdepthError: of any kind; its message is one line for the user.
     """
     if config.run.dry_run:
-        return TeacherDescription(described(config.teacher, config.machine.offline))
+        return AcclimatePlan(described(config, observers))
     with together(config, observers) as observers:
         refuse_trained(config)
         teacher = open_teacher(config.teacher, observers, config.machine.offline)
+        if teacher.contract.depth_alone and config.teacher.train != "frozen":
+            raise ConfigError(
+                f"--train-teacher {config.teacher.train}: {teacher.contract.id} gives depth and no features; give it "
+                "taps, or leave it frozen"
+            )
         data = supervised_data(prepare_data(config, observers), config, teacher, observers)
+        data = data.shown_to([teacher])
         run = RunFolder.open(config, "acclimate", teacher.contract.id, entries_of(data.source))
         return AcclimateReport.of(_Acclimation(config, data, teacher, run, observers).report())
 
@@ -103,10 +111,39 @@ class _Acclimation:
 
     def report(self) -> dict[str, Any]:
         before = self.scores.of_teacher()
+        self.checks = from_main(lambda: self._check(before))
+        if (itself := self._acclimated(self.acclimation)).speaks_for_itself:
+            return self._depth_alone(itself, before)
         unfreeze(self.teacher, self.config.teacher.train)
         ghost = self._train_ghost()
         after = self._best_teacher() if self.config.teacher.train != "frozen" else before
         attention = self._train_attention()
+        return self._finish(before, after, ghost, attention)
+
+    def _check(self, metrics: dict[str, float] | None) -> dict[str, Any]:
+        """What the teacher says through views, and what it adds to the labels; told, and for the report."""
+        error = metrics["abs_rel"] if metrics is not None and self.teacher.contract.kind == "metric_depth" else None
+        found = check_teacher(self.teacher, self.scores.whole_images(), self.data, error)
+        tell_checks(found, self.teacher, self.data, self.observers)
+        return found.as_dict()
+
+    def _depth_alone(self, itself: AcclimatedTeacher, metrics: dict[str, float] | None) -> dict[str, Any]:
+        """The report where there is nothing to train: the teacher's own depth is what the student will imitate."""
+        for observer in self.observers:
+            observer.on_note(f"{self.teacher.contract.id}: gives depth and no features: there is nothing to acclimate")
+        own = self.scores.of_ghost(itself)
+        from_main(lambda: MetricsTable(self.run.metrics_file, 0, warn=self._warn).add(0, 0, "val", own))
+        from_main(lambda: save_checkpoint(self.file, self.acclimation.state_dict(), self._metadata(own)))
+        return self._finish(metrics, metrics, FitResult(own, 0, own, 0, 0.0, 0.0), None)
+
+    def _finish(
+        self,
+        before: dict[str, float] | None,
+        after: dict[str, float] | None,
+        ghost: FitResult,
+        attention: FitResult | None,
+    ) -> dict[str, Any]:
+        """before, after: metrics of the teacher itself."""
         constant = self.scores.of_constant()
         comparable = after is not None and self.scores.teacher_protocol() == self.data.protocol
         ratio = ghost.best["rmse"] / after["rmse"] if after is not None and comparable else None
@@ -124,11 +161,16 @@ class _Acclimation:
                 "ghost_metrics": ghost.best,
                 "constant_metrics": constant,
                 "rmse_ratio_ghost_to_teacher": ratio,
+                "teacher_checks": self.checks,
                 **fit_report(ghost),
                 "attention": fit_report(attention) if attention else None,
                 "teacher_cache": replay_report(self.memory, self.observers),
             },
         )
+
+    def _warn(self, line: str) -> None:
+        for observer in self.observers:
+            observer.on_warning(line)
 
     def _doubt(self, ghost: dict[str, float], constant: dict[str, float] | None) -> None:
         """Say so when a teacher is of little use."""

@@ -19,6 +19,7 @@ from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
+from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.types import DepthOutput
@@ -46,12 +47,19 @@ class AcclimationScores:
         no_metres = self._truth is not None and self.data.output_kind == "disparity"
         return "disparity_error" if no_metres else "rmse"
 
+    def whole_images(self) -> DepthPredictor | None:
+        """The teacher's own depth of whole images; None for an encoder."""
+        if self.teacher.contract.kind == "none":
+            return None
+        return teacher_predictor(self.teacher, self.device, score_precision(self.config.machine.precision, self.device))
+
     def of_teacher(self) -> dict[str, float] | None:
         """The teacher's own accuracy, at its own working size; None where nothing can be compared."""
         if self.teacher.contract.kind == "none" or not self.data.source.labelled("val"):
             return None
-        precision = score_precision(self.config.machine.precision, self.device)  # its reputation, at its best
-        return self._metrics(teacher_predictor(self.teacher, self.device, precision), self.teacher_protocol())
+        predictor = self.whole_images()  # its reputation, at its best
+        assert predictor is not None
+        return self._metrics(predictor, self.teacher_protocol())
 
     def teacher_protocol(self) -> Protocol:
         """The data's; a relative teacher is aligned, since its numbers have no scale."""
@@ -85,7 +93,8 @@ class AcclimationScores:
     def _predictor(self, model: nn.Module) -> DepthPredictor:
         data, precision = self.data, score_precision(self.config.machine.precision, self.device)
         size = ghost_size(data.working_size)
-        return DepthPredictor(model, size, data.output_kind, data.max_depth, self.device, precision)
+        origins = origins_of([self.teacher]) if isinstance(model, AcclimatedTeacher) else None
+        return DepthPredictor(model, size, data.output_kind, data.max_depth, self.device, precision, origins=origins)
 
     def _metrics(self, predictor: DepthPredictor, protocol: Protocol) -> dict[str, float]:
         source = self.data.source

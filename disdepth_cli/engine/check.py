@@ -16,7 +16,6 @@ from disdepth_cli.data.files.dataset import DataSource, Split
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.engine.results import CheckResult
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.finding import EDGES, DepthStatistics, Finding, inspect
 from disdepth_cli.inspection.packed import judge_shards
@@ -24,6 +23,7 @@ from disdepth_cli.inspection.scale import scale_guesses
 from disdepth_cli.inspection.tally import Tally, depth_of_all, shared_images
 from disdepth_cli.inspection.verdict import Verdict, judge
 from disdepth_cli.outputs.depth_histogram import plot_depth_histogram
+from disdepth_cli.results.data import CheckResult
 
 if TYPE_CHECKING:
     from disdepth_cli.observer import Observer  # it loads torch, which a check does without

@@ -10,7 +10,7 @@ from typing import Any
 from disdepth_cli.config import CompareConfig
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.observer import Observer
-from disdepth_cli.result import Result
+from disdepth_cli.results.result import Result
 from disdepth_cli.runs.contents import RunContents
 
 METRICS = ("rmse", "abs_rel", "delta1", "silog", "disparity_error")

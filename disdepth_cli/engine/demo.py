@@ -17,7 +17,7 @@ from disdepth_cli.engine.distill import distill
 from disdepth_cli.engine.evaluate import evaluate
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.observer import Observer, Unrepeated
-from disdepth_cli.result import Result
+from disdepth_cli.results.result import Result
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.scoring.draw_models import draw_models
 

@@ -22,10 +22,9 @@ from disdepth_cli.comparison.keeping import is_settled, take_back
 from disdepth_cli.comparison.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.data.sets.entries import entries_of
-from disdepth_cli.engine.distill_teachers import acclimated_first, find_teachers, resolve_teachers
+from disdepth_cli.engine.distill_teachers import acclimated_first, as_they_can_teach, find_teachers, resolve_teachers
 from disdepth_cli.engine.plan import plan_distill
 from disdepth_cli.engine.push import finished_report, push_finished, target_of
-from disdepth_cli.engine.results import DistillPlan, DistillReport
 from disdepth_cli.machine.devices import channels_last, make_accelerator, score_precision, teacher_precision
 from disdepth_cli.machine.join import together
 from disdepth_cli.machine.processes import from_main, is_main
@@ -37,10 +36,13 @@ from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student, load_student
 from disdepth_cli.observer import Observer, Unrepeated
 from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.results.training import DistillPlan, DistillReport
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.cost import model_cost
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
+from disdepth_cli.scoring.teacher_inputs import origins_of
+from disdepth_cli.training.came_through import doubt_teacher, measured, with_control
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.loop import Fit
 from disdepth_cli.training.prepare import prepare_data, require_labels, student_architecture
@@ -82,7 +84,7 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
         alone = _train_alone(config, data, observers)
         if config.method.distill:  # a finished run may have had a control before
             from_main(lambda: take_back(Path(alone["run"])))
-        _doubt(alone, observers)
+        doubt_teacher(alone, observers)
         return alone
     observers = [Unrepeated(observer) for observer in observers]
     config = resolve_teachers(config, observers)
@@ -94,10 +96,11 @@ def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, An
         report = _train_chosen(config, data, run, observers)
     if config.compare.control:
         report |= compare_with_control(config, data, run, _train_alone, observers)
+        report["came_through"] = with_control(report)
     else:
         from_main(lambda: take_back(run.path))
         report = {name: value for name, value in report.items() if name not in ("control", "gain", "kept")}
-        _doubt(report, observers)
+        doubt_teacher(report, observers)
     return rewrite(run, report)
 
 
@@ -125,17 +128,6 @@ def _train_alone(config: DistillConfig, data: TrainingData, observers: Sequence[
     return _Distillation(config, data, run, observers).report()
 
 
-def _doubt(report: dict[str, Any], observers: Sequence[Observer]) -> None:
-    """Say so when the student has passed its teacher: it may be better off without."""
-    theirs = (report["ghost_metrics"] or {}).get("rmse") if report["scored_against"] == "ground truth" else None
-    if theirs is not None and report["best"] and report["best"]["rmse"] < theirs:
-        for observer in observers:
-            observer.on_warning(
-                f"the student's RMSE {report['best']['rmse']:.3f} is below its teacher's through the ghost decoder, "
-                f"{theirs:.3f}: see whether this teacher helps at all with --resume -o {report['run']} --control"
-            )
-
-
 class _Distillation:
     """The story of one run."""
 
@@ -159,12 +151,13 @@ class _Distillation:
         if config.method.distill:
             found = find_teachers(config, data, run, device, self.teacher_precision, observers)
             self.acclimated, self.found, self.data = found.acclimated, found.metadata, found.data
+            self.own_metrics = found.own_metrics
+            self.data = self.data.shown_to([one.teacher for one in self.acclimated])
+            self.config = config = as_they_can_teach(config, self.acclimated, observers)
         self.memory = open_memory(config, self.data, [one.teacher for one in self.acclimated], observers)
         torch.manual_seed(config.loop.seed)
         start = BackboneStart(config.student.pretrained, config.student.weights, config.machine.offline)
-        student = build_student(
-            student_architecture(config.student, self.data), start
-        )  # its range may be the teacher's
+        student = build_student(student_architecture(config.student, self.data), start)  # range: perhaps the teacher's
         self.start = StudentStart.of(config.student, config.method)
         if self.acclimated and self.start.from_ghost:
             student.decoder.load_state_dict(self.acclimated[0].acclimation.ghost.state_dict(), strict=True)
@@ -196,10 +189,22 @@ class _Distillation:
                 "scored_against": "ground truth" if self._truth is None else f"the acclimated teacher's {self._noun}",
                 **fit_report(result),
                 "cost": from_main(self._costs),
+                "came_through": from_main(lambda: self._came_through(result)),
                 **self.known,
                 "teacher_cache": replay_report(self.memory, self.observers),
             },
         )
+
+    def _came_through(self, result: FitResult) -> dict[str, Any] | None:
+        """Who knows how much, on training images and on val; None without teacher or labels."""
+        if not self.acclimated or self._truth is not None:
+            return None
+        first = self.acclimated[0]
+        seen = {"student": self._predictor(load_student(self.run.path)), "ghost": self._predictor(first)}
+        if first.teacher.contract.kind != "none":
+            seen["teacher"] = self._teacher_predictor(first)
+        val = {"student": result.best, "ghost": self.found[0].metrics, "teacher": self.own_metrics}
+        return measured(seen, val, self.data, self.observers)
 
     @property
     def _noun(self) -> str:
@@ -244,6 +249,7 @@ class _Distillation:
             self.data.max_depth,
             self.accelerator.device,
             self.precision,
+            origins=origins_of([model.teacher]) if isinstance(model, AcclimatedTeacher) else None,
         )
 
     def _teacher_predictor(self, acclimated: AcclimatedTeacher) -> DepthPredictor:
@@ -289,6 +295,6 @@ class _Distillation:
         height, width = self.config.student.input_size
         shipped = load_student(self.run.path)
         costs = {"student": model_cost(self._predictor(shipped), height, width).as_dict()}
-        if self.acclimated:
+        if self.acclimated and self.acclimated[0].teacher.contract.sees != "stored":
             costs["teacher"] = model_cost(self._teacher_predictor(self.acclimated[0]), height, width).as_dict()
         return costs

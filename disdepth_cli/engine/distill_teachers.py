@@ -31,11 +31,15 @@ TOKEN_STEPS = 100
 
 @dataclass(frozen=True)
 class FoundTeachers:
-    """Acclimated teachers of one student, all with the same ghost decoder; data in the range and kind of the first."""
+    """Acclimated teachers of one student, all with the same ghost decoder; data in the range and kind of the first.
+
+    own_metrics: of the first teacher itself on val, as its acclimation measured them; None where it could not.
+    """
 
     acclimated: list[AcclimatedTeacher]
     metadata: list[CheckpointMetadata]
     data: TrainingData
+    own_metrics: dict[str, float] | None
 
 
 def resolve_teachers(config: DistillConfig, observers: Sequence[Observer]) -> DistillConfig:
@@ -93,12 +97,30 @@ def find_teachers(
         if not found:
             data = _as_the_teacher_has_it(config, data, record)
         check_same_student(runs[-1], record, student_architecture(config.student, data))
-        if found:
+        if found and not (found[0].speaks_for_itself or acclimated.speaks_for_itself):
             _check_same_ghost(runs[0], found[0], runs[-1], acclimated)
         _check_it_has_what_is_asked(config, runs[-1], record)
         found.append(channels_last(acclimated.to(device)))
         metadata.append(record)
-    return FoundTeachers(found, metadata, data)
+    own = from_main(lambda: _own_metrics(runs[0])) if runs else None
+    return FoundTeachers(found, metadata, data, own)
+
+
+def _own_metrics(run: Path) -> dict[str, float] | None:
+    """What the teacher itself scored on val, where that was in metres."""
+    report = RunContents(run).report()
+    return report.get("teacher_metrics") if report.get("teacher_protocol") == report.get("protocol") else None
+
+
+def as_they_can_teach(
+    config: DistillConfig, acclimated: Sequence[AcclimatedTeacher], observers: Sequence[Observer]
+) -> DistillConfig:
+    """The configuration without what needs features, where no teacher has any."""
+    if not acclimated or not all(one.teacher.contract.depth_alone for one in acclimated):
+        return config
+    for observer in observers:
+        observer.on_note(f"{acclimated[0].teacher.contract.id}: gives depth and no features: output distillation only")
+    return config.replaced(feature_weight=0.0, init_decoder="random")
 
 
 def _check_it_has_what_is_asked(config: DistillConfig, run: Path, metadata: CheckpointMetadata) -> None:

@@ -11,7 +11,6 @@ from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.data.files.dataset import DataSource, Split
 from disdepth_cli.data.files.item import DataItem, only_labelled
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.engine.results import EvaluateResult
 from disdepth_cli.errors import ConfigError, DataError, DisdepthError
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.files import check_writable
@@ -21,6 +20,7 @@ from disdepth_cli.machine.devices import device_words, pick_device, score_precis
 from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.observer import Observer
 from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.results.models import EvaluateResult
 from disdepth_cli.scoring.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
 from disdepth_cli.scoring.open_model import open_model
 from disdepth_cli.scoring.score import Scores, protocol_of, score

@@ -3,22 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.config.training import AcclimatedTeacherOptions
+from disdepth_cli.engine.acclimation_scores import AcclimationScores
 from disdepth_cli.hub.licences import classify_licence, licence_note
+from disdepth_cli.machine.devices import channels_last, pick_device
 from disdepth_cli.observer import Observer
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.describe import describe_teacher, with_flops
+from disdepth_cli.training.data import TrainingData
+from disdepth_cli.training.prepare import prepare_data, supervised_data
+from disdepth_cli.training.teacher_checks import TeacherChecks, check_teacher
 
 
-def described(options: AcclimatedTeacherOptions, offline: bool = False) -> dict[str, str]:
-    """The contract of the options's teacher, key by key, without fetching its weights.
+def described(config: AcclimateConfig, observers: Sequence[Observer]) -> dict[str, str]:
+    """The contract of a configuration's teacher, key by key, without fetching its weights; with data that are named,
+    and weights that are here, also what it says of them.
 
     Raises:
         TeacherError: it cannot be found or used.
+        DataError: the data cannot.
     """
-    contract = describe_teacher(options.name, revision=options.revision, weights=options.weights, offline=offline)
-    return dict(line.split(": ", 1) for line in contract.lines())
+    own, offline = config.teacher, config.machine.offline
+    contract = describe_teacher(own.name, revision=own.revision, weights=own.weights, offline=offline)
+    lines = dict(line.split(": ", 1) for line in contract.lines())
+    if not _names_data(config):
+        return lines | {"view_check": "not done: give --data", "word_check": "not done: give --data"}
+    if contract.weights == "missing":
+        return lines | {"view_check": "not done: its weights are not here", "word_check": "not done"}
+    teacher = load_teacher(own.name, revision=own.revision, weights=own.weights, offline=offline)
+    device = pick_device(config.machine.device)
+    data = supervised_data(prepare_data(config, observers), config, teacher, observers).shown_to([teacher])
+    teacher = channels_last(teacher.to(device))
+    scores = AcclimationScores(config, data, teacher, device)
+    metrics = scores.of_teacher() if contract.kind == "metric_depth" else None
+    found = check_teacher(teacher, scores.whole_images(), data, metrics["abs_rel"] if metrics else None)
+    tell_checks(found, teacher, data, observers)
+    return lines | found.lines()
+
+
+def _names_data(config: AcclimateConfig) -> bool:
+    """Whether data were named for a dry run, which needs none: its default is the current folder."""
+    here = Path.cwd()
+    return config.data.location != str(here) or (here / "data.yaml").is_file()
+
+
+def tell_checks(found: TeacherChecks, teacher: DepthTeacher, data: TrainingData, observers: Sequence[Observer]) -> None:
+    """Tell what was found of a teacher's word, and warn where it cannot help."""
+    name, without = teacher.contract.id, data.source.counts()[1]
+    for observer in observers:
+        if found.images:
+            for line in found.lines().values():
+                observer.on_note(f"teacher: {line}")
+        for warning in found.warnings(name, unlabelled=without > 0):
+            observer.on_warning(warning)
 
 
 def open_teacher(

@@ -21,10 +21,10 @@ from disdepth_cli.data.shards.index import INDEX, record_of, write_index
 from disdepth_cli.data.shards.items import Shard
 from disdepth_cli.data.shards.journal import Journal
 from disdepth_cli.data.shards.writer import Samples, write_shard
-from disdepth_cli.engine.results import PackResult
 from disdepth_cli.errors import DataError, DisdepthError, Interrupted
 from disdepth_cli.machine.signals import WORKERS_GONE, StopSignal
 from disdepth_cli.observer import Observer
+from disdepth_cli.results.data import PackResult
 
 SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 _KNOWN_SCALES = (1000.0, 256.0, 100.0)

@@ -23,7 +23,7 @@ from disdepth_cli.outputs.naming import output_stems, photographs
 from disdepth_cli.outputs.predictions import Written, write_prediction
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.reading import reading
-from disdepth_cli.result import Result
+from disdepth_cli.results.result import Result
 from disdepth_cli.scoring.open_model import open_model
 
 

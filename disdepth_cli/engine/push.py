@@ -16,7 +16,6 @@ from disdepth_cli.checkpoint.metadata import CheckpointMetadata, read_metadata
 from disdepth_cli.comparison.keeping import hands_out_control
 from disdepth_cli.config import DistillConfig, PushConfig
 from disdepth_cli.config.build import build_config
-from disdepth_cli.engine.results import PushResult
 from disdepth_cli.errors import CheckpointError, ConfigError, DisdepthError, HubError
 from disdepth_cli.files import write_atomic
 from disdepth_cli.hub.licences import Source, choose_licence
@@ -24,6 +23,7 @@ from disdepth_cli.hub.upload import Content, HubTarget
 from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.card.card import PICTURE, CardFacts, model_card, model_config
 from disdepth_cli.outputs.card.picture import draw_picture, picture_images
+from disdepth_cli.results.models import PushResult
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.open_model import open_student

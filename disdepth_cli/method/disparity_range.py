@@ -28,10 +28,10 @@ def measure_disparity_range(teacher: DepthTeacher, batches: Iterator[StoredBatch
         TeacherError: the teacher gives one and the same number, or nothing finite.
     """
     values: list[np.ndarray] = []
-    device = next(teacher.parameters()).device
     for batch in batches:
         if len(batch):
-            depth = teacher(batch.to(device).image).depth
+            moved = batch.to(teacher.mean.device)
+            depth = teacher(moved.image, moved.origin).depth
             assert depth is not None
             flat = depth.flatten(1).cpu().numpy()
             values += list(flat[:, :: max(flat.shape[1] // SAMPLES, 1)])

@@ -81,8 +81,8 @@ def start_backbone(
     def pairs() -> Iterator[tuple[torch.Tensor, FeatureMaps]]:
         for batch in batches:
             if len(batch):
-                image = batch.to(student.mean.device).image
-                features = acclimated(image).features
+                moved = batch.to(student.mean.device)
+                image, features = moved.image, acclimated(moved.image, moved.origin).features
                 yield (image - student.mean) / student.std, acclimated.acclimation.encoder_stats.standardise(features)
 
     shares = start_by_least_squares(student.encoder, pairs())
@@ -102,8 +102,9 @@ def adapt(student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterabl
     def pairs() -> Iterator[tuple[FeatureMaps, FeatureMaps]]:
         for batch in batches:
             if len(batch):
-                image = batch.to(student.mean.device).image
-                yield looking((image - student.mean) / student.std), acclimated(image).features
+                moved = batch.to(student.mean.device)
+                image = moved.image
+                yield looking((image - student.mean) / student.std), acclimated(image, moved.origin).features
 
     adapted.fit(pairs())
     student.encoder = adapted

@@ -17,11 +17,11 @@ from disdepth_cli.config.types import OutputKind
 from disdepth_cli.losses.depth import EPSILON, log_l1, silog
 from disdepth_cli.losses.relative import absolute_difference, scale_shift_invariant
 from disdepth_cli.machine import sums as across_ranks
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import DepthBatch, ViewOrigin
 
 AGREEMENT = 0.1  # relative difference from the flipped image's depth at which confidence has fallen to 1/e
-Look = Callable[[Tensor], Tensor]
-"""image (B, 3, H, W) -> the teacher's depth (B, 1, H, W), in the student's kind."""
+Look = Callable[[Tensor, ViewOrigin | None], Tensor]
+"""image (B, 3, H, W), and where it comes from -> the teacher's depth (B, 1, H, W), in the student's kind."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,18 @@ def target_parts(prediction: Tensor, target: Target, kind: OutputKind, anchor_we
     return parts
 
 
-def imitation(prediction: Tensor, goal: Tensor, kind: OutputKind) -> Tensor:
-    """How far a prediction is from another model's, everywhere: mean |log difference| in metres, |difference| else."""
-    return log_l1(prediction, goal) if kind == "metric_depth" else absolute_difference(prediction, goal)
+def imitation(prediction: Tensor, goal: Tensor, kind: OutputKind, holes: bool = False) -> Tensor:
+    """How far a prediction is from another model's: mean |log difference| in metres, |difference| else.
+
+    holes: the other's depth may not be finite everywhere; what is not does not count.
+    """
+    known = None
+    if holes:
+        known = torch.isfinite(goal)
+        goal = torch.where(known, goal, prediction.detach())
+    if kind == "metric_depth":
+        return log_l1(prediction, goal, known)
+    return absolute_difference(prediction, goal, known)
 
 
 @torch.no_grad()
@@ -106,7 +115,8 @@ def _worst(prediction: Tensor, value: Tensor, pixels: Tensor, kind: OutputKind, 
 def _confidence(batch: DepthBatch, pseudo: Tensor, kind: OutputKind, look: Look) -> Tensor:
     """exp(-difference / 0.1) between the teacher's depth and that of the flipped image; 1 for labelled images."""
     places = [place for place, labelled in enumerate(batch.labelled.tolist()) if not labelled]
-    flipped = look(_picked(batch.image, places).flip(-1)).flip(-1)
+    origin = None if batch.origin is None else batch.origin.rows(~batch.labelled).flipped()
+    flipped = look(_picked(batch.image, places).flip(-1), origin).flip(-1)
     doubts = torch.exp(-_distance(_picked(pseudo, places), flipped, kind) / AGREEMENT)
     weight = torch.ones_like(pseudo)
     for place, doubt in zip(places, doubts, strict=True):

@@ -77,6 +77,7 @@ def load_acclimated(
         revision=config.get("revision"),
         weights=Path(weights) if weights else None,
         offline=offline or bool(config.get("offline")),
+        named=False,
     )
     if metadata.teacher and teacher.contract.fingerprint != metadata.teacher.fingerprint:
         raise CheckpointError(

@@ -15,6 +15,7 @@ from disdepth_cli.models.student import load_student
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.scoring.acclimated_run import load_acclimated
+from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 
 
@@ -43,6 +44,7 @@ def open_model(
             place,
             student_precision(precision, place),
             architecture.min_depth,
+            origins_of([acclimated.teacher]),
         )
     if RunContents(Path(name)).is_begun:
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
@@ -61,7 +63,8 @@ def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Pr
     if contract.kind == "none":
         raise TeacherError(f"{contract.id}: is an encoder without depth of its own; acclimate it and give that run")
     max_depth = contract.max_depth or float("inf")
-    return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision)
+    origins = origins_of([teacher])
+    return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision, origins=origins)
 
 
 def open_student(

@@ -31,6 +31,7 @@ from disdepth_cli.machine.processes import from_all, rank
 from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.machine.sums import world
 from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.types import ViewOrigin
 from disdepth_cli.working_size import restore
 
 
@@ -82,7 +83,7 @@ class TeacherTruth:
         (top, left), (height, width) = item.placement.offset, item.placement.scaled
         view = item.image[0, :, top : top + height, left : left + width]
         image = (view.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-        depth = self.teacher.predict(image)
+        depth = self.teacher.predict(image, origin=item.origin)
         if self.kept + depth.nbytes <= KEPT:
             self.known[item.key] = depth
             self.kept += depth.nbytes
@@ -127,7 +128,9 @@ def score(
     """
     scores = Scores()
     workers = worker_count(workers, predictor.device)
-    predictions = _predictions(predictor, eval_loader(items, source, predictor.working_size, workers), protocol, truth)
+    origins = predictor.origins or (truth.teacher.origins if truth else None)
+    loaded = eval_loader(items, source, predictor.working_size, workers, origins)
+    predictions = _predictions(predictor, loaded, protocol, truth)
     judge = _Judge(protocol, predictor.kind, details)
     for done, verdict in enumerate(map_ahead(judge, predictions, workers), start=1):
         verdict.enter(scores)
@@ -155,7 +158,9 @@ def _predictions(
             yield _Prediction(items[0], None, None, False)
             continue
         targets = [_target(item, truth) for item in items]
-        depths = predictor.predict_unrestored(torch.cat([item.image for item in items]), protocol.tta)
+        known = [item.origin for item in items if item.origin is not None]
+        origin = ViewOrigin.collate(known) if known else None
+        depths = predictor.predict_unrestored(torch.cat([item.image for item in items]), protocol.tta, origin)
         for item, depth, (target, relative) in zip(items, depths, targets, strict=True):
             yield _Prediction(item, depth, target, relative)
 

@@ -17,6 +17,7 @@ from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.teachers.yours.find import is_own
 
 GIVE = "give it with --teacher"
 
@@ -52,10 +53,10 @@ def _named(name: str, config: EvaluateConfig) -> DepthTeacher:
     return _load(name, offline=config.offline)
 
 
-def _load(name: str, revision: str | None = None, offline: bool = False) -> DepthTeacher:
+def _load(name: str, revision: str | None = None, offline: bool = False, named: bool = True) -> DepthTeacher:
     if RunContents(Path(name)).has_acclimation:
         return load_acclimated(Path(name), "fp32", offline)[0].teacher
-    return load_teacher(name, revision=revision, offline=offline)
+    return load_teacher(name, revision=revision, offline=offline, named=named)
 
 
 def _of_student(file: Path) -> DepthTeacher:
@@ -70,7 +71,7 @@ def _of_student(file: Path) -> DepthTeacher:
     for place in _places(file, record):
         if record.trained != "frozen" and not RunContents(Path(place)).has_acclimation:
             raise TeacherError(f"acclimation changed the student's teacher ({record.trained}); {GIVE} RUN")
-        teacher = _load(place, record.revision if is_hub_id(place) else None, offline=True)
+        teacher = _load(place, record.revision if is_hub_id(place) else None, offline=True, named=False)
         if teacher.contract.fingerprint != record.fingerprint:
             raise TeacherError(f"{place} has other weights than the teacher that the student learned from; {GIVE}")
         return teacher
@@ -84,4 +85,8 @@ def _places(file: Path, record: TeacherRecord) -> list[str]:
     except ConfigError:  # a file on its own
         named = []
     first = named if isinstance(named, str) else next(iter(named), record.id)
-    return [place for place in dict.fromkeys((first, record.id)) if Path(place).is_dir() or is_hub_id(place)]
+    return [
+        place
+        for place in dict.fromkeys((first, record.id))
+        if Path(place).is_dir() or is_hub_id(place) or is_own(place)
+    ]

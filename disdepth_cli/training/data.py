@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from disdepth_cli.config import AugmentConfig
@@ -14,11 +14,16 @@ from disdepth_cli.data.batches.loader import (
     train_loader,
 )
 from disdepth_cli.data.batches.order import Order
+from disdepth_cli.data.batches.origin import Origins
 from disdepth_cli.data.batches.views import TrainView, default_crop
 from disdepth_cli.data.files.dataset import DataSource
-from disdepth_cli.data.files.item import blocks_of, only_labelled
+from disdepth_cli.data.files.item import blocks_of, first_without_focal, only_labelled
 from disdepth_cli.data.shards.prefetch import prefetch_of
+from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.protocols import TEACHER_DISPARITY, Protocol, for_output, override
+from disdepth_cli.scoring.teacher_inputs import check_stored, origins_of
+from disdepth_cli.teachers import DepthTeacher
+from disdepth_cli.teachers.teacher import FOCAL_IS_MISSING
 from disdepth_cli.types import StoredBatch
 from disdepth_cli.working_size import WorkingSize
 
@@ -43,6 +48,23 @@ class TrainingData:
     seed: int = 0
     workers: int = 0
     pin_memory: bool = False
+    origins: Origins | None = None
+
+    def shown_to(self, teachers: Sequence[DepthTeacher]) -> TrainingData:
+        """The same data with what these teachers need of a view beside its pixels.
+
+        Raises:
+            DataError: one needs the focal length, or stored depth, of a training image that has none.
+        """
+        for teacher in teachers:
+            if teacher.contract.needs_focal and self.source.coding.focal is None:
+                lacks = first_without_focal(self.source.train)
+                if lacks is not None:
+                    raise DataError(f"{self.source.key(lacks)}: {teacher.contract.id} {FOCAL_IS_MISSING}")
+        origins = origins_of(teachers, of_views=True)
+        if origins is not None:
+            check_stored(origins, teachers, self.source)
+        return replace(self, origins=origins)
 
     def in_range(self, min_depth: float, max_depth: float) -> TrainingData:
         """The same data with another depth range [m]."""
@@ -78,7 +100,7 @@ class TrainingData:
         if labelled_only and self.source.counts()[1]:
             items = only_labelled(items)
             blocks = blocks_of(items)
-        dataset = TrainDataset(items, self.source, view)
+        dataset = TrainDataset(items, self.source, view, self.origins)
         order = Order(blocks or (len(items),), seed, on_window=prefetch_of(items))
 
         def start(first: int, total: int) -> Iterator[StoredBatch]:

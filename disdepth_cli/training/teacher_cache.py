@@ -46,15 +46,24 @@ def open_memory(
         return None
     from_main(lambda: check_writable(folder / "view"))
     size = data.crop_size()
-    each = sum(view_bytes(teacher, *size) for teacher in teachers)
-    views = _views_of(config, data)
-    again = "" if data.augment.views else "; every epoch has views of its own (--views N: N views of an image)"
-    for observer in observers:
-        observer.on_note(
-            f"teacher: what it says is kept in {folder}, about {each / 1e6:.1f} MB a view, {each * views / 1e9:.2g} GB "
-            f"for up to {views} views{again}"
-        )
+    for teacher in (teacher for teacher in teachers if teacher.contract.sees != "stored"):
+        note = _space(config, data, teacher, size)
+        for observer in observers:
+            observer.on_note(f"teacher: what it says is kept in {folder}, {note}")
     return TeacherMemory(folder)
+
+
+def _space(
+    config: AcclimateConfig | DistillConfig, data: TrainingData, teacher: DepthTeacher, size: tuple[int, int]
+) -> str:
+    """How much space a teacher's outputs will take, in words. size: of the views [pixels]."""
+    if teacher.contract.sees == "whole":
+        working, images = teacher.contract.working_size, len(data.source.train)
+        each = view_bytes(teacher, *working.padded(working.height, working.width))
+        return f"about {each / 1e6:.1f} MB an image, {each * images / 1e9:.2g} GB for {images} images"
+    each, views = view_bytes(teacher, *size), _views_of(config, data)
+    again = "" if data.augment.views else "; every epoch has views of its own (--views N: N views of an image)"
+    return f"about {each / 1e6:.1f} MB a view, {each * views / 1e9:.2g} GB for up to {views} views{again}"
 
 
 def view_bytes(teacher: DepthTeacher, height: int, width: int) -> int:

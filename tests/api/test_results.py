@@ -11,8 +11,8 @@ import pytest
 
 from disdepth_cli import acclimate, check, distill, evaluate, pack, predict, push
 from disdepth_cli.cli.app import main
-from disdepth_cli.engine.results import AcclimateReport, DistillReport
-from disdepth_cli.result import Result
+from disdepth_cli.results.result import Result
+from disdepth_cli.results.training import AcclimateReport, DistillReport
 
 KEYS = json.loads((Path(__file__).parent / "json_keys.json").read_text())
 """Of version 0.1.0's output on the same data: every object's keys; of a list those of its first entry."""

@@ -36,6 +36,7 @@ OF_TEACHERS = set(
 OF_COMPARISON = {"control", "keep", "sweep", "sweep_steps"}
 FREE_IN_RUNS = set(
     [
+        "data",
         "output",
         "resume",
         "offline",

@@ -42,7 +42,7 @@ def test_data_yaml_with_lists(make_pairs) -> None:
     for given in (write_yaml(root, text), root):
         source = load_source(given)
         assert [item.image.name for item in source.train] == ["0000.png", "0001.png"]
-        assert source.val == (DataItem(root / "rgb/0003.png", root / "depth/0003.png"),)
+        assert source.val == (DataItem(root / "rgb/0003.png", root / "depth/0003.png", focal=518.8),)
         assert (source.depth_scale, source.min_depth, source.max_depth) == (256, 1e-3, 80)
         assert (source.protocol, source.name, source.root) == ("kitti-eigen-garg", "set", root)
         assert source.key(source.val[0]) == "rgb/0003.png"
@@ -53,7 +53,7 @@ def test_leading_slash_is_relative_to_the_root(make_pairs) -> None:
     root = make_pairs(1)
     (root / "train.txt").write_text("/rgb/0000.png /depth/0000.png 518.8\n")
     (item,) = load_source(write_yaml(root, "train: train.txt")).train
-    assert item == DataItem(root / "rgb/0000.png", root / "depth/0000.png")
+    assert item == DataItem(root / "rgb/0000.png", root / "depth/0000.png", focal=518.8)
 
 
 def test_absolute_entries_are_a_last_resort(make_pairs, tmp_path: Path) -> None:

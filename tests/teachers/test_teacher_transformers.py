@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.machine.devices import cast_weights
 from disdepth_cli.teachers import DepthTeacher, load_teacher
-from disdepth_cli.teachers.transformers_family import _quiet
+from disdepth_cli.teachers.transformers_family import quiet
 
 TYPES = ("metric", "relative", "dpt", "hybrid", "dpt-swinv2", "depth-pro", "glpn", "tipsv2", "zoedepth", "zoedepth-nk")
 
@@ -22,7 +22,7 @@ TYPES = ("metric", "relative", "dpt", "hybrid", "dpt-swinv2", "depth-pro", "glpn
 def upstream(folder: Path):
     from transformers import AutoModelForDepthEstimation
 
-    with _quiet():
+    with quiet():
         return AutoModelForDepthEstimation.from_pretrained(folder, dtype=torch.float32).eval()
 
 
@@ -113,7 +113,7 @@ def test_dinov2_depthers_of_dpt_give_metres() -> None:
     assert dpt.kind(DPTConfig(backbone_config=dinov2, add_projection=True)) == "metric_depth"
     assert dpt.kind(DPTConfig(backbone_config=dinov2)) == "disparity"
     assert dpt.kind(DPTConfig(add_projection=True)) is None
-    assert dpt.multiple(DPTConfig(backbone_config=dinov2)) == 28
+    assert dpt.multiple(DPTConfig(backbone_config=dinov2)) == 14
 
 
 def test_double_max_depth_doubles_depth(metric_folder: Path, tmp_path: Path) -> None:

@@ -16,13 +16,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from disdepth_cli.data.batches.order import Order
+from disdepth_cli.data.batches.origin import Origins
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.pair import load_pair, read_pair
 from disdepth_cli.data.files.workers import map_ahead, start_worker
 from disdepth_cli.errors import DataError
-from disdepth_cli.types import DepthSample, StoredBatch
+from disdepth_cli.types import DepthSample, StoredBatch, ViewOrigin
 from disdepth_cli.working_size import Placement, WorkingSize, fit
 
 _PREFETCH = 4
@@ -45,7 +46,7 @@ class EvalItem:
     image (1, 3, h, w) float32 RGB in [0, 1]; placement brings a prediction back to the image's size; depth
     (H, W) float32 [m] at the ground truth's own size (which may not be the image's), 0 = invalid and otherwise
     as stored: the protocol says which range counts. None: no ground truth. `error` says why the item could not
-    be read; image is then (1, 3, 0, 0) and depth None.
+    be read; image is then (1, 3, 0, 0) and depth None. origin: where a teacher asks for it.
     """
 
     image: Tensor
@@ -53,13 +54,17 @@ class EvalItem:
     depth: np.ndarray | None
     key: str
     error: str | None = None
+    origin: ViewOrigin | None = None
 
 
 class TrainDataset(Dataset[DepthSample | LoadFailure]):
     """Training views, by (epoch, index)."""
 
-    def __init__(self, items: Sequence[DataItem], source: DataSource, view: TrainView) -> None:
-        self.items, self.source, self.view = items, source, view
+    def __init__(
+        self, items: Sequence[DataItem], source: DataSource, view: TrainView, origins: Origins | None = None
+    ) -> None:
+        """origins: for teachers that need more of a view than its pixels."""
+        self.items, self.source, self.view, self.origins = items, source, view, origins
 
     def __len__(self) -> int:
         return len(self.items)
@@ -71,9 +76,11 @@ class TrainDataset(Dataset[DepthSample | LoadFailure]):
         try:
             image, depth = load_pair(item, self.source)
             pixels, colours, metres = self.view(image, depth, epoch, index, bordered=not item.foreign)
+            ask = self.origins
+            origin = None if ask is None else ask.of_view(item, image, self.source, self.view, epoch, index)
         except DataError as error:
             return LoadFailure(key, str(error))
-        return DepthSample(pixels, colours, metres, key, labelled=depth is not None)
+        return DepthSample(pixels, colours, metres, key, depth is not None, origin)
 
 
 class TrainBatches(Sampler[list[tuple[int, int]]]):
@@ -136,8 +143,10 @@ def shared_bytes(size: tuple[int, int], batch_size: int, workers: int) -> int:
 class EvalDataset(Dataset[EvalItem]):
     """Whole images, fitted to a model's working size."""
 
-    def __init__(self, items: Sequence[DataItem], source: DataSource, working: WorkingSize) -> None:
-        self.items, self.source, self.working = items, source, working
+    def __init__(
+        self, items: Sequence[DataItem], source: DataSource, working: WorkingSize, origins: Origins | None = None
+    ) -> None:
+        self.items, self.source, self.working, self.origins = items, source, working, origins
 
     def __len__(self) -> int:
         return len(self.items)
@@ -147,19 +156,21 @@ class EvalDataset(Dataset[EvalItem]):
         key = self.source.key(item)
         try:
             image, depth = read_pair(item, self.source.coding)
+            fitted, placement = fit(image, self.working)
+            origin = None if self.origins is None else self.origins.of_whole(item, image, self.source, placement)
         except DataError as error:
             nowhere = Placement((0, 0), (0, 0), (0, 0))
             return EvalItem(torch.zeros(1, 3, 0, 0), nowhere, None, key, str(error))
-        fitted, placement = fit(image, self.working)
         pixels = np.divide(fitted.transpose(2, 0, 1)[None], np.float32(255), dtype=np.float32, order="C")
-        return EvalItem(torch.from_numpy(pixels), placement, depth, key)  # in a thread, torch would start more threads
+        image_ = torch.from_numpy(pixels)  # in a thread, torch would start more threads
+        return EvalItem(image_, placement, depth, key, origin=origin)
 
 
 def eval_loader(
-    items: Sequence[DataItem], source: DataSource, working: WorkingSize, workers: int
+    items: Sequence[DataItem], source: DataSource, working: WorkingSize, workers: int, origins: Origins | None = None
 ) -> Iterator[EvalItem]:
     """The items one at a time, in order, decoded ahead by that many threads; 0: each when it is asked for."""
-    dataset = EvalDataset(items, source, working)
+    dataset = EvalDataset(items, source, working, origins)
     return map_ahead(dataset.__getitem__, range(len(dataset)), workers)
 
 

@@ -69,10 +69,8 @@ class TrainView:
             precise to 0.05 %, 0 where it is not valid, which is everywhere without depth. Every random number is drawn
             whatever the options are, so that changing one option leaves the rest of the view as it was.
         """
-        turn = epoch % self.augment.views if self.augment.views else epoch
-        rng = np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, turn, index])))
-        window = self.window(image.shape[0], image.shape[1], rng, bordered)
-        flip = rng.random() < self.augment.flip
+        rng = self._random(epoch, index)
+        window, flip = self._place(image.shape[0], image.shape[1], rng, bordered)
         table = _colour_table(self.augment, rng)
 
         bottom, right = window.top + window.height, window.left + window.width
@@ -86,6 +84,18 @@ class TrainView:
         valid = (metres > self.min_depth) & (metres < self.max_depth)
         stored = np.where(valid, metres.clip(LEAST, MOST), np.float32(0)).astype(np.float16)
         return np.ascontiguousarray(pixels), table, stored
+
+    def place(self, height: int, width: int, epoch: int, index: int, bordered: bool = True) -> tuple[Window, bool]:
+        """The window, and whether it is mirrored, that (epoch, index) get of an image of the given size."""
+        return self._place(height, width, self._random(epoch, index), bordered)
+
+    def _random(self, epoch: int, index: int) -> np.random.Generator:
+        turn = epoch % self.augment.views if self.augment.views else epoch
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, turn, index])))
+
+    def _place(self, height: int, width: int, rng: np.random.Generator, bordered: bool) -> tuple[Window, bool]:
+        window = self.window(height, width, rng, bordered)
+        return window, rng.random() < self.augment.flip
 
     def window(self, height: int, width: int, rng: np.random.Generator, bordered: bool = True) -> Window:
         """A random window, inside the border, of an image of the given size.

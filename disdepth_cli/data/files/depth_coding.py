@@ -24,8 +24,8 @@ class DepthCoding:
     invalid: stored numbers that are no measurement (Virtual KITTI 2 stores the sky as 65535). encoding: how three
     8-bit channels make one number: `carla` R + 256 G + 65536 B, `rgb24` 65536 R + 256 G + B. rotated: 16-bit numbers
     whose bits are rotated left by 3, as SUN RGB-D stores them.
-    focal [pixels of the image], or focal_share [of the image's width]: for `along-ray`. The principal point is the
-    image's centre.
+    focal: focal length [pixels of the image], for `along-ray` and for teachers that ask for it; or focal_share [of the
+    image's width]. The principal point is the image's centre.
     """
 
     scale: float = 1000.0

@@ -13,7 +13,7 @@ from disdepth_cli.data.files.hdf5 import Hdf5Member, MatlabMember, names, read_m
 from disdepth_cli.data.files.item import DataItem, Skipped
 from disdepth_cli.data.files.location import Place
 from disdepth_cli.data.sets.listing import Listing
-from disdepth_cli.data.sets.lists import rows, without_depth
+from disdepth_cli.data.sets.lists import rows, stated_focal, without_depth
 from disdepth_cli.data.sets.patterns import Folders, fitting
 from disdepth_cli.data.sets.splits import Found, SplitRule
 from disdepth_cli.errors import DataError
@@ -100,7 +100,7 @@ class Listed:
                 continue
             places = [_below(root, below, entry, folders) for entry in words[:2]]
             if len(places) == 2 and places[0] and places[1]:
-                listing.items.append(DataItem(places[0], places[1]))
+                listing.items.append(DataItem(places[0], places[1], focal=stated_focal(words)))
                 listing.slashed += words[0].startswith("/")
             else:
                 gone = words[places.index(None)] if None in places else "the depth of a row with one entry"

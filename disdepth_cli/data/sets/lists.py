@@ -21,6 +21,14 @@ _COLUMN_WORD = re.compile(r"[^a-z]+")
 _SHOWN = 160  # characters of a row in an error
 
 
+class Columns(NamedTuple):
+    """Which field of a row is which; None where no field is."""
+
+    image: int = 0
+    depth: int | None = 1
+    focal: int | None = 2
+
+
 class Row(NamedTuple):
     """One row of a list: its line number, from 1, its fields, and the line as it was read."""
 
@@ -30,7 +38,7 @@ class Row(NamedTuple):
 
 
 def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> Listing:
-    """A list of `image depth focal` rows, relative to `root`. Focal is not used; depth may be left out.
+    """A list of `image depth focal` rows, relative to `root`. Depth and focal length [pixels] may be left out.
 
     Fields are set apart by blanks, tabs or commas, and quoted where they hold blanks. A first row of names, such as
     `image,depth`, says which column is which. images_only: only images are read, and no depth is looked for.
@@ -42,13 +50,12 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
     Raises:
         DataError: the list cannot be read or is empty.
     """
-    listing, folders = Listing(), Folders()
-    columns = [0, 1]
+    listing, folders, columns = Listing(), Folders(), Columns()
     for place, row in enumerate(_rows(file)):
         if place == 0 and (named := _columns(row.fields)) is not None:
             columns = named
             continue
-        fields = _chosen(row, columns[:1] if images_only else columns)
+        fields = _chosen(row, columns, images_only)
         if without_depth(fields):
             reason = f"{fields[0]} has no ground truth (None)"
             listing.skipped.append(Skipped(split, f"{file}:{row.number}", reason))
@@ -62,17 +69,22 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
             gone = f"{root / entry.lstrip('/')} does not exist{_read_as(row)}"
             listing.missing.append(Skipped(split, f"{file}:{row.number}", gone))
         elif found[0] is not None:
-            listing.items.append(DataItem(found[0], found[1] if len(found) > 1 else None))
+            depth = found[1] if len(found) > 1 else None
+            listing.items.append(DataItem(found[0], depth, focal=stated_focal(row.fields, columns.focal)))
             listing.slashed += fields[0].startswith("/") and str(found[0]) != fields[0]
     if not listing.items and not listing.skipped and not listing.missing:
         raise DataError(f"{file}: lists no images; write one `image depth` pair a line")
     return listing
 
 
-def _chosen(row: Row, columns: list[int]) -> list[str]:
+def _chosen(row: Row, columns: Columns, images_only: bool) -> list[str]:
     """A row's image, which may be empty, and its depth where there is any."""
-    fields = [row.fields[column] if column < len(row.fields) else "" for column in columns]
-    return fields[:1] + [field for field in fields[1:] if field]
+    image, depth = (_field(row, column) for column in columns[:2])
+    return [image, depth] if depth and not images_only else [image]
+
+
+def _field(row: Row, column: int | None) -> str:
+    return row.fields[column] if column is not None and column < len(row.fields) else ""
 
 
 def rows(file: Path) -> Iterator[tuple[int, list[str]]]:
@@ -82,6 +94,15 @@ def rows(file: Path) -> Iterator[tuple[int, list[str]]]:
         DataError: it cannot be read, or is not text.
     """
     return ((row.number, row.fields) for row in _rows(file))
+
+
+def stated_focal(fields: Sequence[str], column: int | None = Columns().focal) -> float | None:
+    """The focal length [pixels] that a row states; None where its column holds no positive number."""
+    try:
+        focal = float(fields[column]) if column is not None else 0.0
+    except (IndexError, ValueError):
+        return None
+    return focal if 0 < focal < float("inf") else None
 
 
 def without_depth(fields: list[str]) -> bool:
@@ -121,14 +142,14 @@ def _fields(line: str, apart: str) -> list[str]:
     return [field for field in fields if field] if apart == " " else fields
 
 
-def _columns(fields: list[str]) -> list[int] | None:
-    """Which columns are image and depth, where a row names them."""
+def _columns(fields: list[str]) -> Columns | None:
+    """Which columns are image, depth and focal length, where a row names them."""
     if not _is_header(fields):
         return None
     words = [_words(field) for field in fields]
     depth = next((place for place, held in enumerate(words) if held & DEPTH_WORDS), None)
     image = next((p for p, held in enumerate(words) if held & (IMAGE_WORDS | {"filename", "file"}) and p != depth), 0)
-    return [image] if depth is None else [image, depth]
+    return Columns(image, depth, next((place for place, held in enumerate(words) if "focal" in held), None))
 
 
 def _is_header(fields: Sequence[str]) -> bool:

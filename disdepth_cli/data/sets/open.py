@@ -103,7 +103,7 @@ def _unlabelled(file: Path, root: Path, described: DataFile) -> tuple[Sequence[D
     if (shards := shards_of(file, "unlabeled", described.unlabeled, root)) is not None:
         return shards, []
     unpaired = _collect(file, root, None, described.unlabeled)
-    return [DataItem(item.image, None, foreign=True) for item in unpaired.items], unpaired.missing
+    return [DataItem(item.image, None, foreign=True, focal=item.focal) for item in unpaired.items], unpaired.missing
 
 
 def _from_shards(place: str) -> DataSource:

@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from disdepth_cli.cli.command import command
+from disdepth_cli.cli.commands.push import show as show_push
 from disdepth_cli.cli.console import metrics_table, protocol_line, stdout
-from disdepth_cli.cli.push import show as show_push
 from disdepth_cli.cli.score_tables import sweep_table
 from disdepth_cli.config import DistillConfig
 

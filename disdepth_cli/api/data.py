@@ -8,7 +8,7 @@ from typing import Any
 
 from disdepth_cli.api.options import config_of
 from disdepth_cli.config import CheckConfig, PackConfig
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import Observer, Observers
 from disdepth_cli.results.data import CheckResult, PackResult
 
 
@@ -41,7 +41,7 @@ def check(
     """
     from disdepth_cli.engine.check import check as run
 
-    return run(config_of(CheckConfig, config, {"data": data, **options}), observers)
+    return run(config_of(CheckConfig, config, {"data": data, **options}), Observers(observers))
 
 
 def pack(
@@ -77,4 +77,4 @@ def pack(
     """
     from disdepth_cli.engine.pack import pack as run
 
-    return run(config_of(PackConfig, config, {"data": data, "output": output, **options}), observers)
+    return run(config_of(PackConfig, config, {"data": data, "output": output, **options}), Observers(observers))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from disdepth_cli.api.options import config_of
 from disdepth_cli.config import EvaluateConfig, PredictConfig, PushConfig
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import Observer, Observers
 from disdepth_cli.results.models import EvaluateResult, PushResult
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def evaluate(
     """
     from disdepth_cli.engine.evaluate import evaluate as run
 
-    return run(config_of(EvaluateConfig, config, {"model": model, "data": data, **options}), observers)
+    return run(config_of(EvaluateConfig, config, {"model": model, "data": data, **options}), Observers(observers))
 
 
 def predict(
@@ -95,7 +95,7 @@ def predict(
     settings = config_of(PredictConfig, config, {"sources": sources, "model": model, "output": output, **options})
     if config is None and output is None:
         settings = _without_files(settings, options)
-    return run(settings, observers)
+    return run(settings, Observers(observers))
 
 
 def push(
@@ -129,7 +129,7 @@ def push(
     """
     from disdepth_cli.engine.push import push as run
 
-    return run(config_of(PushConfig, config, {"source": model, "to": to, **options}), observers)
+    return run(config_of(PushConfig, config, {"source": model, "to": to, **options}), Observers(observers))
 
 
 def _without_files(config: PredictConfig, given: dict[str, Any]) -> PredictConfig:

@@ -8,7 +8,7 @@ from typing import Any, Literal, overload
 
 from disdepth_cli.api.options import config_of
 from disdepth_cli.config import AcclimateConfig, DistillConfig
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import Observer, Observers
 from disdepth_cli.results.training import AcclimatePlan, AcclimateReport, DistillPlan, DistillReport
 
 
@@ -68,7 +68,7 @@ def acclimate(
     """
     from disdepth_cli.engine.acclimate import acclimate as run
 
-    return run(config_of(AcclimateConfig, config, {"teacher": teacher, "data": data, **options}), observers)
+    return run(config_of(AcclimateConfig, config, {"teacher": teacher, "data": data, **options}), Observers(observers))
 
 
 @overload
@@ -119,4 +119,4 @@ def distill(
     """
     from disdepth_cli.engine.distill import distill as run
 
-    return run(config_of(DistillConfig, config, {"data": data, **options}), observers)
+    return run(config_of(DistillConfig, config, {"data": data, **options}), Observers(observers))

@@ -57,7 +57,7 @@ def run_verb(
         call = engine()
     try:
         with interruptible():
-            result = call(config, [watcher]).as_dict()
+            result = call(config, watcher).as_dict()
     except KeyboardInterrupt:
         resumes = "resume" in kind.options()
         how = "; if its folder holds a state, --resume goes on from it" if resumes else ""

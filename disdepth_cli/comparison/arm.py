@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
 
-Train = Callable[[DistillConfig, TrainingData, Sequence[Observer]], dict[str, Any]]
-"""One run of distill from its configuration, data and observers to its report."""
+Train = Callable[[DistillConfig, TrainingData, Observer], dict[str, Any]]
+"""One run of distill from its configuration, data and observer to its report."""
 
 
 def check_keep(config: DistillConfig) -> None:
@@ -67,7 +67,7 @@ def check_place(config: DistillConfig) -> bool:
 
 
 def train_arm(
-    config: DistillConfig, data: TrainingData, whole: Path, train: Train, observers: Sequence[Observer]
+    config: DistillConfig, data: TrainingData, whole: Path, train: Train, observer: Observer
 ) -> dict[str, Any]:
     """The report of the run in `config.run.output`: read where finished, gone on with where begun, else made.
 
@@ -80,11 +80,10 @@ def train_arm(
     place = _place(config)
     begun, report = from_main(lambda: (check_place(config), finished_run(place)))
     if report is not None:
-        for observer in observers:
-            observer.on_note(f"{place}: is finished; remove it to train it again")
+        observer.on_note(f"{place}: is finished; remove it to train it again")
         return report
     try:
-        return train(config.replaced(resume=begun), data, observers)
+        return train(config.replaced(resume=begun), data, observer)
     except Interrupted as error:
         where = str(error).split(";")[0]
         raise Interrupted(f"{where} of {place}; go on with --resume -o {whole}") from None

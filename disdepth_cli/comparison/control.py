@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def check_control_place(config: DistillConfig, run: Path) -> None:
 
 
 def compare_with_control(
-    config: DistillConfig, data: TrainingData, run: RunFolder, train: Train, observers: Sequence[Observer]
+    config: DistillConfig, data: TrainingData, run: RunFolder, train: Train, observer: Observer
 ) -> dict[str, Any]:
     """Train the control of the finished student in `run`, score both on the val images, and hand out one of them.
 
@@ -62,16 +61,15 @@ def compare_with_control(
         Interrupted: stopped by a signal; the state is saved.
     """
     place = control_place(run.path)
-    for observer in observers:
-        observer.on_note(f"control: the same student without the teacher, into {place}")
-    report = train_arm(control_of(config, place), data, run.path, train, observers)
+    observer.on_note(f"control: the same student without the teacher, into {place}")
+    report = train_arm(control_of(config, place), data, run.path, train, observer)
     from_main(lambda: check_same_network(distilled_file(run.path), place / STUDENT))
     student, control = (_scores(config, data, file) for file in (distilled_file(run.path), place / STUDENT))
     on_train = from_main(lambda: on_training_images(opened(config.machine, place / STUDENT), data))
     gain = gains(student, control)
     kept = choose(config.compare.keep, gain)
     from_main(lambda: hand_out(kept, run.path, place))
-    _warn_if_worse(gain, kept == "control", observers)
+    _warn_if_worse(gain, kept == "control", observer)
     about = {"run": str(place), "steps": report["steps"], "best_step": report["best_step"]}
     return {
         "control": {**about, "metrics": summary(control), "train_metrics": on_train},
@@ -86,14 +84,13 @@ def _scores(config: DistillConfig, data: TrainingData, file: Path) -> Scores:
     return score_split(predictor, data.source, val_items(data.source), data.protocol, workers=data.workers)
 
 
-def _warn_if_worse(gain: dict[str, dict[str, Any]], replaced: bool, observers: Sequence[Observer]) -> None:
+def _warn_if_worse(gain: dict[str, dict[str, Any]], replaced: bool, observer: Observer) -> None:
     worse = [gain_in_words(metric, of_metric) for metric, of_metric in gain.items() if of_metric["verdict"] == "worse"]
     instead = f"; {STUDENT} is the control's now, the distilled one is {DISTILLED} beside it" if replaced else ""
-    for observer in observers:
-        if worse:
-            observer.on_warning(
-                f"the distilled student is worse than its control: {', '.join(worse)}{instead}; try other loss weights "
-                "(--sweep), another --teacher, or do without (--no-distill)"
-            )
-        elif replaced:
-            observer.on_note(f"{gain_in_words('rmse', gain['rmse'])}{instead}")
+    if worse:
+        observer.on_warning(
+            f"the distilled student is worse than its control: {', '.join(worse)}{instead}; try other loss weights "
+            "(--sweep), another --teacher, or do without (--no-distill)"
+        )
+    elif replaced:
+        observer.on_note(f"{gain_in_words('rmse', gain['rmse'])}{instead}")

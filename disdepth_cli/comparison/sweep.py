@@ -72,7 +72,7 @@ def sweep(
     run: RunFolder,
     acclimated: Callable[[], DistillConfig],
     train: Train,
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> dict[str, Any]:
     """Train the control and every setting for a while in RUN-sweep/NAME, and choose the best setting by val RMSE.
 
@@ -92,19 +92,15 @@ def sweep(
     per_epoch = data.batches_per_epoch(config.loop.batch_size, world())
     steps = steps_of(config, Schedule.plan(config.loop, per_epoch).total_steps)
     settings = settings_of(config)
-    for observer in observers:
-        observer.on_note(
-            f"sweep: {', '.join((CONTROL, *settings))}: {steps} steps each, into {beside(run.path, '-sweep')}"
-        )
+    observer.on_note(f"sweep: {', '.join((CONTROL, *settings))}: {steps} steps each, into {beside(run.path, '-sweep')}")
     config = acclimated()
-    quieter = [Unrepeated(observer, validations=False) for observer in observers]
+    quieter = Unrepeated(observer, validations=False)
     rows: list[dict[str, Any]] = []
     for name, weights in {CONTROL: (0.0, 0.0), **settings}.items():
         arm = _arm(config, run, name, weights, steps)
         report = train_arm(arm, data, run.path, train, quieter)
         rows.append(_row(name, weights, report, rows))
-        for observer in observers:
-            observer.on_note(_line(rows[-1]))
+        observer.on_note(_line(rows[-1]))
     result = _chosen(rows, steps)
     from_main(lambda: write_text(run.path / "sweep.json", as_json(result, indent=2) + "\n"))
     return result
@@ -115,24 +111,23 @@ def with_chosen(config: DistillConfig, swept: dict[str, Any]) -> DistillConfig:
     return config.replaced(**{name: swept[name] for name in ("output_weight", "feature_weight")})
 
 
-def tell_choice(swept: dict[str, Any], observers: Sequence[Observer]) -> None:
+def tell_choice(swept: dict[str, Any], observer: Observer) -> None:
     """Say what was chosen, how far it can be trusted, and whether any setting helped at all."""
     by_name = {row["setting"]: row for row in swept["settings"]}
     best, control = by_name[swept["chosen"]], by_name[CONTROL]
     both = f"rmse {_number(best['rmse'])} against the control's {_number(control['rmse'])}"
     against = f"{both} after {swept['steps']} steps"
-    for observer in observers:
-        observer.on_note(f"sweep: the full run takes {swept['chosen']} ({against})")
+    observer.on_note(f"sweep: the full run takes {swept['chosen']} ({against})")
+    observer.on_warning(
+        "the loss weights were chosen on the val images, which flatters this student's scores there; for an "
+        "honest score evaluate it on other images"
+    )
+    if not swept["beats_control"]:
         observer.on_warning(
-            "the loss weights were chosen on the val images, which flatters this student's scores there; for an "
-            "honest score evaluate it on other images"
+            f"no loss weights that were tried beat the control ({swept['chosen']}, the least harmful: {against}); "
+            "see with --control how the full run ends beside its own; if it is no better, try another --teacher or "
+            "unlabelled images of your own, or leave the teacher out (--no-distill)"
         )
-        if not swept["beats_control"]:
-            observer.on_warning(
-                f"no loss weights that were tried beat the control ({swept['chosen']}, the least harmful: {against}); "
-                "see with --control how the full run ends beside its own; if it is no better, try another --teacher or "
-                "unlabelled images of your own, or leave the teacher out (--no-distill)"
-            )
 
 
 def _arm(config: DistillConfig, run: RunFolder, name: str, weights: tuple[float, float], steps: int) -> DistillConfig:

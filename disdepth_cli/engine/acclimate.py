@@ -7,7 +7,6 @@ from. Nothing of the teacher changes, unless it is asked to adapt too; its own d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -29,7 +28,7 @@ from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.method.disparity_range import VIEWS, measure_disparity_range
 from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.models.student import build_student
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.training import AcclimatePlan, AcclimateReport
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.runs.metrics_table import MetricsTable
@@ -49,7 +48,7 @@ ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views t
 SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a teacher whose ghost is no better than this is of little use
 
 
-def acclimate(config: AcclimateConfig, observers: Sequence[Observer] = ()) -> AcclimateReport | AcclimatePlan:
+def acclimate(config: AcclimateConfig, observer: Observer = SILENT) -> AcclimateReport | AcclimatePlan:
     """Acclimate a teacher to a student's decoder and write `acclimated.safetensors` into a run folder.
 
     With `dry_run` nothing is trained: the result is what the teacher is.
@@ -58,19 +57,19 @@ def acclimate(config: AcclimateConfig, observers: Sequence[Observer] = ()) -> Ac
         DisdepthError: of any kind; its message is one line for the user.
     """
     if config.run.dry_run:
-        return AcclimatePlan(described(config, observers))
-    with together(config, observers) as observers:
+        return AcclimatePlan(described(config, observer))
+    with together(config, observer) as observer:
         refuse_trained(config)
-        teacher = open_teacher(config.teacher, observers, config.machine.offline)
+        teacher = open_teacher(config.teacher, observer, config.machine.offline)
         if teacher.contract.depth_alone and config.teacher.train != "frozen":
             raise ConfigError(
                 f"--train-teacher {config.teacher.train}: {teacher.contract.id} gives depth and no features; give it "
                 "taps, or leave it frozen"
             )
-        data = supervised_data(prepare_data(config, observers), config, teacher, observers)
+        data = supervised_data(prepare_data(config, observer), config, teacher, observer)
         data = data.shown_to([teacher])
         run = RunFolder.open(config, "acclimate", teacher.contract.id, entries_of(data.source))
-        return AcclimateReport.of(_Acclimation(config, data, teacher, run, observers).report())
+        return AcclimateReport.of(_Acclimation(config, data, teacher, run, observer).report())
 
 
 class _Acclimation:
@@ -82,9 +81,9 @@ class _Acclimation:
         data: TrainingData,
         teacher: DepthTeacher,
         run: RunFolder,
-        observers: Sequence[Observer],
+        observer: Observer,
     ) -> None:
-        self.config, self.data, self.run, self.observers = config, data, run, observers
+        self.config, self.data, self.run, self.observer = config, data, run, observer
         self.accelerator = make_accelerator(config.machine)
         torch.manual_seed(config.loop.seed)
         device = self.accelerator.device
@@ -96,7 +95,7 @@ class _Acclimation:
             acclimation.fix_ghost(load_ghost(config.method.ghost, student_architecture(config.student, data)))
         self.acclimation = channels_last(acclimation.to(device))
         self.precision = teacher_precision(config.machine.precision, device)
-        self.memory = open_memory(config, data, [self.teacher], observers)
+        self.memory = open_memory(config, data, [self.teacher], observer)
         self.scores = AcclimationScores(config, data, self.teacher, device)
         self.file = run.path / ACCLIMATED
         self.disparity_range: tuple[float, float] | None = None
@@ -124,13 +123,12 @@ class _Acclimation:
         """What the teacher says through views, and what it adds to the labels; told, and for the report."""
         error = metrics["abs_rel"] if metrics is not None and self.teacher.contract.kind == "metric_depth" else None
         found = check_teacher(self.teacher, self.scores.whole_images(), self.data, error)
-        tell_checks(found, self.teacher, self.data, self.observers)
+        tell_checks(found, self.teacher, self.data, self.observer)
         return found.as_dict()
 
     def _depth_alone(self, itself: AcclimatedTeacher, metrics: dict[str, float] | None) -> dict[str, Any]:
         """The report where there is nothing to train: the teacher's own depth is what the student will imitate."""
-        for observer in self.observers:
-            observer.on_note(f"{self.teacher.contract.id}: gives depth and no features: there is nothing to acclimate")
+        self.observer.on_note(f"{self.teacher.contract.id}: gives depth and no features: there is nothing to acclimate")
         own = self.scores.of_ghost(itself)
         from_main(lambda: MetricsTable(self.run.metrics_file, 0, warn=self._warn).add(0, 0, "val", own))
         from_main(lambda: save_checkpoint(self.file, self.acclimation.state_dict(), self._metadata(own)))
@@ -164,24 +162,22 @@ class _Acclimation:
                 "teacher_checks": self.checks,
                 **fit_report(ghost),
                 "attention": fit_report(attention) if attention else None,
-                "teacher_cache": replay_report(self.memory, self.observers),
+                "teacher_cache": replay_report(self.memory, self.observer),
             },
         )
 
     def _warn(self, line: str) -> None:
-        for observer in self.observers:
-            observer.on_warning(line)
+        self.observer.on_warning(line)
 
     def _doubt(self, ghost: dict[str, float], constant: dict[str, float] | None) -> None:
         """Say so when a teacher is of little use."""
         if constant is None or not ghost or ghost["rmse"] < SAYS_NOTHING * constant["rmse"]:
             return
-        for observer in self.observers:
-            observer.on_warning(
-                f"through the ghost decoder this teacher's RMSE is {ghost['rmse']:.3f}, that of one constant depth "
-                f"{constant['rmse']:.3f}: its features tell little about depth here; take another, or train it "
-                "(--train-teacher)"
-            )
+        self.observer.on_warning(
+            f"through the ghost decoder this teacher's RMSE is {ghost['rmse']:.3f}, that of one constant depth "
+            f"{constant['rmse']:.3f}: its features tell little about depth here; take another, or train it "
+            "(--train-teacher)"
+        )
 
     def _record(self) -> dict[str, Any]:
         return teacher_record(self.teacher, self.config.teacher.train).model_dump(mode="json")
@@ -278,8 +274,8 @@ class _Acclimation:
         return self._fit(task, config, schedule, self.run.phase("attention"))
 
     def _fit(self, task: Task, config: AcclimateConfig, schedule: Schedule, run: RunFolder) -> FitResult:
-        observers = run_observers(run, self.observers)
-        return Fit(task, config.loop, schedule, run, observers, self.accelerator).run_to_the_end()
+        observer = run_observers(run, self.observer)
+        return Fit(task, config.loop, schedule, run, observer, self.accelerator).run_to_the_end()
 
     def _batches(self, offset: int) -> Any:
         accelerator, labelled_only = self.accelerator, self.teacher.contract.kind == "none"

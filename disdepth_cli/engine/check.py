@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,14 +22,12 @@ from disdepth_cli.inspection.packed import judge_shards
 from disdepth_cli.inspection.scale import scale_guesses
 from disdepth_cli.inspection.tally import Tally, depth_of_all, shared_images
 from disdepth_cli.inspection.verdict import Verdict, judge
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.depth_histogram import plot_depth_histogram
 from disdepth_cli.results.data import CheckResult
 
-if TYPE_CHECKING:
-    from disdepth_cli.observer import Observer  # it loads torch, which a check does without
 
-
-def check(config: CheckConfig, observers: Sequence[Observer] = ()) -> CheckResult:
+def check(config: CheckConfig, observer: Observer = SILENT) -> CheckResult:
     """Look at every image and depth map of a data set.
 
     Raises:
@@ -40,7 +38,7 @@ def check(config: CheckConfig, observers: Sequence[Observer] = ()) -> CheckResul
     picture = config.output / f"{_name(config.data, source)}-depth.png"
     if config.picture:
         check_writable(picture)
-    tallies = _look_at_all(source, config, observers)
+    tallies = _look_at_all(source, config, observer)
     train, val = tallies["train"], tallies["val"]
     equal, near = shared_images(train, val)
     depth = depth_of_all(tallies.values())
@@ -64,11 +62,11 @@ def check(config: CheckConfig, observers: Sequence[Observer] = ()) -> CheckResul
         picture=_picture(picture, source, tallies) if config.picture else None,
         seconds=round(time.monotonic() - began, 2),
     )
-    _tell(observers, verdict)
+    _tell(observer, verdict)
     return result
 
 
-def _look_at_all(source: DataSource, config: CheckConfig, observers: Sequence[Observer]) -> dict[Split, Tally]:
+def _look_at_all(source: DataSource, config: CheckConfig, observer: Observer) -> dict[Split, Tally]:
     lists: dict[Split, Sequence[DataItem]] = {"train": source.train, "val": source.val}
     chosen = {split: _spread(items, config.sample) for split, items in lists.items()}
     total, done = sum(map(len, chosen.values())), 0
@@ -78,8 +76,7 @@ def _look_at_all(source: DataSource, config: CheckConfig, observers: Sequence[Ob
         for found in _inspected(items, partial(inspect, source=source, split=split), config.workers):
             tallies[split].add(found)
             done += 1
-            for observer in observers:
-                observer.on_image(done, total)
+            observer.on_image(done, total)
     return tallies
 
 
@@ -159,7 +156,6 @@ def _picture(file: Path, source: DataSource, tallies: dict[Split, Tally]) -> str
     return str(file)
 
 
-def _tell(observers: Sequence[Observer], verdict: Verdict) -> None:
-    for observer in observers:
-        for message in verdict.warnings:
-            observer.on_warning(message)
+def _tell(observer: Observer, verdict: Verdict) -> None:
+    for message in verdict.warnings:
+        observer.on_warning(message)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from disdepth_cli.config import CompareConfig
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.result import Result
 from disdepth_cli.runs.contents import RunContents
 
@@ -29,7 +28,7 @@ class Comparison(Result):
     format: str = "table"
 
 
-def compare(config: CompareConfig, observers: Sequence[Observer] = ()) -> Comparison:
+def compare(config: CompareConfig, observer: Observer = SILENT) -> Comparison:
     """One table of runs: student, teacher, steps, scores on val, gain over the control with its interval, cost.
 
     Raises:
@@ -38,8 +37,7 @@ def compare(config: CompareConfig, observers: Sequence[Observer] = ()) -> Compar
     reports = [_report(run) for run in config.runs]
     protocols = {str(report["protocol"]) + report["scored_against"] for report in reports}
     if len(protocols) > 1:
-        for observer in observers:
-            observer.on_warning("the runs were scored under different protocols; their scores cannot be compared")
+        observer.on_warning("the runs were scored under different protocols; their scores cannot be compared")
     return Comparison([_row(run, report) for run, report in zip(config.runs, reports, strict=True)], config.format)
 
 

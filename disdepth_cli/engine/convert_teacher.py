@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,7 +17,7 @@ from disdepth_cli.config import ConvertTeacherConfig
 from disdepth_cli.errors import ConfigError, TeacherError
 from disdepth_cli.files import check_writable, write_atomic, write_text
 from disdepth_cli.hub.fetch import first_line
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.models import ConvertedTeacher
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.files import ResolvedRepo, resolve_settings
@@ -31,7 +31,7 @@ INSIDE = ("model", "state_dict", "model_state_dict", "net", "network", "weights"
 SETTINGS = ("preprocessor_config.json", "processor_config.json")
 
 
-def convert_teacher(config: ConvertTeacherConfig, observers: Sequence[Observer] = ()) -> ConvertedTeacher:
+def convert_teacher(config: ConvertTeacherConfig, observer: Observer = SILENT) -> ConvertedTeacher:
     """Write a checkpoint of a network's original repository as a teacher in Hub format.
 
     Raises:
@@ -46,8 +46,7 @@ def convert_teacher(config: ConvertTeacherConfig, observers: Sequence[Observer] 
         found = rename(read_weights(config.file), _wanted(like), str(settings.get("model_type")), like.id)
     except TeacherError as error:
         raise TeacherError(f"{config.file}: {error}") from None
-    for observer in observers:
-        observer.on_note(f"{len(found.names)} weights of {config.file.name} have their places in {like.id}")
+    observer.on_note(f"{len(found.names)} weights of {config.file.name} have their places in {like.id}")
     try:
         check_writable(out / "config.json")
         _write(out, settings, like, found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from disdepth_cli.engine.acclimate import acclimate
 from disdepth_cli.engine.distill import distill
 from disdepth_cli.engine.evaluate import evaluate
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.observer import Observer, Unrepeated
+from disdepth_cli.observer import SILENT, Observer, Unrepeated
 from disdepth_cli.results.result import Result
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.scoring.draw_models import draw_models
@@ -43,22 +42,22 @@ class DemoResult(Result):
     seconds: float
 
 
-def demo(config: DemoConfig, observers: Sequence[Observer] = ()) -> DemoResult:
+def demo(config: DemoConfig, observer: Observer = SILENT) -> DemoResult:
     """Run the whole path on an embedded data set and teacher, offline. What a stopped demo has finished is kept.
 
     Raises:
         DisdepthError: the folder cannot be written, or holds something else.
     """
     began, place = time.monotonic(), config.folder
-    observers = [Unrepeated(observer) for observer in observers]
-    data = _rooms(place / "rooms", observers)
+    observer = Unrepeated(observer)
+    data = _rooms(place / "rooms", observer)
     common: dict[str, Any] = {"data": data, "student": "resnet18", "input_size": f"{HEIGHT}x{WIDTH}"}
     common |= {"batch_size": 8, "workers": 2, "offline": True, "pretrained": False}
     if not RunContents(place / "teacher").is_finished:
         own = {"teacher": TINY_TEACHER, "max_steps": config.acclimate_steps, **_run(place / "teacher")}
-        acclimate(build_config(AcclimateConfig, common | own), observers)
+        acclimate(build_config(AcclimateConfig, common | own), observer)
     own = {"teacher": place / "teacher", "max_steps": config.steps, "control": True, **_run(place / "student")}
-    report = distill(build_config(DistillConfig, common | own), observers)
+    report = distill(build_config(DistillConfig, common | own), observer)
     models = {
         "teacher": TINY_TEACHER,
         "through the ghost": place / "teacher",
@@ -75,14 +74,13 @@ def demo(config: DemoConfig, observers: Sequence[Observer] = ()) -> DemoResult:
     return DemoResult(str(place), scores, report["gain"], str(picture), round(time.monotonic() - began, 1))
 
 
-def _rooms(folder: Path, observers: Sequence[Observer]) -> Path:
+def _rooms(folder: Path, observer: Observer) -> Path:
     """The data.yaml of the rendered rooms, which is written last."""
     data = folder / "data.yaml"
     if not data.is_file():
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder}: is a file; name another folder for the demo")
-        for observer in observers:
-            observer.on_note(f"rendering {ROOMS} rooms of {HEIGHT}x{WIDTH} pixels into {folder}")
+        observer.on_note(f"rendering {ROOMS} rooms of {HEIGHT}x{WIDTH} pixels into {folder}")
         write_rooms(folder, ROOMS, HEIGHT, WIDTH, seed=0)
     return data
 

@@ -6,7 +6,6 @@ file. `distill=False` trains the control: the same student, data, steps and seed
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart, bring_near
 from disdepth_cli.models.encoder import BackboneStart
 from disdepth_cli.models.student import DepthStudent, build_student, load_student
-from disdepth_cli.observer import Observer, Unrepeated
+from disdepth_cli.observer import SILENT, Observer, Unrepeated
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.results.training import DistillPlan, DistillReport
 from disdepth_cli.runs.folder import RunFolder
@@ -53,7 +52,7 @@ from disdepth_cli.training.teacher_cache import open_memory, replay_report
 PRETRAINED_SHARE = 0.3  # of the learning rate, for a pretrained backbone; 0.1 was too slow for ten epochs
 
 
-def distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> DistillReport | DistillPlan:
+def distill(config: DistillConfig, observer: Observer = SILENT) -> DistillReport | DistillPlan:
     """Train a student and write `student.safetensors` into a run folder.
 
     With `dry_run` nothing is trained: the result is what would be done. A finished run that is resumed with
@@ -64,68 +63,65 @@ def distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> Distil
     """
     check_keep(config)
     if config.run.dry_run:
-        return DistillPlan(plan_distill(resolve_teachers(config, observers), observers))
-    with together(config, observers) as observers:
+        return DistillPlan(plan_distill(resolve_teachers(config, observer), observer))
+    with together(config, observer) as observer:
         if config.hub.push_to_hub is not None:
             from_main(partial(target_of(config).check, config.machine.offline))  # now, not after hours
         report = finished_report(config)
         if report is None or not is_settled(Path(report["run"]), report, config.compare.control, config.compare.keep):
-            report = _train(config, observers)
+            report = _train(config, observer)
         if config.hub.push_to_hub is not None and is_main():  # nobody waits for an upload
-            report["push"] = push_finished(config, Path(report["run"]), observers).as_dict()
+            report["push"] = push_finished(config, Path(report["run"]), observer).as_dict()
         return DistillReport.of(report)
 
 
-def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, Any]:
+def _train(config: DistillConfig, observer: Observer) -> dict[str, Any]:
     """A run, and what it is compared with."""
-    data = prepare_data(config, observers)
+    data = prepare_data(config, observer)
     check_comparable(config, data)
     if not (config.compare.control or config.compare.sweep):
-        alone = _train_alone(config, data, observers)
+        alone = _train_alone(config, data, observer)
         if config.method.distill:  # a finished run may have had a control before
             from_main(lambda: take_back(Path(alone["run"])))
-        doubt_teacher(alone, observers)
+        doubt_teacher(alone, observer)
         return alone
-    observers = [Unrepeated(observer) for observer in observers]
-    config = resolve_teachers(config, observers)
+    observer = Unrepeated(observer)
+    config = resolve_teachers(config, observer)
     run = RunFolder.open(config, "distill", config.student.backbone, entries_of(data.source))
     if config.compare.control:
         check_control_place(config, run.path)
     report: dict[str, Any] | None = from_main(lambda: finished_run(run.path))
     if report is None:
-        report = _train_chosen(config, data, run, observers)
+        report = _train_chosen(config, data, run, observer)
     if config.compare.control:
-        report |= compare_with_control(config, data, run, _train_alone, observers)
+        report |= compare_with_control(config, data, run, _train_alone, observer)
         report["came_through"] = with_control(report)
     else:
         from_main(lambda: take_back(run.path))
         report = {name: value for name, value in report.items() if name not in ("control", "gain", "kept")}
-        doubt_teacher(report, observers)
+        doubt_teacher(report, observer)
     return rewrite(run, report)
 
 
-def _train_chosen(
-    config: DistillConfig, data: TrainingData, run: RunFolder, observers: Sequence[Observer]
-) -> dict[str, Any]:
+def _train_chosen(config: DistillConfig, data: TrainingData, run: RunFolder, observer: Observer) -> dict[str, Any]:
     """The run itself, after the sweep that chooses its loss weights where one was asked for."""
     if not config.compare.sweep:
-        return _Distillation(config, data, run, observers).report()
-    swept = sweep(config, data, run, lambda: acclimated_first(config, run, observers), _train_alone, observers)
-    tell_choice(swept, observers)
-    return _Distillation(with_chosen(config, swept), data, run, observers, {"sweep": swept}).report()
+        return _Distillation(config, data, run, observer).report()
+    swept = sweep(config, data, run, lambda: acclimated_first(config, run, observer), _train_alone, observer)
+    tell_choice(swept, observer)
+    return _Distillation(with_chosen(config, swept), data, run, observer, {"sweep": swept}).report()
 
 
-def _train_alone(config: DistillConfig, data: TrainingData, observers: Sequence[Observer]) -> dict[str, Any]:
+def _train_alone(config: DistillConfig, data: TrainingData, observer: Observer) -> dict[str, Any]:
     """One run: a student with its teacher, or a control."""
     if not config.method.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
         if data.source.counts()[1]:
-            for observer in observers:
-                observer.on_note("control: it takes as many steps, all of them on the labelled images")
-    config = resolve_teachers(config, observers)
+            observer.on_note("control: it takes as many steps, all of them on the labelled images")
+    config = resolve_teachers(config, observer)
     run_name = config.student.backbone if config.method.distill else f"{config.student.backbone}-control"
     run = RunFolder.open(config, "distill", run_name, entries_of(data.source))
-    return _Distillation(config, data, run, observers).report()
+    return _Distillation(config, data, run, observer).report()
 
 
 class _Distillation:
@@ -136,12 +132,12 @@ class _Distillation:
         config: DistillConfig,
         data: TrainingData,
         run: RunFolder,
-        observers: Sequence[Observer],
+        observer: Observer,
         known: dict[str, Any] | None = None,
     ) -> None:
         """known: what else belongs into the report."""
         self.known = known or {}
-        self.config, self.data, self.run, self.observers = config, data, run, observers
+        self.config, self.data, self.run, self.observer = config, data, run, observer
         self.accelerator = make_accelerator(config.machine)
         device = self.accelerator.device
         self.precision = score_precision(config.machine.precision, device)
@@ -149,12 +145,12 @@ class _Distillation:
         self.acclimated: list[AcclimatedTeacher] = []
         self.found: list[CheckpointMetadata] = []
         if config.method.distill:
-            found = find_teachers(config, data, run, device, self.teacher_precision, observers)
+            found = find_teachers(config, data, run, device, self.teacher_precision, observer)
             self.acclimated, self.found, self.data = found.acclimated, found.metadata, found.data
             self.own_metrics = found.own_metrics
             self.data = self.data.shown_to([one.teacher for one in self.acclimated])
-            self.config = config = as_they_can_teach(config, self.acclimated, observers)
-        self.memory = open_memory(config, self.data, [one.teacher for one in self.acclimated], observers)
+            self.config = config = as_they_can_teach(config, self.acclimated, observer)
+        self.memory = open_memory(config, self.data, [one.teacher for one in self.acclimated], observer)
         torch.manual_seed(config.loop.seed)
         start = BackboneStart(config.student.pretrained, config.student.weights, config.machine.offline)
         student = build_student(student_architecture(config.student, self.data), start)  # range: perhaps the teacher's
@@ -166,7 +162,7 @@ class _Distillation:
             first = self.data.batches(config.loop.batch_size, 0, 1, config.loop.seed)  # the same in every process
             epoch = self.data.batches_per_epoch(config.loop.batch_size, 1)
             teacher, goes_on = self.acclimated[0].remembering(self.memory), run.state.file.is_file()
-            bring_near(self.student, teacher, lambda most: first(0, min(most, epoch)), self.start, goes_on, observers)
+            bring_near(self.student, teacher, lambda most: first(0, min(most, epoch)), self.start, goes_on, observer)
         if config.machine.compile:
             self.student.compile()
             for one in self.acclimated:
@@ -191,7 +187,7 @@ class _Distillation:
                 "cost": from_main(self._costs),
                 "came_through": from_main(lambda: self._came_through(result)),
                 **self.known,
-                "teacher_cache": replay_report(self.memory, self.observers),
+                "teacher_cache": replay_report(self.memory, self.observer),
             },
         )
 
@@ -204,7 +200,7 @@ class _Distillation:
         if first.teacher.contract.kind != "none":
             seen["teacher"] = self._teacher_predictor(first)
         val = {"student": result.best, "ghost": self.found[0].metrics, "teacher": self.own_metrics}
-        return measured(seen, val, self.data, self.observers)
+        return measured(seen, val, self.data, self.observer)
 
     @property
     def _noun(self) -> str:
@@ -237,8 +233,8 @@ class _Distillation:
         task = Task(
             step, self.student, groups, batches, self._validate, self._save, better, before_step=step.before_step
         )
-        observers = run_observers(self.run, self.observers)
-        return Fit(task, loop, schedule, self.run, observers, accelerator).run_to_the_end()
+        observer = run_observers(self.run, self.observer)
+        return Fit(task, loop, schedule, self.run, observer, accelerator).run_to_the_end()
 
     def _predictor(self, model: nn.Module) -> DepthPredictor:
         size = self.data.working_size

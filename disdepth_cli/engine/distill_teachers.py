@@ -42,7 +42,7 @@ class FoundTeachers:
     own_metrics: dict[str, float] | None
 
 
-def resolve_teachers(config: DistillConfig, observers: Sequence[Observer]) -> DistillConfig:
+def resolve_teachers(config: DistillConfig, observer: Observer) -> DistillConfig:
     """The configuration with its teachers named: settled once, so that a resumed run keeps them.
 
     Raises:
@@ -53,12 +53,11 @@ def resolve_teachers(config: DistillConfig, observers: Sequence[Observer]) -> Di
     if not config.method.distill or config.teacher.names:
         return config
     latest = from_main(lambda: _latest_teacher(config).absolute())
-    for observer in observers:
-        observer.on_note(f"teacher: the latest acclimated run, {latest}")
+    observer.on_note(f"teacher: the latest acclimated run, {latest}")
     return config.replaced(teacher=[str(latest)])
 
 
-def acclimated_first(config: DistillConfig, run: RunFolder, observers: Sequence[Observer]) -> DistillConfig:
+def acclimated_first(config: DistillConfig, run: RunFolder, observer: Observer) -> DistillConfig:
     """The configuration with an acclimated run for each teacher, made now where need be, for several runs to share.
 
     Raises:
@@ -68,7 +67,7 @@ def acclimated_first(config: DistillConfig, run: RunFolder, observers: Sequence[
     runs: list[Path] = []
     for name in names:
         ghost = runs[0] if runs else None
-        runs.append(_acclimated_run(config, name, run, ghost, len(names), observers).absolute())
+        runs.append(_acclimated_run(config, name, run, ghost, len(names), observer).absolute())
     return config.replaced(teacher=[str(made) for made in runs], revision=None, teacher_weights=None)
 
 
@@ -78,7 +77,7 @@ def find_teachers(
     run: RunFolder,
     device: torch.device,
     precision: Precision,
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> FoundTeachers:
     """The acclimated teachers of a run, on `device`; those that are not acclimated yet are acclimated first.
 
@@ -90,10 +89,10 @@ def find_teachers(
     runs: list[Path] = []
     for name in config.teacher.names or []:
         ghost = runs[0] if runs else None
-        runs.append(_acclimated_run(config, name, run, ghost, len(config.teacher.names or []), observers))
+        runs.append(_acclimated_run(config, name, run, ghost, len(config.teacher.names or []), observer))
         acclimated, record = load_acclimated(runs[-1], precision, config.machine.offline)
         if record.teacher and runs[-1] == Path(name):  # an acclimation made just now has warned itself
-            warn_of_licence(record.teacher.id, record.teacher.licence, observers)
+            warn_of_licence(record.teacher.id, record.teacher.licence, observer)
         if not found:
             data = _as_the_teacher_has_it(config, data, record)
         check_same_student(runs[-1], record, student_architecture(config.student, data))
@@ -113,13 +112,12 @@ def _own_metrics(run: Path) -> dict[str, float] | None:
 
 
 def as_they_can_teach(
-    config: DistillConfig, acclimated: Sequence[AcclimatedTeacher], observers: Sequence[Observer]
+    config: DistillConfig, acclimated: Sequence[AcclimatedTeacher], observer: Observer
 ) -> DistillConfig:
     """The configuration without what needs features, where no teacher has any."""
     if not acclimated or not all(one.teacher.contract.depth_alone for one in acclimated):
         return config
-    for observer in observers:
-        observer.on_note(f"{acclimated[0].teacher.contract.id}: gives depth and no features: output distillation only")
+    observer.on_note(f"{acclimated[0].teacher.contract.id}: gives depth and no features: output distillation only")
     return config.replaced(feature_weight=0.0, init_decoder="random")
 
 
@@ -147,7 +145,7 @@ def _as_the_teacher_has_it(config: DistillConfig, data: TrainingData, metadata: 
 
 
 def _acclimated_run(
-    config: DistillConfig, teacher: str, run: RunFolder, ghost: Path | None, count: int, observers: Sequence[Observer]
+    config: DistillConfig, teacher: str, run: RunFolder, ghost: Path | None, count: int, observer: Observer
 ) -> Path:
     """The run of a teacher: itself where it is one, else one that is made beside the student's."""
     if RunContents(Path(teacher)).has_acclimation:
@@ -163,8 +161,7 @@ def _acclimated_run(
         if held.config().get("teacher") != teacher:
             raise ConfigError(f"{made}: holds another teacher's acclimation; remove it, or name another -o")
         return made
-    for observer in observers:
-        observer.on_note(f"{teacher} is not acclimated; doing that first, into {made}")
+    observer.on_note(f"{teacher} is not acclimated; doing that first, into {made}")
     shared = DistillConfig.named(inherited=True) & AcclimateConfig.options().keys()
     options = {name: config.get(name) for name in shared}
     options |= {"teacher": teacher, "output": made, "resume": begun, "ghost": ghost}
@@ -172,7 +169,7 @@ def _acclimated_run(
         options["max_steps"] = config.loop.max_steps
     if config.method.attention == "learned":
         options["attention_steps"] = min(config.loop.max_steps or TOKEN_STEPS, TOKEN_STEPS)
-    acclimate(build_config(AcclimateConfig, options), observers)
+    acclimate(build_config(AcclimateConfig, options), observer)
     return made
 
 

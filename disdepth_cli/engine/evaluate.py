@@ -18,7 +18,7 @@ from disdepth_cli.inspection.labels import look_at_labels, oddities
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.machine.devices import device_words, pick_device, score_precision
 from disdepth_cli.machine.resources import worker_count
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.results.models import EvaluateResult
 from disdepth_cli.scoring.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
@@ -29,7 +29,7 @@ from disdepth_cli.scoring.teacher_of import teacher_of
 from disdepth_cli.scoring.worst_images import draw_worst
 
 
-def evaluate(config: EvaluateConfig, observers: Sequence[Observer] = ()) -> EvaluateResult:
+def evaluate(config: EvaluateConfig, observer: Observer = SILENT) -> EvaluateResult:
     """Score a model on a data set, and what it has to beat.
 
     Raises:
@@ -45,18 +45,18 @@ def evaluate(config: EvaluateConfig, observers: Sequence[Observer] = ()) -> Eval
     predictor, workers = _opened(config)
     own = for_output(protocol, predictor.kind)
     warnings = _oddities(source, config.split, items, own)
-    _warn(observers, warnings)
+    _warn(observer, warnings)
     clock.lap("opening")
-    told = _told(observers, len(items))
+    told = _told(observer, len(items))
     scores = score(predictor, source, items, own, workers=workers, on_image=told, details=True)
-    _warn(observers, scores.errors)
+    _warn(observer, scores.errors)
     means = summary(scores)
     by_key = {source.key(item): item for item in items}
     if again := len(items) - len(by_key):
         warnings.append(
             f"{again} rows name an image that another row names too: it counts once, with the last one's depth"
         )
-        _warn(observers, warnings[-1:])
+        _warn(observer, warnings[-1:])
     if config.per_image:
         write_rows(config.per_image, scores, source, by_key)
     clock.lap("scoring")
@@ -65,7 +65,7 @@ def evaluate(config: EvaluateConfig, observers: Sequence[Observer] = ()) -> Eval
     if config.baselines:
         found = constant_and_mean_map(source, scored, own, config.mean_map_images, workers)
         clock.lap("baselines")
-        found["teacher"] = _teacher(config, source, scored, protocol, predictor, observers)
+        found["teacher"] = _teacher(config, source, scored, protocol, predictor, observer)
         baselines = {name: _entry(baseline, scores) for name, baseline in found.items()}
         clock.lap("teacher")
     worst = None
@@ -170,7 +170,7 @@ def _teacher(
     items: Sequence[DataItem],
     protocol: Protocol,
     predictor: DepthPredictor,
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> Baseline:
     """The teacher's scores, or why there are none: a result is not lost because of it."""
     if not config.score_teacher:
@@ -178,12 +178,11 @@ def _teacher(
     workers = worker_count(config.workers, predictor.device)
     try:
         teacher = teacher_of(config, predictor)
-        for observer in observers:
-            observer.on_note("scoring the teacher (--no-teacher leaves it out)")
-        return teacher_baseline(teacher, source, items, protocol, workers, _told(observers, len(items)))
+        observer.on_note("scoring the teacher (--no-teacher leaves it out)")
+        return teacher_baseline(teacher, source, items, protocol, workers, _told(observer, len(items)))
     except DisdepthError as error:
         if config.teacher is not None:
-            _warn(observers, [f"the teacher is not scored: {error}"])
+            _warn(observer, [f"the teacher is not scored: {error}"])
         return unavailable(str(error))
 
 
@@ -206,17 +205,15 @@ def _oddities(source: DataSource, split: Split, items: Sequence[DataItem], proto
     return odd
 
 
-def _warn(observers: Sequence[Observer], messages: Sequence[str]) -> None:
-    for observer in observers:
-        for message in messages:
-            observer.on_warning(message)
+def _warn(observer: Observer, messages: Sequence[str]) -> None:
+    for message in messages:
+        observer.on_warning(message)
 
 
-def _told(observers: Sequence[Observer], total: int) -> Callable[[int], None]:
-    """A function that tells the observers how many of `total` images are done."""
-    return partial(_tell, observers, total)
+def _told(observer: Observer, total: int) -> Callable[[int], None]:
+    """A function that tells the observer how many of `total` images are done."""
+    return partial(_tell, observer, total)
 
 
-def _tell(observers: Sequence[Observer], total: int, done: int) -> None:
-    for observer in observers:
-        observer.on_image(done, total)
+def _tell(observer: Observer, total: int, done: int) -> None:
+    observer.on_image(done, total)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from disdepth_cli.config import AcclimateConfig
@@ -18,7 +17,7 @@ from disdepth_cli.training.prepare import prepare_data, supervised_data
 from disdepth_cli.training.teacher_checks import TeacherChecks, check_teacher
 
 
-def described(config: AcclimateConfig, observers: Sequence[Observer]) -> dict[str, str]:
+def described(config: AcclimateConfig, observer: Observer) -> dict[str, str]:
     """The contract of a configuration's teacher, key by key, without fetching its weights; with data that are named,
     and weights that are here, also what it says of them.
 
@@ -35,12 +34,12 @@ def described(config: AcclimateConfig, observers: Sequence[Observer]) -> dict[st
         return lines | {"view_check": "not done: its weights are not here", "word_check": "not done"}
     teacher = load_teacher(own.name, revision=own.revision, weights=own.weights, offline=offline)
     device = pick_device(config.machine.device)
-    data = supervised_data(prepare_data(config, observers), config, teacher, observers).shown_to([teacher])
+    data = supervised_data(prepare_data(config, observer), config, teacher, observer).shown_to([teacher])
     teacher = channels_last(teacher.to(device))
     scores = AcclimationScores(config, data, teacher, device)
     metrics = scores.of_teacher() if contract.kind == "metric_depth" else None
     found = check_teacher(teacher, scores.whole_images(), data, metrics["abs_rel"] if metrics else None)
-    tell_checks(found, teacher, data, observers)
+    tell_checks(found, teacher, data, observer)
     return lines | found.lines()
 
 
@@ -50,29 +49,25 @@ def _names_data(config: AcclimateConfig) -> bool:
     return config.data.location != str(here) or (here / "data.yaml").is_file()
 
 
-def tell_checks(found: TeacherChecks, teacher: DepthTeacher, data: TrainingData, observers: Sequence[Observer]) -> None:
+def tell_checks(found: TeacherChecks, teacher: DepthTeacher, data: TrainingData, observer: Observer) -> None:
     """Tell what was found of a teacher's word, and warn where it cannot help."""
     name, without = teacher.contract.id, data.source.counts()[1]
-    for observer in observers:
-        if found.images:
-            for line in found.lines().values():
-                observer.on_note(f"teacher: {line}")
-        for warning in found.warnings(name, unlabelled=without > 0):
-            observer.on_warning(warning)
+    if found.images:
+        for line in found.lines().values():
+            observer.on_note(f"teacher: {line}")
+    for warning in found.warnings(name, unlabelled=without > 0):
+        observer.on_warning(warning)
 
 
-def open_teacher(
-    options: AcclimatedTeacherOptions, observers: Sequence[Observer], offline: bool = False
-) -> DepthTeacher:
-    """The teacher of the options, fetched where it must be, its contract told to the observers.
+def open_teacher(options: AcclimatedTeacherOptions, observer: Observer, offline: bool = False) -> DepthTeacher:
+    """The teacher of the options, fetched where it must be, its contract told to the observer.
 
     Raises:
         TeacherError: it cannot be found, fetched, loaded or used.
     """
 
     def note(line: str) -> None:
-        for observer in observers:
-            observer.on_note(line)
+        observer.on_note(line)
 
     teacher = load_teacher(
         options.name, revision=options.revision, weights=options.weights, offline=offline, announce=note
@@ -82,14 +77,12 @@ def open_teacher(
         note(line)
     doubt = contract.probe.doubt(contract.kind) if contract.probe is not None else None
     if doubt is not None:  # metres that are far off
-        for observer in observers:
-            observer.on_warning(f"{contract.id}: {doubt}")
-    warn_of_licence(contract.id, contract.licence, observers)
+        observer.on_warning(f"{contract.id}: {doubt}")
+    warn_of_licence(contract.id, contract.licence, observer)
     return teacher
 
 
-def warn_of_licence(teacher: str, licence: str | None, observers: Sequence[Observer]) -> None:
+def warn_of_licence(teacher: str, licence: str | None, observer: Observer) -> None:
     """Warn where a teacher may not be used commercially: its student may not either."""
     if classify_licence(licence) == "non-commercial":
-        for observer in observers:
-            observer.on_warning(f"{teacher}: its licence is {licence}, {licence_note(licence)}")
+        observer.on_warning(f"{teacher}: its licence is {licence}, {licence_note(licence)}")

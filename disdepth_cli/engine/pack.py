@@ -23,14 +23,14 @@ from disdepth_cli.data.shards.journal import Journal
 from disdepth_cli.data.shards.writer import Samples, write_shard
 from disdepth_cli.errors import DataError, DisdepthError, Interrupted
 from disdepth_cli.machine.signals import WORKERS_GONE, StopSignal
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.data import PackResult
 
 SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 _KNOWN_SCALES = (1000.0, 256.0, 100.0)
 
 
-def pack(config: PackConfig, observers: Sequence[Observer] = ()) -> PackResult:
+def pack(config: PackConfig, observer: Observer = SILENT) -> PackResult:
     """Write a data set as shards: `train-000000.tar`, ..., `val-000000.tar`, ..., and `index.json`.
 
     The same data and options give the same bytes.
@@ -44,11 +44,10 @@ def pack(config: PackConfig, observers: Sequence[Observer] = ()) -> PackResult:
     packing = Packing(config.depth, _scale(config, source), config.size, config.quality)
     journal = Journal.open(config, {split: len(getattr(source, split)) for split in SPLITS}, packing.scale)
     for message in _oddities(config, source, packing):
-        for observer in observers:
-            observer.on_warning(message)
+        observer.on_warning(message)
     began, done = time.monotonic(), journal.done
     with StopSignal() as stop:
-        _Packer(config, source, packing, journal, stop, observers).run()
+        _Packer(config, source, packing, journal, stop, observer).run()
     index = _index(config, source, packing, journal)
     write_index(config.output / INDEX, index)
     journal.remove()
@@ -75,10 +74,10 @@ class _Packer:
         packing: Packing,
         journal: Journal,
         stop: StopSignal,
-        observers: Sequence[Observer],
+        observer: Observer,
     ) -> None:
         self.config, self.source, self.packing = config, source, packing
-        self.journal, self.stop, self.observers = journal, stop, observers
+        self.journal, self.stop, self.observer = journal, stop, observer
         self.count, self.total = 0, sum(journal.lengths.values()) - journal.done
 
     def run(self) -> None:
@@ -122,15 +121,13 @@ class _Packer:
             if sample.refused:
                 raise DataError(sample.error or sample.key)
             self.count += 1
-            for observer in self.observers:
-                observer.on_image(self.count, self.total)
+            self.observer.on_image(self.count, self.total)
             yield sample
 
     def _skip(self, sample: PackedSample) -> None:
         reason = sample.error or sample.key
         self.journal.skip(reason)
-        for observer in self.observers:
-            observer.on_warning(f"skipped: {reason}")
+        self.observer.on_warning(f"skipped: {reason}")
         skipped = len(self.journal.skipped)
         if skipped > self.config.max_corrupt:
             raise DataError(

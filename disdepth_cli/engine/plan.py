@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from disdepth_cli.comparison.sweep import CONTROL, settings_of, steps_of
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.push import FILES, target_of
 from disdepth_cli.models.encoder import timm_name
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.runs.contents import RunContents, beside
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.training.prepare import prepare_data, require_labels
@@ -28,7 +27,7 @@ class _Teacher:
     state: str
 
 
-def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> dict[str, Any]:
+def plan_distill(config: DistillConfig, observer: Observer = SILENT) -> dict[str, Any]:
     """Data, teacher with its contract's kind, student, steps, epochs, what it is compared with, and what a push would
     send, by name.
 
@@ -37,7 +36,7 @@ def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> d
     """
     if config.hub.push_to_hub is not None:
         target_of(config).check_form()
-    data = prepare_data(config, observers)
+    data = prepare_data(config, observer)
     if not config.method.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
     check_comparable(config, data)

@@ -18,7 +18,7 @@ from disdepth_cli.depth.depth import Depth
 from disdepth_cli.depth.files import UNITS
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import disk_errors
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.naming import output_stems, photographs
 from disdepth_cli.outputs.predictions import Written, write_prediction
 from disdepth_cli.predictor import DepthPredictor
@@ -107,7 +107,7 @@ class PredictResult(Result):
         }
 
 
-def predict(config: PredictConfig, observers: Sequence[Observer] = ()) -> PredictResult:
+def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult:
     """Predict the depth of images; where `config.output` is a folder, write it into files there.
 
     Raises:
@@ -123,22 +123,18 @@ def predict(config: PredictConfig, observers: Sequence[Observer] = ()) -> Predic
     errors: list[str] = []
     for done, (file, stem) in enumerate(zip(inputs, output_stems(inputs), strict=True), start=1):
         try:
-            results.append(_of_one(config, file, stem, predictor, observers))
+            results.append(_of_one(config, file, stem, predictor, observer))
         except DataError as error:
             errors.append(str(error))
-        for observer in observers:
-            observer.on_image(done, len(inputs))
+        observer.on_image(done, len(inputs))
     if not results:
         raise DataError(f"not one image could be read; the first reason: {errors[0]}")
-    for observer in observers:
-        for message in errors:
-            observer.on_warning(message)
+    for message in errors:
+        observer.on_warning(message)
     return PredictResult(config.model, predictor.kind, results, errors)
 
 
-def _of_one(
-    config: PredictConfig, file: Path, stem: str, predictor: DepthPredictor, observers: Sequence[Observer]
-) -> Prediction:
+def _of_one(config: PredictConfig, file: Path, stem: str, predictor: DepthPredictor, observer: Observer) -> Prediction:
     """The prediction of one image; its depth is kept where it is in no file.
 
     Raises:
@@ -146,7 +142,7 @@ def _of_one(
     """
     image = read_image(file)
     size = reduced_from(file, image)
-    for observer in observers if size is not None else ():
+    if size is not None:
         observer.on_warning(
             f"{file}: is {size} pixels, so large that its depth is made, and written, at "
             f"{image.shape[0]}x{image.shape[1]}"

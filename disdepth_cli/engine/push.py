@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from disdepth_cli.errors import CheckpointError, ConfigError, DisdepthError, Hub
 from disdepth_cli.files import write_atomic
 from disdepth_cli.hub.licences import Source, choose_licence
 from disdepth_cli.hub.upload import Content, HubTarget
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.card.card import PICTURE, CardFacts, model_card, model_config
 from disdepth_cli.outputs.card.picture import draw_picture, picture_images
 from disdepth_cli.results.models import PushResult
@@ -32,7 +31,7 @@ FILES = (STUDENT, CONFIG, CARD, PICTURE)
 """What a push sends; the picture only where there is one."""
 
 
-def push(config: PushConfig, observers: Sequence[Observer] = ()) -> PushResult:
+def push(config: PushConfig, observer: Observer = SILENT) -> PushResult:
     """Send a student to the Hub in one commit: weights, config.json, model card and its picture.
 
     Raises:
@@ -47,9 +46,8 @@ def push(config: PushConfig, observers: Sequence[Observer] = ()) -> PushResult:
     if not config.dry_run:
         target.check(config.offline)
     facts, content = _pack(config, file, run)
-    for observer in observers:
-        for warning in facts.licence.warnings:
-            observer.on_warning(warning)
+    for warning in facts.licence.warnings:
+        observer.on_warning(warning)
     result = PushResult(
         to=config.to,
         revision=config.revision,
@@ -85,7 +83,7 @@ def finished_report(config: DistillConfig) -> dict[str, Any] | None:
     return {"run": str(run.path), **RunContents(run.path).report()}
 
 
-def push_finished(config: DistillConfig, run: Path, observers: Sequence[Observer]) -> PushResult:
+def push_finished(config: DistillConfig, run: Path, observer: Observer) -> PushResult:
     """Push a finished run of distill. A failure is worded with the command that pushes it again.
 
     Raises:
@@ -95,7 +93,7 @@ def push_finished(config: DistillConfig, run: Path, observers: Sequence[Observer
     assert hub.push_to_hub is not None
     own = {"model": run, "to": hub.push_to_hub, "private": hub.private, "licence": hub.licence}
     try:
-        return push(build_config(PushConfig, own), observers)
+        return push(build_config(PushConfig, own), observer)
     except DisdepthError as error:
         again = f"disdepth push {run} --to {hub.push_to_hub}{' --private' if hub.private else ''}"
         again += f" --licence {hub.licence}" if hub.licence else ""

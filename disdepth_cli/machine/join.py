@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -25,11 +25,11 @@ from disdepth_cli.machine.launch import fell_short, launched
 from disdepth_cli.machine.processes import ANSWER_WITHIN, is_main
 from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.machine.sums import world
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 
 PRECEDENCE = 0.5  # seconds that the main process is given to tell of an error that all of them have
 LAST_WORDS = 1.5  # seconds the others wait, since a launcher ends all once one has ended
-SILENT = ("Timed out", "timed out", "timeout")
+NO_ANSWER = ("Timed out", "timed out", "timeout")
 GONE = ("gloo", "Connection closed by peer", "Connection reset by peer", "remote process exited", "NCCL")
 """What an error of the network between processes says when another one does not answer, and when it is gone."""
 
@@ -38,8 +38,8 @@ _runs = 0  # so far in this process, the same in all of them
 
 
 @contextmanager
-def together(config: TrainingConfig, observers: Sequence[Observer]) -> Iterator[Sequence[Observer]]:
-    """Join the processes that were launched; yields the observers, none of them but in the main process.
+def together(config: TrainingConfig, observer: Observer) -> Iterator[Observer]:
+    """Join the processes that were launched; yields the observer, a silent one in all but the main process.
 
     Of an error that several processes have, or that follows from another's, one process tells: in it the error comes
     out as it is (as `ProcessError` where it is not the main one), in the others as `ElsewhereError`.
@@ -50,30 +50,28 @@ def together(config: TrainingConfig, observers: Sequence[Observer]) -> Iterator[
     global _inside, _runs
     number, count = launched()
     if _inside:
-        yield observers
+        yield observer
         return
     _inside, _runs = True, _runs + 1
     try:
         if count == 1:
-            _tell_machine(config, observers)
-            yield observers
+            _tell_machine(config, observer)
+            yield observer
             return
-        with _joined(config, number, count, observers) as observers:
-            yield observers
+        with _joined(config, number, count, observer) as observer:
+            yield observer
     finally:
         _inside = False
 
 
 @contextmanager
-def _joined(
-    config: TrainingConfig, number: int, count: int, observers: Sequence[Observer]
-) -> Iterator[Sequence[Observer]]:
+def _joined(config: TrainingConfig, number: int, count: int, observer: Observer) -> Iterator[Observer]:
     lock: dist.Store | None = None
     try:
         lock = _join(config, count)
-        _tell_machine(config, observers if is_main() else ())
-        _tell_batch(config, observers if is_main() else ())
-        yield observers if is_main() else ()
+        _tell_machine(config, observer if is_main() else SILENT)
+        _tell_batch(config, observer if is_main() else SILENT)
+        yield observer if is_main() else SILENT
     except ElsewhereError:
         time.sleep(LAST_WORDS)
         raise
@@ -111,7 +109,7 @@ def _worded(error: Exception) -> Exception:
     if not isinstance(error, RuntimeError) or not any(word in said for word in GONE):
         return error
     own = next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)[:300]
-    if any(word in said for word in SILENT):
+    if any(word in said for word in NO_ANSWER):
         what = f"another process of this run has not answered for {ANSWER_WITHIN:g} s (stopped, or far slower)"
     elif "NCCL" in said and not any(word in said for word in GONE[1:4]):
         what = "the network between the GPUs (NCCL) failed; NCCL_DEBUG=INFO tells more"
@@ -137,7 +135,7 @@ def _is_first(lock: dist.Store) -> bool:
         return False
 
 
-def _tell_machine(config: TrainingConfig, observers: Sequence[Observer]) -> None:
+def _tell_machine(config: TrainingConfig, observer: Observer) -> None:
     """What the run runs on, and what of the machine it cannot use."""
     machine = config.machine
     device = set_device(machine.device)
@@ -146,19 +144,17 @@ def _tell_machine(config: TrainingConfig, observers: Sequence[Observer]) -> None
     workers = worker_count(machine.workers, device)
     processes = f"{world()} process{'es' if world() > 1 else ''}"
     trouble = unused_gpu() if machine.device == "auto" and device.type == "cpu" else None
-    for observer in observers:
-        observer.on_note(f"device: {device_words(device)}, precision {precision}, {workers} workers, {processes}")
-        if trouble:
-            observer.on_warning(f"{trouble}; this run uses the CPU")
-        if fell_short():
-            message = "`accelerate launch --cpu` starts one process, whatever --num_processes; for several: torchrun"
-            observer.on_warning(f"{message} --nproc-per-node N -m disdepth_cli ...")
+    observer.on_note(f"device: {device_words(device)}, precision {precision}, {workers} workers, {processes}")
+    if trouble:
+        observer.on_warning(f"{trouble}; this run uses the CPU")
+    if fell_short():
+        message = "`accelerate launch --cpu` starts one process, whatever --num_processes; for several: torchrun"
+        observer.on_warning(f"{message} --nproc-per-node N -m disdepth_cli ...")
 
 
-def _tell_batch(config: TrainingConfig, observers: Sequence[Observer]) -> None:
+def _tell_batch(config: TrainingConfig, observer: Observer) -> None:
     per_step = config.loop.batch_size * config.loop.accumulate
-    for observer in observers:
-        observer.on_note(
-            f"{world()} processes, {per_step * world()} images a step ({per_step} each); the learning rate is taken as "
-            "given, and batch norm uses each process's own images"
-        )
+    observer.on_note(
+        f"{world()} processes, {per_step * world()} images a step ({per_step} each); the learning rate is taken as "
+        "given, and batch norm uses each process's own images"
+    )

@@ -4,7 +4,7 @@ backbone `models/least_squares.py`."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -60,21 +60,21 @@ def bring_near(
     first: Callable[[int], Iterable[StoredBatch]],
     start: StudentStart,
     goes_on: bool,
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> None:
     """Whatever of the two below the start asks for. first: at most so many of the run's first batches, each time anew.
 
     goes_on: the run has a state, which holds what its backbone started from.
     """
     if start.solved and not goes_on:
-        start_backbone(student, acclimated, first(STARTING_BATCHES), observers)
+        start_backbone(student, acclimated, first(STARTING_BATCHES), observer)
     if start.adapted:
         adapt(student, acclimated, first(ADAPTING_BATCHES))
 
 
 @torch.no_grad()
 def start_backbone(
-    student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[StoredBatch], observers: Sequence[Observer]
+    student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[StoredBatch], observer: Observer
 ) -> None:
     """Solve a random backbone's blocks for the acclimated features of some training batches; tell how near they are."""
 
@@ -89,8 +89,7 @@ def start_backbone(
     told = (
         f"explains {', '.join(f'{100 * share:.0f}' for share in shares)} % of the acclimated features, level by level"
     )
-    for observer in observers:
-        observer.on_note(f"backbone: started by least squares, {told}" if shares else "backbone: random")
+    observer.on_note(f"backbone: started by least squares, {told}" if shares else "backbone: random")
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,12 @@ def measured(
     seen: Mapping[str, DepthPredictor],
     val: Mapping[str, Mapping[str, float] | None],
     data: TrainingData,
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> dict[str, Any]:
     """`came_through` of teacher, ghost and student, told. seen: their predictors; val: their metrics there."""
     found = came_through({who: on_training_images(one, data) for who, one in seen.items()}, val)
-    for observer in observers:
-        if found["verdict"]:
-            observer.on_note(f"what came through: {found['verdict']}")
+    if found["verdict"]:
+        observer.on_note(f"what came through: {found['verdict']}")
     return found
 
 
@@ -104,12 +103,11 @@ def verdict(train: Mapping[str, Mapping[str, float]], val: Mapping[str, Mapping[
     return f"what the teacher says comes through ({figures})"
 
 
-def doubt_teacher(report: dict[str, Any], observers: Sequence[Observer]) -> None:
+def doubt_teacher(report: dict[str, Any], observer: Observer) -> None:
     """Say so when the student has passed its teacher: it may be better off without."""
     theirs = (report["ghost_metrics"] or {}).get("rmse") if report["scored_against"] == "ground truth" else None
     if theirs is not None and report["best"] and report["best"]["rmse"] < theirs:
-        for observer in observers:
-            observer.on_warning(
-                f"the student's RMSE {report['best']['rmse']:.3f} is below its teacher's through the ghost decoder, "
-                f"{theirs:.3f}: see whether this teacher helps at all with --resume -o {report['run']} --control"
-            )
+        observer.on_warning(
+            f"the student's RMSE {report['best']['rmse']:.3f} is below its teacher's through the ghost decoder, "
+            f"{theirs:.3f}: see whether this teacher helps at all with --resume -o {report['run']} --control"
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from disdepth_cli.data.batches.loader import shared_bytes
 from disdepth_cli.data.files.dataset import DataSource
@@ -25,7 +25,7 @@ def refuse_unusable(source: DataSource) -> None:
     refuse_depth_maps("val", source.items("val"))
 
 
-def tell_counts(source: DataSource, observers: Sequence[Observer]) -> None:
+def tell_counts(source: DataSource, observer: Observer) -> None:
     """Say how many images there are, and what their stored depth means."""
     labelled, without = source.counts()
     train = f"{labelled} train"
@@ -35,34 +35,31 @@ def tell_counts(source: DataSource, observers: Sequence[Observer]) -> None:
     meaning = ""
     if source.labelled("train") or source.labelled("val"):
         meaning = f"; depth [m] = {source.coding.meaning}, up to {source.max_depth:g} m"
-    for observer in observers:
-        observer.on_note(f"data: {train}, {len(source.val)} val images{meaning}")
-        if source.recognised:
-            observer.on_note(f"data: recognised as {source.format}; a data.yaml there may say otherwise")
+    observer.on_note(f"data: {train}, {len(source.val)} val images{meaning}")
+    if source.recognised:
+        observer.on_note(f"data: recognised as {source.format}; a data.yaml there may say otherwise")
 
 
-def tell_oddities(source: DataSource, min_depth: float, max_depth: float, observers: Sequence[Observer]) -> None:
+def tell_oddities(source: DataSource, min_depth: float, max_depth: float, observer: Observer) -> None:
     """Warn of what deserves a look.
 
     Raises:
         DataError: no training depth that was looked at is in the range [m].
     """
     for message in _oddities(source, min_depth, max_depth):
-        for observer in observers:
-            observer.on_warning(message)
+        observer.on_warning(message)
 
 
-def tell_of_shared_memory(data: TrainingData, batch_size: int, observers: Sequence[Observer]) -> None:
+def tell_of_shared_memory(data: TrainingData, batch_size: int, observer: Observer) -> None:
     """Say so where it is too small for what the workers hand over; what finds no room is sent another way."""
     free = resources.free_shared_memory()
     need = shared_bytes(data.crop_size(), batch_size, data.workers) if data.workers else 0
     if free is None or free >= need:
         return
-    for observer in observers:
-        observer.on_note(
-            f"shared memory: {free / 1e6:.0f} MB are free, the workers' batches take up to {need / 1e6:.0f} MB; what "
-            "finds no room is sent through pipes, which may be slower (docker run --shm-size 1g gives more)"
-        )
+    observer.on_note(
+        f"shared memory: {free / 1e6:.0f} MB are free, the workers' batches take up to {need / 1e6:.0f} MB; what "
+        "finds no room is sent through pipes, which may be slower (docker run --shm-size 1g gives more)"
+    )
 
 
 def _oddities(source: DataSource, min_depth: float, max_depth: float) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -49,7 +49,7 @@ RANK_SEED_STRIDE = 2_147_483_659  # processes draw apart: the same dropout in al
 
 
 class Fit:
-    """One run of `task` under `options`, logged to `observers`, kept in `run`."""
+    """One run of `task` under `options`, told to `observer`, kept in `run`."""
 
     def __init__(
         self,
@@ -57,11 +57,11 @@ class Fit:
         options: LoopOptions,
         schedule: Schedule,
         run: RunFolder,
-        observers: Sequence[Observer],
+        observer: Observer,
         accelerator: Accelerator,
     ) -> None:
         self.task, self.options, self.schedule, self.run = task, options, schedule, run
-        self.observers = observers
+        self.observer = observer
         self.accelerator = accelerator
         if accelerator.ddp_handler is not None:
             accelerator.ddp_handler.find_unused_parameters = task.partly_used
@@ -83,10 +83,10 @@ class Fit:
         self.best: dict[str, float] = {}
         self.best_step = 0
         self.final: dict[str, float] = {}
-        self.skips = Skips(options, observers)
+        self.skips = Skips(options, observer)
         self.images, self.seconds, self.since = 0, 0.0, 0.0
         self.saver = StateSaver(run, options.save_every)
-        self.log = StepLog(observers, accelerator.device)
+        self.log = StepLog(observer, accelerator.device)
         self.stop = StopSignal()
         self.stopping = False
 
@@ -124,8 +124,7 @@ class Fit:
     def _train(self) -> None:
         accumulate, total = self.options.accumulate, self.schedule.total_steps
         with self.stop:
-            for observer in self.observers:
-                observer.on_start(self.done, total, self.schedule.steps_per_epoch)
+            self.observer.on_start(self.done, total, self.schedule.steps_per_epoch)
             if not self.done:
                 self._save_state(now=True)  # a run that is killed before its first save goes on from this very start
             batches = self.task.batches(self.done * accumulate, total * accumulate)
@@ -241,8 +240,7 @@ class Fit:
         if is_best:
             self.best, self.best_step = metrics, self.done
             from_main(lambda: self.task.save(model, metrics, self.done))
-        for observer in self.observers:
-            observer.on_validation(self.done, epoch, metrics, is_best)
+        self.observer.on_validation(self.done, epoch, metrics, is_best)
 
     @property
     def averaged(self) -> nn.Module:

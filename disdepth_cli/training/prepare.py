@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from disdepth_cli.config import AcclimateConfig, TrainingConfig
 from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.data.sets.open import load_source
@@ -20,7 +18,7 @@ from disdepth_cli.training.first_look import refuse_unusable, tell_counts, tell_
 from disdepth_cli.working_size import WorkingSize
 
 
-def prepare_data(config: TrainingConfig, observers: Sequence[Observer]) -> TrainingData:
+def prepare_data(config: TrainingConfig, observer: Observer) -> TrainingData:
     """Open the data of a configuration and look at it once.
 
     Raises:
@@ -29,13 +27,13 @@ def prepare_data(config: TrainingConfig, observers: Sequence[Observer]) -> Train
     """
     source = load_source(config.data.location)
     refuse_unusable(source)
-    tell_counts(source, observers)
+    tell_counts(source, observer)
     height, width = config.student.input_size
     min_depth = config.data.min_depth if config.data.min_depth is not None else max(source.min_depth, 1e-3)
     max_depth = config.data.max_depth if config.data.max_depth is not None else source.max_depth
     if min_depth >= max_depth:
         raise ConfigError(f"--min-depth {min_depth:g}: must be below --max-depth {max_depth:g}")
-    tell_oddities(source, min_depth, max_depth, observers)
+    tell_oddities(source, min_depth, max_depth, observer)
     device = pick_device(config.machine.device)
     data = TrainingData(
         source,
@@ -48,7 +46,7 @@ def prepare_data(config: TrainingConfig, observers: Sequence[Observer]) -> Train
         workers=worker_count(config.machine.workers, device),
         pin_memory=device.type == "cuda",
     )
-    tell_of_shared_memory(data, config.loop.batch_size, observers)
+    tell_of_shared_memory(data, config.loop.batch_size, observer)
     return data
 
 
@@ -82,7 +80,7 @@ def student_architecture(student: StudentOptions, data: TrainingData) -> Student
 
 
 def supervised_data(
-    data: TrainingData, config: AcclimateConfig, teacher: DepthTeacher, observers: Sequence[Observer]
+    data: TrainingData, config: AcclimateConfig, teacher: DepthTeacher, observer: Observer
 ) -> TrainingData:
     """The data with the range and kind that ground truth, or without any the teacher, gives a student's output.
 
@@ -102,10 +100,7 @@ def supervised_data(
                 f"--min-depth, --max-depth: {contract.id} gives relative disparity and no image has ground truth, so "
                 "the student's output has no metres; leave them out"
             )
-        for observer in observers:
-            observer.on_note(
-                "no ground truth and a relative teacher: the student will give relative disparity, no metres"
-            )
+        observer.on_note("no ground truth and a relative teacher: the student will give relative disparity, no metres")
         return data.as_disparity()
     require_labels(data, f"the teacher gives {contract.kind}, not metres; give labelled images")
     return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from disdepth_cli.config import DistillConfig, TrainingConfig
 from disdepth_cli.errors import DataError
 from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.machine.sums import world
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer, Observers
 from disdepth_cli.outputs.curves import plot_curves
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.loop import LOG_EVERY
@@ -19,20 +18,21 @@ from disdepth_cli.training.observers import CsvLog, TensorBoard
 from disdepth_cli.training.task import FitResult
 
 
-def run_observers(run: RunFolder, observers: Sequence[Observer]) -> list[Observer]:
-    """The given observers, and those that every run has; none where another process writes and speaks."""
+def run_observers(run: RunFolder, observer: Observer) -> Observer:
+    """The given observer, and those that every run has; none where another process writes and speaks."""
     if not is_main():
-        return []
+        return SILENT
 
     def warn(message: str) -> None:
-        for observer in observers:
-            observer.on_warning(message)
+        observer.on_warning(message)
 
-    return [
-        *observers,
-        CsvLog(run.metrics_file, LOG_EVERY, warn),
-        *TensorBoard.when_installed(run.path / "tensorboard"),
-    ]
+    return Observers(
+        [
+            observer,
+            CsvLog(run.metrics_file, LOG_EVERY, warn),
+            *TensorBoard.when_installed(run.path / "tensorboard"),
+        ]
+    )
 
 
 def fit_report(result: FitResult) -> dict[str, Any]:

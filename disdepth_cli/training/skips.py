@@ -13,13 +13,13 @@ SCALE_HALVINGS = 16  # from 65536, where a gradient scaler starts, to 1
 
 
 class Skips:
-    """Counts what was skipped, tells the observers, and ends the run where it is too much.
+    """Counts what was skipped, tells the observer, and ends the run where it is too much.
 
     corrupt: the files; steps: how many of them; in_a_row: how many up to now.
     """
 
-    def __init__(self, options: LoopOptions, observers: Sequence[Observer]) -> None:
-        self.options, self.observers = options, observers
+    def __init__(self, options: LoopOptions, observer: Observer) -> None:
+        self.options, self.observer = options, observer
         self.corrupt: list[str] = []
         self.steps, self.in_a_row = 0, 0
 
@@ -64,5 +64,4 @@ class Skips:
             )
 
     def _warn(self, message: str) -> None:
-        for observer in self.observers:
-            observer.on_warning(message)
+        self.observer.on_warning(message)

@@ -16,10 +16,10 @@ READ_EVERY = 10
 
 
 class StepLog:
-    """Keeps the losses of the last steps and tells the observers of each step, in order, once they were read."""
+    """Keeps the losses of the last steps and tells the observer of each step, in order, once they were read."""
 
-    def __init__(self, observers: Sequence[Observer], device: torch.device) -> None:
-        self.observers = observers
+    def __init__(self, observer: Observer, device: torch.device) -> None:
+        self.observer = observer
         self.every = 1 if device.type == "cpu" else READ_EVERY
         self._waiting: list[tuple[Progress, list[str], list[Tensor]]] = []
 
@@ -41,5 +41,4 @@ class StepLog:
         numbers = iter(torch.stack(values).tolist() if values else ())
         for progress, names, _ in waiting:
             told = replace(progress, parts={name: next(numbers) for name in names})
-            for observer in self.observers:
-                observer.on_step(told)
+            self.observer.on_step(told)

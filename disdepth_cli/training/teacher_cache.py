@@ -34,7 +34,7 @@ def open_memory(
     config: AcclimateConfig | DistillConfig,
     data: TrainingData,
     teachers: Sequence[DepthTeacher],
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> TeacherMemory | None:
     """The memory a configuration asks for, with a note of the space it will take; None without, or without teachers.
 
@@ -48,8 +48,7 @@ def open_memory(
     size = data.crop_size()
     for teacher in (teacher for teacher in teachers if teacher.contract.sees != "stored"):
         note = _space(config, data, teacher, size)
-        for observer in observers:
-            observer.on_note(f"teacher: what it says is kept in {folder}, {note}")
+        observer.on_note(f"teacher: what it says is kept in {folder}, {note}")
     return TeacherMemory(folder)
 
 
@@ -75,7 +74,7 @@ def view_bytes(teacher: DepthTeacher, height: int, width: int) -> int:
     return features + (0 if teacher.contract.kind == "none" else 4 * height * width)
 
 
-def replay_report(memory: TeacherMemory | None, observers: Sequence[Observer]) -> dict[str, Any] | None:
+def replay_report(memory: TeacherMemory | None, observer: Observer) -> dict[str, Any] | None:
     """How many views were replayed since the run was started or resumed, in all processes; told, and for report.json.
 
     {"folder", "views", "replayed"}, or None where nothing was kept.
@@ -84,8 +83,7 @@ def replay_report(memory: TeacherMemory | None, observers: Sequence[Observer]) -
         return None
     counts = gather((memory.views, memory.computed))
     views, computed = (sum(one) for one in zip(*counts, strict=True))
-    for observer in observers:
-        observer.on_note(f"teacher: {views - computed} of {views} views replayed from {memory.folder}")
+    observer.on_note(f"teacher: {views - computed} of {views} views replayed from {memory.folder}")
     return {"folder": str(memory.folder), "views": views, "replayed": views - computed}
 
 

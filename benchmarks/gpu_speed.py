@@ -110,8 +110,6 @@ class Bench:
         with ExitStack() as stack:
             for one in patches or []:
                 stack.enter_context(one)
-            # Scores and latencies are not what is measured.
-            stack.enter_context(patch("disdepth_cli.engine.distill._Distillation._costs", lambda _: {}))
             distill(config=config, observers=[clock])
         return clock
 
@@ -200,7 +198,7 @@ def transfer(bench: Bench) -> list[str]:
     config = DistillConfig(
         data=str(bench.out / "shards"), batch_size=8 if bench.short else 64, workers=0, **bench.options
     )
-    stored = next(prepare_data(config, ()).batches(config.loop.batch_size, 0, 1, 0)(0, 1))
+    stored = next(prepare_data(config).batches(config.loop.batch_size, 0, 1, 0)(0, 1))
     plain = stored.to(torch.device("cpu"))
     floats = [plain.image, plain.depth, plain.valid]
     if bench.device == "cuda":
@@ -232,7 +230,7 @@ def plain_script(bench: Bench) -> list[str]:
     size, workers = (2, 0) if bench.short else (64, 14)
     device = pick_device(bench.device)
     config = DistillConfig(data=str(bench.out / "shards"), batch_size=size, workers=workers, **bench.options)
-    data = prepare_data(config, ())
+    data = prepare_data(config)
     student = build_student(student_architecture(config.student, data)).to(device).train()
     acclimated = load_acclimated(bench.teacher(), "fp32", offline=True)[0].to(device).eval()
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)

@@ -144,7 +144,7 @@ def main(
 ) -> None:
     """Print a table."""
     config = DistillConfig(data=data, distill=False)
-    ready = prepare_data(config, [])
+    ready = prepare_data(config)
     looks: dict[str, Look] = {"place alone": lambda _: []}
     for place, one in enumerate(name or []):
         given = weights if place == 0 else None

@@ -26,7 +26,7 @@ from disdepth_cli.types import StoredBatch
 
 def time_loader(config: DistillConfig, batches: int) -> tuple[float, StoredBatch]:
     """Images/s of a stretch of batches, and its last one."""
-    data = prepare_data(config, ())
+    data = prepare_data(config)
     drawn = data.batches(config.loop.batch_size, 0, 1, config.loop.seed)(0, batches + 1)
     batch = next(drawn)  # the workers have started
     began = time.perf_counter()
@@ -51,7 +51,7 @@ def main() -> None:
         speed, batch = time_loader(config.replaced(data=place), args.batches)
         best[place] = max(best.get(place, 0.0), speed)
     loader = best[args.data[0]]
-    data = prepare_data(config, ())
+    data = prepare_data(config)
 
     start = StudentStart.of(config.student, config.method)
     student = channels_last(build_student(student_architecture(config.student, data)))

@@ -60,7 +60,7 @@ def stream(data: str, batches: int, workers: int) -> None:
     config = DistillConfig(
         data=data, workers=workers, batch_size=16, input_size="32x64", augment={"crop_size": "32x32"}, distill=False
     )
-    drawn = prepare_data(config, ()).batches(config.loop.batch_size, 0, 1, config.loop.seed)(0, batches)
+    drawn = prepare_data(config).batches(config.loop.batch_size, 0, 1, config.loop.seed)(0, batches)
     next(drawn)
     first = time.perf_counter() - began
     began = time.perf_counter()

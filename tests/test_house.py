@@ -35,11 +35,7 @@ BESIDE = re.compile(r"PROJECT\.parent\b|\.parents\[\d\]\.parent\b|\.\./shared")
 OF_THE_SYSTEM = ("/dev", "/etc", "/proc", "/sys", "/tmp", "/usr", "/var")
 FILES_A_ROOM, IMPORTS_A_FILE = 15, 15
 CROWDED = {
-    "engine/distill_teachers.py",
-    "engine/push.py",
     "engine/evaluate.py",
-    "engine/distill.py",
-    "engine/acclimate.py",
     "training/data.py",
 }  # still to be thinned
 

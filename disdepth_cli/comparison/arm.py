@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError, Interrupted
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
+from disdepth_cli.results.training import DistillReport
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
-
-Train = Callable[[DistillConfig, TrainingData, Observer], dict[str, Any]]
-"""One run of distill from its configuration, data and observer to its report."""
+from disdepth_cli.training.distillation.acclimated_first import resolve_teachers
+from disdepth_cli.training.distillation.run import run_distillation
+from disdepth_cli.training.prepare import require_labels
+from disdepth_cli.training.session import open_session
 
 
 def check_keep(config: DistillConfig) -> None:
@@ -66,9 +66,22 @@ def check_place(config: DistillConfig) -> bool:
     return begun
 
 
-def train_arm(
-    config: DistillConfig, data: TrainingData, whole: Path, train: Train, observer: Observer
-) -> dict[str, Any]:
+def train_alone(config: DistillConfig, data: TrainingData, observer: Observer) -> DistillReport:
+    """One run that is compared with nothing: a student with its teacher, or a control.
+
+    Raises:
+        DisdepthError: of any kind; its message is one line for the user.
+    """
+    if not config.method.distill:
+        require_labels(data, "the control learns from ground truth alone; give labelled images")
+        if data.source.counts()[1]:
+            observer.on_note("control: it takes as many steps, all of them on the labelled images")
+    config = resolve_teachers(config, observer)
+    name = config.student.backbone if config.method.distill else f"{config.student.backbone}-control"
+    return run_distillation(config, open_session(config, "distill", name, data, observer))
+
+
+def train_arm(config: DistillConfig, data: TrainingData, whole: Path, observer: Observer) -> DistillReport:
     """The report of the run in `config.run.output`: read where finished, gone on with where begun, else made.
 
     whole: the run that the arm belongs to, which is the one to be resumed.
@@ -83,7 +96,7 @@ def train_arm(
         observer.on_note(f"{place}: is finished; remove it to train it again")
         return report
     try:
-        return train(config.replaced(resume=begun), data, observer)
+        return train_alone(config.replaced(resume=begun), data, observer)
     except Interrupted as error:
         where = str(error).split(";")[0]
         raise Interrupted(f"{where} of {place}; go on with --resume -o {whole}") from None
@@ -104,10 +117,10 @@ def check_same_network(student: Path, control: Path) -> None:
             )
 
 
-def finished_run(place: Path) -> dict[str, Any] | None:
+def finished_run(place: Path) -> DistillReport | None:
     """The report of a run that came to its end, None of any other."""
     run = RunContents(place)
-    return {"run": str(place), **run.report()} if run.is_finished else None
+    return DistillReport.of({"run": str(place), **run.report()}) if run.is_finished else None
 
 
 def _place(config: DistillConfig) -> Path:

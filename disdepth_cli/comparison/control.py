@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from disdepth_cli.checkpoint.locate import DISTILLED, STUDENT
-from disdepth_cli.comparison.arm import Train, check_place, check_same_network, train_arm
+from disdepth_cli.comparison.arm import check_place, check_same_network, train_arm
 from disdepth_cli.comparison.gain import gain_in_words, gains
 from disdepth_cli.comparison.keeping import choose, distilled_file, hand_out
 from disdepth_cli.config import DistillConfig
@@ -16,8 +16,8 @@ from disdepth_cli.runs.contents import beside
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.score import Scores, score_split, val_items
 from disdepth_cli.scoring.summary import summary
-from disdepth_cli.training.came_through import on_training_images, opened
 from disdepth_cli.training.data import TrainingData
+from disdepth_cli.training.distillation.came_through import on_training_images, opened
 
 
 def control_place(run: Path) -> Path:
@@ -48,7 +48,7 @@ def check_control_place(config: DistillConfig, run: Path) -> None:
 
 
 def compare_with_control(
-    config: DistillConfig, data: TrainingData, run: RunFolder, train: Train, observer: Observer
+    config: DistillConfig, data: TrainingData, run: RunFolder, observer: Observer
 ) -> dict[str, Any]:
     """Train the control of the finished student in `run`, score both on the val images, and hand out one of them.
 
@@ -62,7 +62,7 @@ def compare_with_control(
     """
     place = control_place(run.path)
     observer.on_note(f"control: the same student without the teacher, into {place}")
-    report = train_arm(control_of(config, place), data, run.path, train, observer)
+    report = train_arm(control_of(config, place), data, run.path, observer)
     from_main(lambda: check_same_network(distilled_file(run.path), place / STUDENT))
     student, control = (_scores(config, data, file) for file in (distilled_file(run.path), place / STUDENT))
     on_train = from_main(lambda: on_training_images(opened(config.machine, place / STUDENT), data))
@@ -70,7 +70,7 @@ def compare_with_control(
     kept = choose(config.compare.keep, gain)
     from_main(lambda: hand_out(kept, run.path, place))
     _warn_if_worse(gain, kept == "control", observer)
-    about = {"run": str(place), "steps": report["steps"], "best_step": report["best_step"]}
+    about = {"run": str(place), "steps": report.steps, "best_step": report.best_step}
     return {
         "control": {**about, "metrics": summary(control), "train_metrics": on_train},
         "gain": gain,

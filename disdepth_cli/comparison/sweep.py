@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from disdepth_cli.comparison.arm import Train, train_arm
+from disdepth_cli.comparison.arm import train_arm
 from disdepth_cli.comparison.control import arm_of, control_of
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import CheckpointError, ConfigError
@@ -20,10 +20,11 @@ from disdepth_cli.machine.processes import from_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer, Unrepeated
 from disdepth_cli.reading import read_json, reading
+from disdepth_cli.results.training import DistillReport
 from disdepth_cli.runs.contents import beside
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
-from disdepth_cli.training.task import Schedule
+from disdepth_cli.training.loop.task import Schedule
 
 CONTROL = "control"
 SETTINGS: dict[str, tuple[float, float]] = {
@@ -71,7 +72,6 @@ def sweep(
     data: TrainingData,
     run: RunFolder,
     acclimated: Callable[[], DistillConfig],
-    train: Train,
     observer: Observer,
 ) -> dict[str, Any]:
     """Train the control and every setting for a while in RUN-sweep/NAME, and choose the best setting by val RMSE.
@@ -98,7 +98,7 @@ def sweep(
     rows: list[dict[str, Any]] = []
     for name, weights in {CONTROL: (0.0, 0.0), **settings}.items():
         arm = _arm(config, run, name, weights, steps)
-        report = train_arm(arm, data, run.path, train, quieter)
+        report = train_arm(arm, data, run.path, quieter)
         rows.append(_row(name, weights, report, rows))
         observer.on_note(_line(rows[-1]))
     result = _chosen(rows, steps)
@@ -139,20 +139,19 @@ def _arm(config: DistillConfig, run: RunFolder, name: str, weights: tuple[float,
 
 
 def _row(
-    name: str, weights: tuple[float, float], report: dict[str, Any], before: Sequence[dict[str, Any]]
+    name: str, weights: tuple[float, float], report: DistillReport, before: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """A line of the table; difference: RMSE less the control's, the first row's; None where no score was finite."""
-    best = report["best"]
-    scores = {metric: best.get(metric) for metric in METRICS}
-    control = before[0]["rmse"] if before else scores["rmse"]
-    known = scores["rmse"] is not None and control is not None
+    scores = {metric: report.best.get(metric) for metric in METRICS}
+    rmse = scores["rmse"]
+    control = before[0]["rmse"] if before else rmse
     return {
         "setting": name,
         "output_weight": weights[0],
         "feature_weight": weights[1],
         **scores,
-        "difference": scores["rmse"] - control if known else None,
-        "run": report["run"],
+        "difference": None if rmse is None or control is None else rmse - control,
+        "run": report.run,
     }
 
 

@@ -6,29 +6,22 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import timm
 
 from disdepth_cli.checkpoint.locate import CARD, CONFIG, STUDENT, student_file
-from disdepth_cli.checkpoint.metadata import CheckpointMetadata, read_metadata
-from disdepth_cli.comparison.keeping import hands_out_control
-from disdepth_cli.config import DistillConfig, PushConfig
+from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.config import PushConfig
 from disdepth_cli.config.build import build_config
+from disdepth_cli.config.parts import HubOptions
 from disdepth_cli.errors import CheckpointError, ConfigError, DisdepthError, HubError
 from disdepth_cli.files import write_atomic
-from disdepth_cli.hub.licences import Source, choose_licence
 from disdepth_cli.hub.upload import Content, HubTarget
 from disdepth_cli.observer import SILENT, Observer
-from disdepth_cli.outputs.card.card import PICTURE, CardFacts, model_card, model_config
+from disdepth_cli.outputs.card.card import FILES, PICTURE, CardFacts, model_card, model_config
+from disdepth_cli.outputs.card.facts import card_facts, run_options
 from disdepth_cli.outputs.card.picture import draw_picture, picture_images
 from disdepth_cli.results.models import PushResult
 from disdepth_cli.runs.contents import RunContents
-from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.open_model import open_student
-
-FILES = (STUDENT, CONFIG, CARD, PICTURE)
-"""What a push sends; the picture only where there is one."""
 
 
 def push(config: PushConfig, observer: Observer = SILENT) -> PushResult:
@@ -63,33 +56,12 @@ def push(config: PushConfig, observer: Observer = SILENT) -> PushResult:
     return replace(result, url=sent["url"], commit=sent["commit"])
 
 
-def target_of(config: DistillConfig) -> HubTarget:
-    """Where distill's `push_to_hub` goes."""
-    assert config.hub.push_to_hub is not None
-    return HubTarget(config.hub.push_to_hub, "--push-to-hub", None, config.hub.private)
-
-
-def finished_report(config: DistillConfig) -> dict[str, Any] | None:
-    """The report of the run to be resumed, where that run is finished and is only to be pushed; else None.
-
-    Raises:
-        ConfigError: the run was started with other options.
-    """
-    if config.hub.push_to_hub is None or not config.run.resume or config.run.output is None:
-        return None
-    if not RunContents(config.run.output).is_finished:
-        return None
-    run = RunFolder.open(config, "distill", config.student.backbone)
-    return {"run": str(run.path), **RunContents(run.path).report()}
-
-
-def push_finished(config: DistillConfig, run: Path, observer: Observer) -> PushResult:
+def push_finished(hub: HubOptions, run: Path, observer: Observer) -> PushResult:
     """Push a finished run of distill. A failure is worded with the command that pushes it again.
 
     Raises:
         HubError: the push failed; the run is complete all the same.
     """
-    hub = config.hub
     assert hub.push_to_hub is not None
     own = {"model": run, "to": hub.push_to_hub, "private": hub.private, "licence": hub.licence}
     try:
@@ -126,22 +98,8 @@ def _pack(config: PushConfig, file: Path, run: Path | None) -> tuple[CardFacts, 
     predictor = open_student(file, "cpu", "fp32")  # also tells whether the file is whole
     metadata = read_metadata(file)
     held = RunContents(run) if run else None
-    run_config = held.config() if held and held.is_begun else None
-    report = held.report() if held else {}
-    kind, images = picture_images(config.picture, config.picture_from_data, run_config, metadata)
-    backbone_licence = _backbone_licence(metadata)
-    facts = CardFacts(
-        repo_id=config.to,
-        metadata=metadata,
-        parameters=sum(parameter.numel() for parameter in predictor.model.parameters()),
-        licence=choose_licence(_sources(metadata, backbone_licence), config.licence),
-        branch=config.revision,
-        data=config.data_name or _data_name(run_config),
-        scored_against=report.get("scored_against"),
-        control={} if run and hands_out_control(run) else _control(config.control, report),
-        backbone_licence=backbone_licence,
-        picture=kind,
-    )
+    kind, images = picture_images(config.picture, config.picture_from_data, run_options(held), metadata)
+    facts = card_facts(config, metadata, held, predictor, kind)
     content: dict[str, bytes | Path] = {
         STUDENT: file,
         CONFIG: model_config(facts).encode(),
@@ -150,49 +108,6 @@ def _pack(config: PushConfig, file: Path, run: Path | None) -> tuple[CardFacts, 
     if images:
         content[PICTURE] = draw_picture(images, predictor, metadata.output_kind)
     return facts, content
-
-
-def _control(run: Path | None, report: dict[str, Any]) -> dict[str, float]:
-    """The control's metrics: of the run that was named, else those that the report holds.
-
-    Raises:
-        ConfigError: the run is no control, or was scored otherwise.
-    """
-    if run is None:
-        known = report.get("control") or {}
-        return dict(known.get("best") or known.get("metrics") or {}) if isinstance(known, dict) else {}
-    control = RunContents(run).report()
-    if control.get("distilled") is not False:
-        raise ConfigError(f"--control {run}: is no finished control; make one with: disdepth distill --no-distill")
-    for name in ("protocol", "scored_against"):
-        if report and control.get(name) != report.get(name):
-            raise ConfigError(f"--control {run}: was scored with another {name.replace('_', ' ')} than the student")
-    return dict(control["best"])
-
-
-def _data_name(run_config: dict[str, Any] | None) -> str | None:
-    """The folder's name, never its path; that of a file of another name than data.yaml is the file's."""
-    data = (run_config or {}).get("data")
-    if not isinstance(data, str):
-        return None
-    path = Path(data)
-    if path.suffix in (".yaml", ".yml"):
-        path = path.parent if path.stem in ("data", "dataset") else path.with_suffix("")
-    return None if path in (Path.home(), Path("/")) else path.name or None  # a home's name is a person's
-
-
-def _backbone_licence(metadata: CheckpointMetadata) -> str | None:
-    """What timm states of the backbone's pretrained weights, None where they were not used or nothing is stated."""
-    if not metadata.recipe.get("pretrained") or metadata.recipe.get("student_weights"):
-        return None
-    return getattr(timm.models.get_pretrained_cfg(metadata.backbone), "license", None)
-
-
-def _sources(metadata: CheckpointMetadata, backbone_licence: str | None) -> list[Source]:
-    """What the student was made from, as far as licences go; the data's is not known here."""
-    teachers = [*([metadata.teacher] if metadata.teacher else []), *metadata.more_teachers]
-    sources = [Source("teacher", teacher.id, teacher.licence) for teacher in teachers]
-    return sources + ([Source("backbone", metadata.backbone, backbone_licence)] if backbone_licence else [])
 
 
 def _size(source: bytes | Path) -> int:

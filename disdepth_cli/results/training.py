@@ -71,6 +71,7 @@ class AcclimateReport(RunReport):
         constant_metrics: of one depth everywhere; None where it cannot be scored.
         rmse_ratio_ghost_to_teacher: RMSE through the ghost decoder / the teacher's own.
         attention: what became of the training of the attention tokens; None without one.
+        teacher_checks: what the teacher says through views and beside labels, see `TeacherChecks`; empty in older runs.
     """
 
     teacher_protocol: dict[str, Any]
@@ -79,6 +80,7 @@ class AcclimateReport(RunReport):
     constant_metrics: dict[str, float] | None
     rmse_ratio_ghost_to_teacher: float | None
     attention: dict[str, Any] | None
+    teacher_checks: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,7 @@ class DistillReport(RunReport):
         teachers: all teachers, the first one first.
         images: number of `labelled` and `unlabelled` training images.
         cost: `student` and `teacher` to parameters, FLOPs and latency.
+        came_through: errors of teacher, ghost, student and control on training images and on val; None without labels.
         sweep: the loss weights that were tried; None without a sweep.
         control: the control's run and metrics; None without one.
         gain: metric to what distillation has over the control; None without one.
@@ -101,6 +104,7 @@ class DistillReport(RunReport):
     teachers: list[dict[str, Any]] = field(default_factory=list)
     images: dict[str, int]
     cost: dict[str, dict[str, Any]]
+    came_through: dict[str, Any] | None = None
     sweep: dict[str, Any] | None = field(default=None, metadata=IF_ANY)
     control: dict[str, Any] | None = field(default=None, metadata=IF_ANY)
     gain: dict[str, dict[str, Any]] | None = field(default=None, metadata=IF_ANY)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from disdepth_cli.checkpoint.locate import ACCLIMATED, STUDENT
+from disdepth_cli.checkpoint.locate import ACCLIMATED, DISTILLED, STUDENT
 from disdepth_cli.config import STUDENTS
 from disdepth_cli.errors import CheckpointError, ConfigError
 from disdepth_cli.reading import read_bytes, read_yaml, reading
@@ -40,6 +40,11 @@ class RunContents:
     def has_acclimation(self) -> bool:
         """Whether there is an acclimation, finished or the best so far."""
         return (self.path / ACCLIMATED).is_file()
+
+    @property
+    def hands_out_control(self) -> bool:
+        """Whether the run's student is its control's. The files say it; a report may be older than they."""
+        return (self.path / DISTILLED).is_file()
 
     def config(self) -> dict[str, Any]:
         """The resolved options the run was started with.

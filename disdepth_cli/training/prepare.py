@@ -10,7 +10,7 @@ from disdepth_cli.machine.devices import pick_device
 from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.scoring.score import protocol_of
 from disdepth_cli.teachers import DepthTeacher
 from disdepth_cli.training.data import TrainingData
@@ -18,7 +18,7 @@ from disdepth_cli.training.first_look import refuse_unusable, tell_counts, tell_
 from disdepth_cli.working_size import WorkingSize
 
 
-def prepare_data(config: TrainingConfig, observer: Observer) -> TrainingData:
+def prepare_data(config: TrainingConfig, observer: Observer = SILENT) -> TrainingData:
     """Open the data of a configuration and look at it once.
 
     Raises:

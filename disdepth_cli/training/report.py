@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from disdepth_cli.config import DistillConfig, TrainingConfig
 from disdepth_cli.errors import DataError
@@ -12,10 +12,13 @@ from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import SILENT, Observer, Observers
 from disdepth_cli.outputs.curves import plot_curves
+from disdepth_cli.results.training import RunReport
 from disdepth_cli.runs.folder import RunFolder
-from disdepth_cli.training.loop import LOG_EVERY
-from disdepth_cli.training.observers import CsvLog, TensorBoard
-from disdepth_cli.training.task import FitResult
+from disdepth_cli.training.loop.loop import LOG_EVERY
+from disdepth_cli.training.loop.observers import CsvLog, TensorBoard
+from disdepth_cli.training.loop.task import LoopResult
+
+Report = TypeVar("Report", bound=RunReport)
 
 
 def run_observers(run: RunFolder, observer: Observer) -> Observer:
@@ -35,7 +38,7 @@ def run_observers(run: RunFolder, observer: Observer) -> Observer:
     )
 
 
-def fit_report(result: FitResult) -> dict[str, Any]:
+def fit_report(result: LoopResult) -> dict[str, Any]:
     """The part of report.json that the loop knows."""
     return {
         "processes": world(),
@@ -50,22 +53,27 @@ def fit_report(result: FitResult) -> dict[str, Any]:
     }
 
 
-def finish(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
+def finish(run: RunFolder, report: Report) -> Report:
     """Write report.json and the curves; the report, the main process's in all of them."""
 
-    def write() -> dict[str, Any]:
-        run.write_report(report)
+    def write() -> Report:
+        _write(run, report)
         with suppress(DataError):  # a log is never needed: without one there are no curves
             plot_curves(run.metrics_file, run.path / "curves.png")
-        return {"run": str(run.path), **report}
+        return report
 
     return from_main(write)
 
 
-def rewrite(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
+def rewrite(run: RunFolder, report: Report) -> Report:
     """Write report.json again, with what has become known since; the report."""
-    from_main(lambda: run.write_report({name: value for name, value in report.items() if name != "run"}))
+    from_main(lambda: _write(run, report))
     return report
+
+
+def _write(run: RunFolder, report: RunReport) -> None:
+    """A report does not say where it lies."""
+    run.write_report({name: value for name, value in report.as_dict().items() if name != "run"})
 
 
 def recipe_of(config: TrainingConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.observer import Observer
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.training.data import TrainingData
-from disdepth_cli.training.task import Schedule
+from disdepth_cli.training.loop.task import Schedule
 
 
 def refuse_trained(config: AcclimateConfig) -> None:

@@ -44,7 +44,7 @@ def said(cli, tmp_path: Path):
     def look(data: Path) -> tuple[list[str], list[str]]:
         found = cli("check", data, "--json", "-o", tmp_path / "checks").json
         watcher = Warnings()
-        prepare_data(DistillConfig(data=str(data), input_size="64x96"), [watcher])  # type: ignore[arg-type]
+        prepare_data(DistillConfig(data=str(data), input_size="64x96"), watcher)  # type: ignore[arg-type]
         return [*found["errors"], *found["warnings"]], watcher.said
 
     return look
@@ -111,4 +111,4 @@ def test_depth_maps_in_the_place_of_images_end_training_too(refused, own_rooms, 
     data = own_rooms.parent / "other"
     refused(1, words, "distill", "--data", data, "-o", tmp_path / "run", "--teacher", "x/y", *short)
     with pytest.raises(DataError, match="not photographs"):
-        prepare_data(DistillConfig(data=str(data)), [])
+        prepare_data(DistillConfig(data=str(data)))

@@ -308,7 +308,7 @@ def test_a_run_over_the_network_is_a_run_on_the_disk(site) -> None:
     def batches(data: object, first: int, workers: int) -> list[DepthBatch]:
         config = DistillConfig(data=data, batch_size=3, input_size="32x64", workers=workers, distill=False, max_depth=9)
         config.data.augment.crop_size = (32, 32)
-        drawn = prepare_data(config, ()).batches(config.loop.batch_size, 0, 1, 4)(first, 9)
+        drawn = prepare_data(config).batches(config.loop.batch_size, 0, 1, 4)(first, 9)
         return [one.to(torch.device("cpu")) for one in drawn]
 
     here = batches(site.folder, 0, 0)

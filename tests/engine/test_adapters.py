@@ -14,7 +14,7 @@ from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart, adapt
 from disdepth_cli.models.student import StudentArchitecture, build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
-from disdepth_cli.training.task import student_groups
+from disdepth_cli.training.loop.task import student_groups
 from disdepth_cli.types import StoredBatch
 from disdepth_cli.working_size import WorkingSize
 

@@ -11,16 +11,9 @@ import pytest
 import yaml
 
 from disdepth_cli import distill
-from disdepth_cli.engine.distill import _Distillation
 from disdepth_cli.errors import ConfigError, Interrupted
 
 HEADLINES = {"abs_rel", "rmse", "delta1"}
-
-
-@pytest.fixture(autouse=True)
-def no_costs(monkeypatch):
-    """They take seconds, and are not what is looked at here."""
-    monkeypatch.setattr(_Distillation, "_costs", lambda _: {})
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +25,7 @@ def options(rooms, acclimated, tiny):
 def whole(options, tmp_path_factory):
     """A run with its control, and what it returned."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Distillation, "_costs", lambda _: {})
-        return run, distill(output=run, control=True, **options)
+    return run, distill(output=run, control=True, **options)
 
 
 def student(run):

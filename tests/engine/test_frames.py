@@ -46,7 +46,7 @@ def test_frames_by_default_where_the_border_crop_cuts_one_away(rooms, tmp_path, 
     (tmp_path / "data.yaml").write_text(f"{text}\npath: {rooms.parent}\nprotocol: {protocol}\n")
     assert load_source(tmp_path / "data.yaml").protocol == protocol
     config = DistillConfig(data=tmp_path / "data.yaml", augment={"frame": frame})
-    assert prepare_data(config, []).frame_share() == share
+    assert prepare_data(config).frame_share() == share
 
 
 def test_an_acclimated_teacher_gets_no_padding():

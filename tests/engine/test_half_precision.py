@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from disdepth_cli import distill
-from disdepth_cli.engine import distill as engine
 from disdepth_cli.errors import TrainingError
 from disdepth_cli.losses.attentive import attentive_loss, dice_diversity
-from disdepth_cli.training.skips import SCALE_HALVINGS
+from disdepth_cli.training import session
+from disdepth_cli.training.loop.skips import SCALE_HALVINGS
 
 
 @pytest.fixture
 def scaled(monkeypatch):
     """`scaled(scale)`: runs have a gradient scaler that starts there, as with float16 on CUDA."""
-    whole = engine.make_accelerator
+    whole = session.make_accelerator
 
     def start(scale):
         def make(config):
@@ -27,7 +27,7 @@ def scaled(monkeypatch):
             ]
             return accelerator
 
-        monkeypatch.setattr(engine, "make_accelerator", make)
+        monkeypatch.setattr(session, "make_accelerator", make)
 
     return start
 

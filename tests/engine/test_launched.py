@@ -51,9 +51,9 @@ def test_a_launcher_that_starts_fewer_than_it_was_asked_for_is_told_of(launcher,
 def test_a_number_of_processes_without_a_rank_is_one_process(launcher, watcher):
     launcher(WORLD_SIZE="4")
     assert launched() == (0, 1)
-    with together(DistillConfig(data="x"), [watcher]):
+    with together(DistillConfig(data="x"), watcher):
         assert ["WORLD_SIZE=4 is set, but no launcher" in line for line in watcher.warnings] == [True]
-    accelerator = make_accelerator(DistillConfig(data="x", device="cpu"))  # it would wait for three others
+    accelerator = make_accelerator(DistillConfig(data="x", device="cpu").machine)  # it would wait for three others
     assert accelerator.num_processes == 1 and os.environ["WORLD_SIZE"] == "4"
 
 
@@ -64,7 +64,7 @@ def test_a_number_of_processes_without_a_rank_is_one_process(launcher, watcher):
 )  # fmt: skip
 def test_accelerates_environment_changes_nothing(launcher, name, value):
     launcher(**{name: value})
-    accelerator = make_accelerator(DistillConfig(data="x", device="cpu", precision="fp32"))
+    accelerator = make_accelerator(DistillConfig(data="x", device="cpu", precision="fp32").machine)
     assert accelerator.gradient_accumulation_steps == 1 and accelerator.mixed_precision == "no"
     assert accelerator.state.dynamo_plugin.backend.value == "NO" and os.environ[name] == value
     model = torch.nn.Linear(2, 1)
@@ -75,4 +75,4 @@ def test_accelerates_environment_changes_nothing(launcher, name, value):
 def test_other_ways_to_train_are_refused(launcher, name):
     launcher(**{name: "true"})
     with pytest.raises(ConfigError, match=f"{name}=true: training here is plain data parallel"):
-        make_accelerator(DistillConfig(data="x", device="cpu"))
+        make_accelerator(DistillConfig(data="x", device="cpu").machine)

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from disdepth_cli import distill, evaluate
-from disdepth_cli.engine import distill as engine
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.machine import join
+from disdepth_cli.training import session
 
 RANKS = Path(__file__).parent / "ranks"
 
@@ -181,14 +181,14 @@ def test_what_the_network_between_processes_says_is_kept():
 
 def test_gradients_are_exchanged_once_a_step(rooms, tiny, tmp_path, monkeypatch):
     """With several batches a step, all but the last one's backward keep to themselves."""
-    whole, alone = engine.make_accelerator, []
+    whole, alone = session.make_accelerator, []
 
     def make(config):
         accelerator = whole(config)
         accelerator.no_sync = lambda module: (alone.append(1), nullcontext())[1]
         return accelerator
 
-    monkeypatch.setattr(engine, "make_accelerator", make)
+    monkeypatch.setattr(session, "make_accelerator", make)
     distill(data=rooms, distill=False, accumulate=3, max_steps=2, output=tmp_path / "run", **tiny)
     assert len(alone) == 2 * 2
 

@@ -57,7 +57,7 @@ def test_confidence_is_agreement_with_the_flipped_image(batch):
     pseudo = torch.full(SHAPE, 2.0)
     looked = []
 
-    def look(image):
+    def look(image, origin):
         looked.append(image)
         flipped = torch.full((len(image), 1, 10, 10), 2.0)
         flipped[..., 7:] = 3.0  # of the flipped image: columns 0 to 2 of the image itself

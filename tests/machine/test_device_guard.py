@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from disdepth_cli import acclimate, distill
-from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.loop.loop import TrainingLoop
 
 READS, COPIES, STEPS = 2, 6, 4
 TINY: dict[str, Any] = {
@@ -24,17 +24,17 @@ TINY: dict[str, Any] = {
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]:
     """What each training step waited for, and sent, since the one before; without the first of each run."""
     kept: list[tuple[list[str], list[str]]] = []
-    whole = Fit._one_step
+    whole = TrainingLoop.take_step
 
-    def one_step(fit: Fit, batches: Any) -> bool:
+    def one_step(loop: TrainingLoop, batches: Any) -> bool:
         seen = SEEN[-1]
         seen.clear()
-        taken = whole(fit, batches)
-        if fit.done > 1:
+        taken = whole(loop, batches)
+        if loop.done > 1:
             kept.append((list(seen.waits), list(seen.copies)))
         return taken
 
-    monkeypatch.setattr(Fit, "_one_step", one_step)
+    monkeypatch.setattr(TrainingLoop, "take_step", one_step)
     return kept
 
 

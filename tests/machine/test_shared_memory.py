@@ -17,7 +17,7 @@ import torch
 from disdepth_cli.data.batches.loader import BYTES_A_PIXEL, shared_bytes
 from disdepth_cli.errors import TrainingError
 from disdepth_cli.machine import resources
-from disdepth_cli.training.trouble import is_full, largest_that_fits, of_memory, of_worker
+from disdepth_cli.training.loop.trouble import is_full, largest_that_fits, of_memory, of_worker
 from disdepth_cli.types import StoredBatch
 
 CPU = torch.device("cpu")
@@ -81,9 +81,9 @@ def test_free_shared_memory_is_looked_at(rooms: Path, monkeypatch: pytest.Monkey
     for free, told in ((need - 1, 1), (need, 0), (None, 0)):
         watcher.notes.clear()
         monkeypatch.setattr(resources, "free_shared_memory", lambda free=free: free)
-        prepare_data(config, [watcher])
+        prepare_data(config, watcher)
         assert sum("shared memory" in note for note in watcher.notes) == told
-    prepare_data(config.replaced(workers=0), [watcher])
+    prepare_data(config.replaced(workers=0), watcher)
 
 
 @pytest.mark.parametrize(

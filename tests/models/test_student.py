@@ -14,7 +14,7 @@ from disdepth_cli.method.acclimation import Acclimation, ChannelStatistics
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
 from disdepth_cli.models.lg_conv import LGConv, insert_lg_convs
 from disdepth_cli.models.student import StudentArchitecture, build_student
-from disdepth_cli.training.task import student_groups
+from disdepth_cli.training.loop.task import student_groups
 from disdepth_cli.types import FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 

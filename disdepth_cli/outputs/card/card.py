@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from disdepth_cli.checkpoint.locate import CARD, CONFIG, STUDENT
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord
 from disdepth_cli.hub.fetch import is_hub_id
 from disdepth_cli.hub.licences import Licence
@@ -19,6 +20,8 @@ from disdepth_cli.outputs.card.text import BODY, KINDS, LIMITS, METRIC_NAMES, PI
 
 LIBRARY, TASK = "disdepth", "depth-estimation"
 PICTURE = "depth.png"
+FILES = (STUDENT, CONFIG, CARD, PICTURE)
+"""What a push sends; the picture only where there is one."""
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,8 @@ def _from_file(file: Path, function: str, named: bool) -> Found:
         _write_down(digest)
     elif digest not in _written():
         raise TeacherError(
-            f"{file}: a run names this file as its teacher, and you have not named it on this machine; read "
-            f"it, and if you trust it: disdepth acclimate --teacher {file}:{function} --dry-run"
+            f"{file}: a run names this file as its teacher, and you have not named it on this machine; read it, and if "
+            f"you trust it: disdepth acclimate --teacher {file}:{function} --dry-run ({_record()} remembers it)"
         )
     module = _module(file, digest)
     where = f"{file.name}:{function}"

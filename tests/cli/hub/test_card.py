@@ -234,10 +234,10 @@ def test_nothing_of_this_machine_is_in_any_file(cards, cli, own_rooms, short, tm
     ],
 )
 def test_the_datas_name(data, name, monkeypatch):
-    from disdepth_cli.engine.push import _data_name
+    from disdepth_cli.outputs.card.facts import data_name
 
     monkeypatch.setenv("HOME", "/home/alice")
-    assert _data_name({"data": data}) == name
+    assert data_name({"data": data}) == name
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")  # as in test_push.py

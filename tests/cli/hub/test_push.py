@@ -202,7 +202,7 @@ class TestWithDistill:
         from disdepth_cli.engine import distill as engine
 
         assert yaml.safe_load((run / "config.yaml").read_text())["offline"] is True
-        monkeypatch.setattr(engine, "_train", lambda *_: pytest.fail("a finished run was trained again"))
+        monkeypatch.setattr(engine, "train_student", lambda *_: pytest.fail("a finished run was trained again"))
         before = {name: (run / name).read_bytes() for name in ("student.safetensors", "report.json", "metrics.csv")}
         outcome = cli("distill", "--resume", "-o", run, "--push-to-hub", "someone/rooms", "--licence", "mit")
         assert outcome.code == 0, outcome.err

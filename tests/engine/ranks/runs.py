@@ -17,12 +17,11 @@ from typing import Any
 import torch
 
 from disdepth_cli import distill
-from disdepth_cli.engine.distill import _Distillation
 from disdepth_cli.errors import DisdepthError
 from disdepth_cli.machine import join as together
 from disdepth_cli.method import distill_step
 from disdepth_cli.observer import Silent
-from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.loop.loop import TrainingLoop
 
 DATA, SPOILT, OUT = map(Path, sys.argv[1:])
 RANK = int(os.environ["RANK"])
@@ -37,11 +36,11 @@ TINY: dict[str, Any] = {
     "save_every": 0,
     "max_steps": 5,  # 4 steps an epoch
 }
-fits: list[Fit] = []
-started = Fit.run_to_the_end
+fits: list[TrainingLoop] = []
+started = TrainingLoop.run_to_the_end
 
 
-def remember(fit: Fit) -> Any:
+def remember(fit: TrainingLoop) -> Any:
     fits.append(fit)
     return started(fit)
 
@@ -75,16 +74,16 @@ def run(name: str, **options: Any) -> dict[str, Any]:
 
 def after_step(number: int, act: Callable[[], None]) -> Callable[[], None]:
     """Let `act` happen in process 1, and only there, at the end of a step; returns what undoes it."""
-    whole = Fit._one_step
+    whole = TrainingLoop.take_step
 
-    def one_step(fit: Fit, *args: Any) -> bool:
+    def one_step(fit: TrainingLoop, *args: Any) -> bool:
         taken = whole(fit, *args)
         if RANK == 1 and fit.done == number:
             act()
         return taken
 
-    Fit._one_step = one_step
-    return lambda: setattr(Fit, "_one_step", whole)
+    TrainingLoop.take_step = one_step
+    return lambda: setattr(TrainingLoop, "take_step", whole)
 
 
 def spoil(steps: set[int]) -> Callable[[], None]:
@@ -99,9 +98,8 @@ def spoil(steps: set[int]) -> Callable[[], None]:
 
 
 def main() -> None:
-    Fit.run_to_the_end = remember
+    TrainingLoop.run_to_the_end = remember
     together.LAST_WORDS = together.PRECEDENCE = 0.1  # nothing ends a process here when another one has failed
-    _Distillation._costs = lambda _: {}  # it takes seconds, and is not what is looked at here
     seen = {"whole": run("whole")}
     undo = after_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
     seen["stopped"] = run("stopped")

@@ -11,13 +11,15 @@ from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.comparison.arm import check_comparable
 from disdepth_cli.comparison.sweep import CONTROL, settings_of, steps_of
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.engine.push import FILES, target_of
+from disdepth_cli.config.parts import HubOptions
+from disdepth_cli.hub.upload import HubTarget
 from disdepth_cli.models.encoder import timm_name
-from disdepth_cli.observer import SILENT, Observer
+from disdepth_cli.observer import Observer
+from disdepth_cli.outputs.card.card import FILES
 from disdepth_cli.runs.contents import RunContents, beside
 from disdepth_cli.teachers import load_teacher
+from disdepth_cli.training.loop.task import Schedule
 from disdepth_cli.training.prepare import prepare_data, require_labels
-from disdepth_cli.training.task import Schedule
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class _Teacher:
     state: str
 
 
-def plan_distill(config: DistillConfig, observer: Observer = SILENT) -> dict[str, Any]:
+def plan_distill(config: DistillConfig, observer: Observer) -> dict[str, Any]:
     """Data, teacher with its contract's kind, student, steps, epochs, what it is compared with, and what a push would
     send, by name.
 
@@ -35,7 +37,7 @@ def plan_distill(config: DistillConfig, observer: Observer = SILENT) -> dict[str
         DisdepthError: the run could not begin like this; the message is what the run itself would say.
     """
     if config.hub.push_to_hub is not None:
-        target_of(config).check_form()
+        push_target(config.hub).check_form()
     data = prepare_data(config, observer)
     if not config.method.distill:
         require_labels(data, "the control learns from ground truth alone; give labelled images")
@@ -65,6 +67,12 @@ def plan_distill(config: DistillConfig, observer: Observer = SILENT) -> dict[str
         "push_to_hub": config.hub.push_to_hub,
         "files": list(FILES) if config.hub.push_to_hub else [],
     }
+
+
+def push_target(hub: HubOptions) -> HubTarget:
+    """Where distill's `push_to_hub` goes."""
+    assert hub.push_to_hub is not None
+    return HubTarget(hub.push_to_hub, "--push-to-hub", None, hub.private)
 
 
 def _sweep(config: DistillConfig, planned: int) -> str:

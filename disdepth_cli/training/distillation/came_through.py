@@ -13,6 +13,7 @@ from disdepth_cli.evaluation.protocols import for_output
 from disdepth_cli.machine.devices import score_precision, set_device
 from disdepth_cli.observer import Observer
 from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.results.training import DistillReport
 from disdepth_cli.scoring.open_model import open_student
 from disdepth_cli.scoring.score import score
 from disdepth_cli.training.data import TrainingData
@@ -60,12 +61,10 @@ def some_metrics(metrics: Mapping[str, float] | None) -> dict[str, float] | None
     return {name: metrics[name] for name in SHOWN if name in metrics} if metrics else None
 
 
-def with_control(report: Mapping[str, Any]) -> dict[str, Any] | None:
-    """`came_through` of a report, with the control that has been trained since."""
-    known = report.get("came_through")
+def with_control(known: Mapping[str, Any] | None, control: Mapping[str, Any]) -> dict[str, Any] | None:
+    """`came_through` of a run, with its control, which was trained since."""
     if known is None:
         return None
-    control = report["control"]
     sides = {"train": control["train_metrics"], "val": control["metrics"]}
     return came_through(*({**known[side], "control": sides[side]} for side in ("train", "val")))
 
@@ -93,21 +92,21 @@ def verdict(train: Mapping[str, Mapping[str, float]], val: Mapping[str, Mapping[
         return None
     told = [f"{who} {value:.3f}" for who in ORDER if (value := rmse(train, who)) is not None]
     figures = f"RMSE on training images: {', '.join(told)}; the student's on val {elsewhere:.3f}"
+    if ghost is not None and teacher is not None and ghost > LOSES * teacher:
+        return f"the ghost decoder loses some of what the teacher says: acclimate it longer ({figures})"
     best = min((value for value in (ghost, teacher) if value is not None), default=None)
     if best is not None and student > LOSES * best and student > ALIKE * elsewhere:
         return f"the student underfits: more steps, or a larger student, before other teachers or weights ({figures})"
-    if ghost is not None and teacher is not None and ghost > LOSES * teacher:
-        return f"the ghost decoder loses some of what the teacher says: acclimate it longer ({figures})"
     if student < ALIKE * elsewhere:
         return f"the student knows its training images better than others: more images help, unlabelled too ({figures})"
     return f"what the teacher says comes through ({figures})"
 
 
-def doubt_teacher(report: dict[str, Any], observer: Observer) -> None:
+def doubt_teacher(report: DistillReport, observer: Observer) -> None:
     """Say so when the student has passed its teacher: it may be better off without."""
-    theirs = (report["ghost_metrics"] or {}).get("rmse") if report["scored_against"] == "ground truth" else None
-    if theirs is not None and report["best"] and report["best"]["rmse"] < theirs:
+    ghost = (report.ghost_metrics or {}).get("rmse") if report.scored_against == "ground truth" else None
+    if ghost is not None and report.best and report.best["rmse"] < ghost:
         observer.on_warning(
-            f"the student's RMSE {report['best']['rmse']:.3f} is below its teacher's through the ghost decoder, "
-            f"{theirs:.3f}: see whether this teacher helps at all with --resume -o {report['run']} --control"
+            f"the student's RMSE {report.best['rmse']:.3f} is below its teacher's through the ghost decoder, "
+            f"{ghost:.3f}: see whether this teacher helps at all with --resume -o {report.run} --control"
         )

@@ -20,6 +20,7 @@ from disdepth_cli.data.files.item import DataItem, few_labelled, labelled_count
 from disdepth_cli.data.files.pair import load_pair
 from disdepth_cli.errors import DataError, TeacherError
 from disdepth_cli.evaluation.metrics import NoValidPixels, image_metrics
+from disdepth_cli.observer import Observer
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers.teacher import DepthTeacher, cut
@@ -80,6 +81,16 @@ class TeacherChecks:
                 f"{name}: agrees with your labels to {100 * self.train_error:.0f} %, so on labelled images it adds "
                 "little; give unlabelled images (`unlabeled:` in data.yaml)"
             )
+
+
+def tell_checks(found: TeacherChecks, teacher: DepthTeacher, data: TrainingData, observer: Observer) -> None:
+    """Tell what was found of a teacher's word, and warn where it cannot help."""
+    name, without = teacher.contract.id, data.source.counts()[1]
+    if found.images:
+        for line in found.lines().values():
+            observer.on_note(f"teacher: {line}")
+    for warning in found.warnings(name, unlabelled=without > 0):
+        observer.on_warning(warning)
 
 
 @torch.no_grad()

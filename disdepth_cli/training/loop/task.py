@@ -93,7 +93,7 @@ class Task:
 
 
 @dataclass
-class FitResult:
+class LoopResult:
     """best and final metrics, where the best was, and the speed of this part of the run."""
 
     best: dict[str, float]

@@ -35,11 +35,11 @@ from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer, Progress
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.runs.state import Parts, pack, unpack
-from disdepth_cli.training.saving import StateSaver, check_same_length
-from disdepth_cli.training.skips import Skips
-from disdepth_cli.training.step_log import StepLog
-from disdepth_cli.training.task import FitResult, Schedule, Task
-from disdepth_cli.training.trouble import is_full, of_memory, of_worker
+from disdepth_cli.training.loop.saving import StateSaver, check_same_length
+from disdepth_cli.training.loop.skips import Skips
+from disdepth_cli.training.loop.step_log import StepLog
+from disdepth_cli.training.loop.task import LoopResult, Schedule, Task
+from disdepth_cli.training.loop.trouble import is_full, of_memory, of_worker
 from disdepth_cli.types import LossTerms, StoredBatch
 
 LOG_EVERY = 10  # steps between rows of metrics.csv
@@ -48,7 +48,7 @@ STEP_SEED_STRIDE = 1_000_003
 RANK_SEED_STRIDE = 2_147_483_659  # processes draw apart: the same dropout in all would be one draw for all images
 
 
-class Fit:
+class TrainingLoop:
     """One run of `task` under `options`, told to `observer`, kept in `run`."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Fit:
         self.stop = StopSignal()
         self.stopping = False
 
-    def run_to_the_end(self) -> FitResult:
+    def run_to_the_end(self) -> LoopResult:
         """Train from wherever the run is to its last step.
 
         Raises:
@@ -110,7 +110,7 @@ class Fit:
         finally:
             self.saver.wait()
         self._tick()
-        return FitResult(
+        return LoopResult(
             best=self.best,
             best_step=self.best_step,
             final=self.final,
@@ -129,7 +129,7 @@ class Fit:
                 self._save_state(now=True)  # a run that is killed before its first save goes on from this very start
             batches = self.task.batches(self.done * accumulate, total * accumulate)
             while self.done < total:
-                validated = self._one_step(batches) and self.schedule.validates_after(self.done)
+                validated = self.take_step(batches) and self.schedule.validates_after(self.done)
                 if validated:
                     self._validate()
                     self.stopping = any(gather(self.stop.requested))
@@ -142,7 +142,7 @@ class Fit:
                 elif is_main() and (validated or self.saver.is_due):
                     self._save_state()
 
-    def _one_step(self, batches: Iterator[StoredBatch]) -> bool:
+    def take_step(self, batches: Iterator[StoredBatch]) -> bool:
         """One optimiser step over `accumulate` batches; a non-finite loss or gradient leaves the weights alone.
 
         False: it was not taken, since a batch is missing and the run is to stop.

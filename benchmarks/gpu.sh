@@ -14,7 +14,7 @@ mkdir -p "$out"
 
 count=400 size=240x320
 if [ "$length" = short ]; then count=30 size=64x96; fi
-[ -d "$out/rooms" ] || python "$here/../examples/render_rooms.py" "$out/rooms" --count "$count" --size "$size" --seed 0
+[ -d "$out/rooms" ] || python -m disdepth_cli.demo.rooms "$out/rooms" --count "$count" --size "$size" --seed 0
 [ -d "$out/shards" ] || python -m disdepth_cli pack "$out/rooms/data.yaml" --depth npy -o "$out/shards" --quiet
 
 python "$here/gpu_right.py" "$out" --device "$device" --length "$length"

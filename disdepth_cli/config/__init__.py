@@ -1,6 +1,6 @@
-"""Every option of every command, said once: default, help, level, what it concerns. Flags and help are read from here.
+"""Every option of every command, in one place: default, help, level and concern. Flags and help are made from these.
 
-Standard library and pydantic only: this room is imported before anything is printed.
+Imports the standard library and pydantic only, since every command imports this room before it prints.
 """
 
 from disdepth_cli.config.base import BaseConfig, Part

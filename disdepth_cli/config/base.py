@@ -1,7 +1,7 @@
-"""What all configurations have in common: options in parts, read and written under flat names.
+"""The base of all configurations: options in parts, read and written under flat names.
 
-A configuration may nest its options in parts, so that a room of the code is handed the part that it needs. Files,
-flags and Python know no parts: there every option has one flat name.
+A configuration may nest its options in parts, so that each room of the code gets the part that it needs. Files, flags
+and Python have no parts: every option has one flat name.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from disdepth_cli.config.types import expanded
 
 
 class Part(BaseModel):
-    """Options that belong together; an unknown one is an error."""
+    """Options that belong together. An unknown option is an error."""
 
     model_config = ConfigDict(extra="forbid", validate_default=True, allow_inf_nan=False)
 
     @field_validator("*", mode="after")
     @classmethod
     def _home(cls, value: Any) -> Any:
-        """`~` in every path is a home."""
+        """Replaces `~` in every path by the home folder."""
         if isinstance(value, list):
             return [expanded(one) if isinstance(one, Path) else one for one in value]
         return expanded(value) if isinstance(value, Path) else value
@@ -36,7 +36,7 @@ class Part(BaseModel):
 
 @dataclass(frozen=True)
 class FlatOption:
-    """An option by its flat name. path: the fields that lead to it, as ("loop", "lr")."""
+    """An option by its flat name. path: the fields that lead to the option, such as ("loop", "lr")."""
 
     name: str
     path: tuple[str, ...]
@@ -45,12 +45,12 @@ class FlatOption:
 
     @property
     def flag(self) -> str:
-        """Its long flag."""
+        """The long flag."""
         return f"--{self.name.replace('_', '-')}"
 
     @property
     def default(self) -> Any:
-        """Its default; `PydanticUndefined` where it is required."""
+        """The default; `PydanticUndefined` for a required option."""
         return self.field.get_default(call_default_factory=True)
 
 
@@ -58,23 +58,23 @@ Config = TypeVar("Config", bound="BaseConfig")
 
 
 class BaseConfig(Part):
-    """The options of a command. Fields that are a `Part` are its parts; `options` sees through them."""
+    """The options of a command. Fields of type `Part` are its parts; `options` lists the options in them."""
 
     takes_processes: ClassVar[bool] = False
-    """Whether the command may be started by a launcher, as several processes."""
+    """Whether a launcher may start the command as several processes."""
     unused: ClassVar[frozenset[str]] = frozenset()
-    """Options that are taken, so that two commands take the same set, but change nothing here."""
+    """Options that are accepted and change nothing, so that two commands accept the same options."""
 
     @classmethod
     def verb(cls) -> str:
-        """The command that the options are of."""
+        """The name of the command."""
         words = re.findall("[A-Z][a-z]*", cls.__name__.removesuffix("Config"))
         return "-".join(words).lower()
 
     @classmethod
     @cache
     def options(cls) -> Mapping[str, FlatOption]:
-        """Every option by its flat name, in order."""
+        """Flat name to option, in order."""
         found: dict[str, FlatOption] = {}
         for name, field in cls.model_fields.items():
             if _is_part(field):
@@ -89,13 +89,13 @@ class BaseConfig(Part):
     @classmethod
     @cache
     def renamed(cls) -> Mapping[str, str]:
-        """Former name of an option to its name."""
+        """Former name of an option to its present name."""
         return {old: name for name, known in cls.options().items() for old in known.option.renamed}
 
     @model_validator(mode="before")
     @classmethod
     def _into_parts(cls, values: Any) -> Any:
-        """Flat names into parts; a part may also be given whole."""
+        """Puts flat names into parts. A part may also be given as an object."""
         if not isinstance(values, Mapping):
             return values
         nested: dict[str, Any] = {}
@@ -107,18 +107,18 @@ class BaseConfig(Part):
             _put(nested, known.path if known else (name,), value)
         for name, field in cls.model_fields.items():
             if _is_part(field):
-                nested.setdefault(name, {})  # so that what is missing is told as the part's
+                nested.setdefault(name, {})  # so that a missing option is reported as one of the part
         return nested
 
     def get(self, name: str) -> Any:
-        """An option's value by its flat name."""
+        """The value of an option by its flat name."""
         value: Any = self
         for step in type(self).options()[name].path:
             value = getattr(value, step)
         return value
 
     def replaced(self: Config, **options: Any) -> Config:
-        """A copy with other values of some options, by their flat names; they are taken as they are."""
+        """A copy with other values of some options, by flat names. The values are not validated."""
         changes: dict[str, Any] = {}
         for name, value in options.items():
             _put(changes, type(self).options()[name].path, value)
@@ -128,7 +128,7 @@ class BaseConfig(Part):
         return self.model_copy(update=changes)
 
     def flat(self, *away: str) -> dict[str, Any]:
-        """Every option by its flat name, but those `away`, as plain values that JSON and YAML can hold."""
+        """Flat name to value, as plain values for JSON and YAML, without the options `away`."""
         nested = self.model_dump(mode="json")
         plain: dict[str, Any] = {}
         for name, known in type(self).options().items():
@@ -141,7 +141,7 @@ class BaseConfig(Part):
 
     @classmethod
     def named(cls, **is_so: Any) -> frozenset[str]:
-        """Flat names of the options whose `Option` has these values, as `concerns="hub"`."""
+        """Flat names of the options whose `Option` has these values, such as `concerns="hub"`."""
         return frozenset(
             name
             for name, known in cls.options().items()
@@ -150,7 +150,7 @@ class BaseConfig(Part):
 
 
 def _is_part(field: FieldInfo) -> bool:
-    """Whether a field is a part; one that has a flat name of its own (`augment`) is an option."""
+    """Whether a field is a part. A part with a flat name of its own (`augment`) is an option."""
     kind = field.annotation
     return isinstance(kind, type) and issubclass(kind, Part) and field.json_schema_extra is None
 

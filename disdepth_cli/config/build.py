@@ -1,6 +1,6 @@
-"""Options into a configuration: recipe, file, command line, in this order; errors worded for people.
+"""Builds a configuration from recipe, file and command line, in this order, with errors for people.
 
-Standard library and pydantic only: this module is imported before anything is printed.
+Imports the standard library and pydantic only, since every command imports this module before it prints.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Config = TypeVar("Config", bound=BaseConfig)
 def build_config(
     kind: type[Config], options: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()
 ) -> Config:
-    """Validate options: recipe < file < options < sets. Options that are None are not given.
+    """Validate options: recipe < file < options < sets. An option of None counts as not given.
 
-    `recipe` may stand among the options and in the file: a name of `RECIPES` or a YAML file. `augment`'s fields may be
-    written as `augment: {flip: 0}`. sets: `name=value`, value in YAML; `augment.flip=0` reaches into a group.
+    `recipe` may stand among the options and in the file. It is a name of `RECIPES` or a YAML file. sets: `name=value`
+    with a value in YAML. A field of `augment` is written as `augment: {flip: 0}`, or as `augment.flip=0` in sets.
 
     Raises:
-        ConfigError: an unknown or impossible option, worded with its name.
+        ConfigError: an option is unknown or impossible; the message has its name.
     """
     values = dict(read_options(file, "--config")) if file else {}
-    values.pop("verb", None)  # a run's own config.yaml says which verb made it
+    values.pop("verb", None)  # config.yaml of a run names its command
     unknown = sorted({str(key) for key in values} - _known(kind))
     if unknown:
         raise ConfigError(f"{file}: unknown option {unknown[0]!r}{near_names(unknown[0], kind.options())}")
@@ -43,7 +43,7 @@ def build_config(
         for name, value in layer.items():
             name = kind.renamed().get(name, name)
             both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-            merged[name] = merged[name] | value if both else value  # one field of a group leaves the others alone
+            merged[name] = merged[name] | value if both else value  # the other fields of a group stay
     try:
         return kind.model_validate(merged)
     except ValidationError as error:
@@ -51,7 +51,7 @@ def build_config(
 
 
 def takes_recipes(kind: type[BaseConfig]) -> bool:
-    """Whether the command has switches of the method."""
+    """Whether the command has options of the method."""
     return bool(kind.named(level="recipe"))
 
 
@@ -63,7 +63,7 @@ def _settings(kind: type[BaseConfig], sets: Sequence[str]) -> dict[str, Any]:
     """`name=value` texts as options.
 
     Raises:
-        ConfigError: no `=`, no YAML, or no such option.
+        ConfigError: a text has no `=`, its value is no YAML, or the option is unknown.
     """
     import yaml
 
@@ -72,7 +72,7 @@ def _settings(kind: type[BaseConfig], sets: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         group, dot, field = name.strip().replace("-", "_").partition(".")
         if not equals:
-            raise ConfigError(f"--set {text}: write NAME=VALUE, as --set output_weight=0.3")
+            raise ConfigError(f"--set {text}: write NAME=VALUE, such as --set output_weight=0.3")
         if group not in _known(kind):
             raise ConfigError(f"--set {text}: unknown option {group!r}{near_names(group, kind.options())}")
         try:
@@ -87,7 +87,7 @@ def _settings(kind: type[BaseConfig], sets: Sequence[str]) -> dict[str, Any]:
 
 
 def _worded(kind: type[BaseConfig], problem: Any) -> str:
-    """One line for the first problem pydantic found."""
+    """One line for the first problem that pydantic found."""
     place = tuple(part for part in problem["loc"] if isinstance(part, str))
     options = kind.options()
     named = next((name for name, known in options.items() if place[: len(known.path)] == known.path), None)

@@ -1,4 +1,4 @@
-"""Options of check, pack and demo: what is done with a data set, and the whole path on a rendered one."""
+"""Options of check, pack and demo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CheckConfig(BaseConfig):
     data: Name = option(..., DATA_HELP, level="basic", group=o.DATA)
     sample: int | None = option(
         None,
-        "look at so many images of each split only, spread evenly; lists are read in full",
+        "number of images of each split that are read, spread evenly; default: all",
         level="basic",
         group=o.DATA,
         ge=1,
@@ -27,7 +27,9 @@ class CheckConfig(BaseConfig):
     output: Path = option(
         Path("checks"), "folder for the picture of the depth histogram", level="basic", group=o.DATA, flags=("-o",)
     )
-    picture: bool = option(True, "write that picture", level="basic", group=o.DATA, off="--no-picture")
+    picture: bool = option(
+        True, "write the picture of the depth histogram", level="basic", group=o.DATA, off="--no-picture"
+    )
 
 
 class PackConfig(BaseConfig):
@@ -44,40 +46,40 @@ class PackConfig(BaseConfig):
     )
     depth: Literal["png", "npy"] = option(
         "png",
-        "png: 16 bit, steps of 1 / depth-scale metres (16-bit PNG of the same scale is copied as it is); npy: float16 "
-        "metres, precise to 0.05 % (5 mm at 10 m), up to 65504 m",
+        "png: 16 bit, steps of 1 / depth-scale metres; 16-bit PNG of the same scale is copied. npy: float16 metres, "
+        "precise to 0.05 % (5 mm at 10 m), up to 65504 m",
         level="basic",
         group=o.DATA,
     )
     depth_scale: float | None = option(
         None,
-        "stored = metres x this, for png; default: the data's, or 1000 if its depth fits",
+        "for png: stored = metres x depth-scale; default: the data's scale, or 1000 where the depth fits",
         group=o.DATA,
         gt=0,
     )
     size: Bounds | None = option(
         None,
-        "make larger images smaller: HxW they must fit in, or their shorter side; stored as JPEG, which loses a "
-        "little; default: byte for byte",
+        "shrink larger images to fit into HxW, or to a shorter side. They are stored as JPEG, with a small loss; default: ",
+        "the images are not changed",
         level="basic",
         group=o.DATA,
     )
-    quality: int = option(95, "JPEG quality of images that are made smaller", group=o.DATA, ge=1, le=100)
+    quality: int = option(95, "JPEG quality of shrunk images", group=o.DATA, ge=1, le=100)
     shard_size: float = option(256.0, "largest shard [MB]", level="basic", group=o.DATA, gt=0)
     shard_count: int = option(1000, "most images in a shard", group=o.DATA, ge=1)
     shuffle: bool = option(
-        True, "mix training images over the shards; off: in the data's order", group=o.DATA, off="--no-shuffle"
+        True, "mix training images over the shards; off: keep the data's order", group=o.DATA, off="--no-shuffle"
     )
-    seed: int = option(0, "seed of that mix", group=o.DATA, ge=0)
+    seed: int = option(0, "seed of --shuffle", group=o.DATA, ge=0)
     workers: int = option(
         2, "processes that read and encode images", level="basic", concerns="machine", group=o.MACHINE, ge=0
     )
     max_corrupt: int = option(
-        10, "unreadable files that are skipped before giving up", concerns="machine", group=o.DATA, ge=0
+        10, "number of unreadable files that are skipped before packing ends", concerns="machine", group=o.DATA, ge=0
     )
     resume: bool = option(
         False,
-        "go on where a packing into this folder was stopped",
+        "continue a packing into this folder that was stopped",
         level="basic",
         concerns="machine",
         group=o.DATA,

@@ -1,4 +1,4 @@
-"""Options of evaluate, predict and push: what is done with a model."""
+"""Options of evaluate, predict, push, compare and convert-teacher."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from disdepth_cli.config.types import (
 )
 
 MODEL_HELP = "student (file, run, OWNER/NAME on the Hub), `bundled`, acclimated run, or teacher"
-PRECISION_HELP = "auto: fp32 on a CPU, bf16 on CUDA"
+PRECISION_HELP = "auto: bf16 on CUDA (fp16 on GPUs without bf16), else fp32"
 BESIDE, PER_IMAGE, CARD, PICTURE = "Baselines", "Per image", "Model card", "Picture"
 
 
@@ -34,7 +34,7 @@ class EvaluateConfig(BaseConfig):
     split: Literal["train", "val"] = option("val", "which images of the data", level="basic", group=o.DATA)
     protocol: str | None = option(
         None,
-        f"default: the data's; one of {', '.join(PROTOCOL_NAMES)}",
+        f"rules of the evaluation; default: the data's; one of {', '.join(PROTOCOL_NAMES)}",
         level="basic",
         group=o.DATA,
     )
@@ -43,48 +43,48 @@ class EvaluateConfig(BaseConfig):
     )
     tta: bool | None = option(
         None,
-        "average with the flipped image; default: the protocol's (off)",
+        "average the depth of the image and of the flipped image; default: the protocol's (off)",
         level="basic",
         group=o.DATA,
         off="--no-tta",
     )
-    min_depth: float | None = option(None, "smallest ground truth counted [m]", group=o.DATA, gt=0)
-    max_depth: float | None = option(None, "largest ground truth counted [m]", group=o.DATA, gt=0)
+    min_depth: float | None = option(None, "smallest ground truth that counts [m]", group=o.DATA, gt=0)
+    max_depth: float | None = option(None, "largest ground truth that counts [m]", group=o.DATA, gt=0)
     baselines: bool = option(
         True,
-        "score the best constant depth, the mean training depth and the teacher beside the model",
+        "also score the best constant depth, the mean training depth and the teacher",
         group=BESIDE,
         off="--no-baselines",
     )
     teacher: Name | None = option(
         None,
-        "teacher to score beside the model; default: the one that it learned from, if it is here",
+        "teacher that is scored beside the model; default: the teacher of the student, if it is on this machine",
         group=BESIDE,
         flags=("-t",),
     )
     score_teacher: bool = option(
-        True, "off: leave out the teacher, which takes longer than a student", group=BESIDE, off="--no-teacher"
+        True, "off: do not score the teacher, which takes longer than the student", group=BESIDE, off="--no-teacher"
     )
-    mean_map_images: int = option(200, "training depth maps that make the mean one; 0: all of them", group=BESIDE, ge=0)
-    per_image: Path | None = option(None, "also write one CSV row per image here", level="basic", group=PER_IMAGE)
+    mean_map_images: int = option(200, "number of training depth maps in the mean map; 0: all", group=BESIDE, ge=0)
+    per_image: Path | None = option(None, "CSV file for the scores of each image", level="basic", group=PER_IMAGE)
     worst: int = option(
-        0, "draw this many of the worst images with their errors; needs -o", level="basic", group=PER_IMAGE, ge=0
+        0, "number of the worst images that are drawn with their errors; needs -o", level="basic", group=PER_IMAGE, ge=0
     )
-    worst_by: WorstBy = option("abs_rel", "metric by which images are worst", group=PER_IMAGE)
+    worst_by: WorstBy = option("abs_rel", "metric that finds the worst images", group=PER_IMAGE)
     output: Path | None = option(
         None, "folder for the pictures of --worst", level="basic", group=PER_IMAGE, flags=("-o",)
     )
     device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
-    precision: Precision = option("auto", "auto: fp32 without TF32, what a quoted score is made in", group=o.MACHINE)
+    precision: Precision = option("auto", "auto: fp32 without TF32", group=o.MACHINE)
     workers: Workers = option(
         None,
-        "threads that decode images, and as many that compute metrics; auto (default): by cores",
+        "number of threads that decode images, and of threads that compute metrics; auto (default): by cores",
         concerns="machine",
         group=o.MACHINE,
         ge=0,
     )
     revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
-    offline: bool = option(False, "never ask the network", level="basic", concerns="machine", group=o.MACHINE)
+    offline: bool = option(False, "never use the network", level="basic", concerns="machine", group=o.MACHINE)
 
 
 class PredictConfig(BaseConfig):
@@ -112,7 +112,7 @@ class PredictConfig(BaseConfig):
     precision: Precision = option("auto", PRECISION_HELP, group=o.MACHINE)
     revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
     offline: bool = option(
-        False, "never ask the network; only a model on the Hub needs it", concerns="machine", group=o.MACHINE
+        False, "never use the network; only a model on the Hub needs it", concerns="machine", group=o.MACHINE
     )
 
 
@@ -123,22 +123,24 @@ class PushConfig(HubPage, BaseConfig):
         ..., "run of distill, or a student.safetensors", level="basic", group=o.DATA, renamed=("source",)
     )
     to: str = option(..., "OWNER/NAME on the Hub", level="basic", group=o.HUB)
-    revision: str | None = option(None, "branch to push to, made if need be; default: main", group=o.HUB)
+    revision: str | None = option(
+        None, "branch that gets the push, made where it is missing; default: main", group=o.HUB
+    )
     dry_run: bool = option(
         False,
-        "write the files that would be sent into RUN/hub; needs no network",
+        "write the files of the push into RUN/hub and send nothing; needs no network",
         level="basic",
         concerns="machine",
         group=o.HUB,
     )
     output: Path | None = option(
-        None, "folder for --dry-run's files instead of RUN/hub", level="basic", group=o.HUB, flags=("-o",)
+        None, "folder for the files of --dry-run; default: RUN/hub", level="basic", group=o.HUB, flags=("-o",)
     )
     data_name: str | None = option(
-        None, "the data's name on the card; default: its folder's or file's name", group=CARD
+        None, "name of the data on the card; default: the name of its folder or file", group=CARD
     )
     control: Path | None = option(
-        None, "run of the control (distill --no-distill), for the card's figures", level="basic", group=CARD
+        None, "run of the control (distill --no-distill) whose figures stand on the card", level="basic", group=CARD
     )
     picture: list[Path] = option(
         default_factory=list,
@@ -147,11 +149,9 @@ class PushConfig(HubPage, BaseConfig):
         group=CARD,
     )
     picture_from_data: bool = option(
-        False, "make the card's picture from the run's val images; only if you may publish them", group=CARD
+        False, "show the run's val images on the card; only if you may publish them", group=CARD
     )
-    offline: bool = option(
-        False, "never ask the network; goes with --dry-run only", concerns="machine", group=o.MACHINE
-    )
+    offline: bool = option(False, "never use the network; needs --dry-run", concerns="machine", group=o.MACHINE)
 
 
 class CompareConfig(BaseConfig):
@@ -171,15 +171,15 @@ class ConvertTeacherConfig(BaseConfig):
     )
     like: Name = option(
         ...,
-        "the model in transformers that it is, Hub id or folder, as OWNER/NAME-Small-hf",
+        "model of transformers with the same network: a Hub id such as OWNER/NAME-Small-hf, or a folder",
         level="basic",
         group=o.TEACHER,
     )
     max_depth: int | None = option(
-        None, "largest depth [m] it was trained with, for metric weights", level="basic", group=o.TEACHER, gt=0
+        None, "largest depth [m] of the training, for metric weights", level="basic", group=o.TEACHER, gt=0
     )
     output: AbsolutePath | None = option(
         None, "folder for the teacher; default: FILE-teacher", level="basic", group=o.TEACHER, flags=("-o",)
     )
     revision: str | None = option(None, "commit, tag or branch of --like on the Hub", group=o.HUB)
-    offline: bool = option(False, "never ask the network", concerns="machine", group=o.MACHINE)
+    offline: bool = option(False, "never use the network", concerns="machine", group=o.MACHINE)

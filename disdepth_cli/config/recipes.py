@@ -1,4 +1,4 @@
-"""Recipes: switches of the method under one name, for acclimate and distill alike."""
+"""Recipes: named options of the method, for acclimate and distill."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ RECIPES: dict[str, dict[str, Any]] = {
     "default": {},
     "paper": {"lg_conv": "auto", "attention": "learned", "attention_steps": 100},
 }
-"""default: what gained most in our benchmarks. paper: DisDepth as its paper has it, with LG-Conv and learned attention
-beside the ghost decoder and the attentive loss. A command takes the switches that it has."""
+"""default: the options that gained most in our benchmarks. paper: LG-Conv and learned attention too, as in the paper.
+A command takes the options that it has."""
 
 
 def recipe_options(name: str | Path, kind: type[BaseConfig]) -> dict[str, Any]:
     """The options of a named recipe, or of a YAML file.
 
     Raises:
-        ConfigError: no such recipe or file; or the file holds an option that neither command has.
+        ConfigError: the recipe or file does not exist, or is no mapping.
     """
     if str(name) in RECIPES:
         return {key: value for key, value in RECIPES[str(name)].items() if key in kind.options()}
@@ -37,15 +37,17 @@ def recipe_options(name: str | Path, kind: type[BaseConfig]) -> dict[str, Any]:
 def read_options(file: Path, flag: str) -> Mapping[str, Any]:
     """The mapping in a YAML file.
 
+    flag: the flag that named the file, for errors.
+
     Raises:
-        ConfigError: it cannot be read, or is no mapping. flag: what named it, for the error.
+        ConfigError: the file cannot be read, or is no mapping.
     """
     try:
         values = read_yaml(file.expanduser(), ConfigError) or {}
     except ConfigError as error:
         raise ConfigError(f"{flag} {error}") from None
     except RuntimeError:
-        raise ConfigError(f"{flag} {file}: there is no such user") from None
+        raise ConfigError(f"{flag} {file}: the user after ~ does not exist") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{flag} {file}: must be a mapping of options, not {type(values).__name__}")
     return values

@@ -1,4 +1,4 @@
-"""How a teacher is named: a text in every case, also where Python gives an object. Standard library only."""
+"""The name of a teacher: always a text, also for an object of Python. Imports the standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 GIVEN: dict[str, Any] = {}
-"""Objects that were given as teachers in this process, by the name that stands for them in a configuration."""
+"""The teachers of this process that are objects, by their names in a configuration."""
 
 OBJECT = "object:"
 _FILE = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
@@ -22,8 +22,11 @@ def file_and_function(name: str) -> tuple[Path, str] | None:
 
 
 def teacher_name(given: Any) -> Any:
-    """The name of a teacher. An object gets one by which it is found again: FILE.py:FUNCTION for a function or class of
-    a file, so that another process finds it too; `object:NAME` for anything else, which only this process knows."""
+    """The name of a teacher.
+
+    A function or class of a file is called FILE.py:FUNCTION, so that other processes find it too. Any other object is
+    called `object:NAME`, and is known to this process only.
+    """
     if given is None or isinstance(given, str | Path | bool | int | float | list | tuple | dict):
         return str(given) if isinstance(given, Path) else given
     name = _in_a_file(given) or _of_this_process(given)
@@ -32,7 +35,7 @@ def teacher_name(given: Any) -> Any:
 
 
 def absolute(name: str) -> str:
-    """The name with the path in it, if it has one, made absolute: a run remembers it."""
+    """The name with an absolute path, where it has a path; run folders hold absolute paths."""
     own = file_and_function(name)
     if own is not None:
         return f"{own[0].absolute()}:{own[1]}"
@@ -40,7 +43,7 @@ def absolute(name: str) -> str:
 
 
 def _of_this_process(given: Any) -> str:
-    """`object:NAME`, of its own for every object: that of a description is its network's."""
+    """`object:NAME`, another name for every object. A description has the name of its network."""
     network = getattr(given, "network", given)
     stem = OBJECT + (getattr(given, "name", None) or getattr(network, "__name__", None) or type(network).__name__)
     names = (stem if count == 1 else f"{stem}-{count}" for count in itertools.count(1))
@@ -48,7 +51,7 @@ def _of_this_process(given: Any) -> str:
 
 
 def _in_a_file(given: Any) -> str | None:
-    """FILE.py:FUNCTION of a function or class at the top of a file that stands alone; None of others."""
+    """FILE.py:FUNCTION of a function or class at the top level of a file outside packages; else None."""
     qualified = getattr(given, "__qualname__", "")
     module = inspect.getmodule(given)
     if not qualified.isidentifier() or getattr(module, qualified, None) is not given or "." in module.__name__:  # type: ignore[union-attr]

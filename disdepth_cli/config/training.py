@@ -1,4 +1,4 @@
-"""The configurations of acclimate and distill: their parts, and the switches of the method."""
+"""The configurations of acclimate and distill: their parts, and the options of the method."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from disdepth_cli.config.types import AbsolutePath, Attention, Fusion, TeacherNa
 
 
 class RelativeOptions(Part):
-    """A student of relative disparity: what its teacher gives where nothing says what a metre is."""
+    """A student of relative disparity, trained on images without ground truth by a teacher without metres."""
 
     anchor_weight: float = option(
         4.0,
-        "weight of the scale anchor of a relative student; 0 lets its outputs drift",
+        "weight of the scale anchor of a relative student; 0: no anchor",
         level="recipe",
         group=o.UNLABELLED,
         ge=0,
@@ -39,7 +39,7 @@ class PseudoLabelOptions(RelativeOptions):
 
     pseudo_drop: float = option(
         0.1,
-        "share of an unlabelled image's pixels, the worst ones, that do not count",
+        "share of an unlabelled image's pixels that do not count: the pixels farthest from the student",
         level="recipe",
         concerns="teacher",
         group=o.UNLABELLED,
@@ -48,7 +48,7 @@ class PseudoLabelOptions(RelativeOptions):
     )
     pseudo_confidence: Literal["none", "flip"] = option(
         "none",
-        "flip: pixels count less where the teacher contradicts itself on the flipped image",
+        "flip: a pixel counts less where the teacher disagrees with itself on the flipped image",
         level="recipe",
         concerns="teacher",
         group=o.UNLABELLED,
@@ -56,7 +56,7 @@ class PseudoLabelOptions(RelativeOptions):
 
 
 class AcclimatedTeacherOptions(TeacherOptions):
-    """The teacher that is acclimated, and what of it is trained."""
+    """The teacher that is acclimated, and the part of it that is trained."""
 
     name: TeacherName = option(
         ...,
@@ -71,14 +71,16 @@ class AcclimatedTeacherOptions(TeacherOptions):
     )
     train: Tuning = option(
         "frozen",
-        "frozen; last-N: its last N encoder blocks and its own decoder; full: all of it",
+        "trained part of the teacher. frozen: none; last-N: its last N encoder blocks and its own decoder; full: all",
         group=o.TEACHER,
         called="train_teacher",
     )
-    lr: float = option(3e-5, "peak rate of a teacher that is trained", group=o.TEACHER, called="teacher_lr", gt=0)
+    lr: float = option(
+        3e-5, "peak learning rate of a teacher that is trained", group=o.TEACHER, called="teacher_lr", gt=0
+    )
     own_loss: float = option(
         1.0,
-        "weight of the depth loss of a trained teacher's own decoder, which keeps its accuracy",
+        "weight of the depth loss of a trained teacher's own decoder, which keeps the teacher's accuracy",
         level="recipe",
         group=o.TEACHER,
         ge=0,
@@ -90,13 +92,13 @@ class AcclimationOptions(RelativeOptions):
 
     ghost: AbsolutePath | None = option(
         None,
-        "acclimated run whose ghost decoder is taken as it is: several teachers, one decoder",
+        "acclimated run whose ghost decoder is used unchanged, for several teachers of one decoder",
         group=o.TEACHER,
         local=True,
     )
     teacher_loss: float = option(
         10.0,
-        "mu: weight of |log ghost - log teacher| at every pixel, labelled or not",
+        "weight mu of |log ghost - log teacher| at every pixel, labelled or not",
         level="recipe",
         group=o.METHOD,
         ge=0,
@@ -104,13 +106,13 @@ class AcclimationOptions(RelativeOptions):
     attention_tokens: int = option(4, "attention tokens per level", level="recipe", group=o.METHOD, ge=1, le=64)
     attention_steps: int = option(
         0,
-        "steps that train the attention tokens at the end: about 100 for learned attention in distill",
+        "steps that train the attention tokens at the end; learned attention in distill needs about 100",
         level="recipe",
         group=o.METHOD,
         ge=0,
     )
     attention_diversity: float = option(
-        1.0, "weight of the Dice term that keeps tokens apart", level="recipe", group=o.METHOD, flag=False, ge=0
+        1.0, "weight of the Dice term that keeps the tokens different", level="recipe", group=o.METHOD, flag=False, ge=0
     )
 
 
@@ -133,7 +135,7 @@ class DistillationRun(RunOptions):
 
     dry_run: bool = option(
         False,
-        "print what would be done and stop: no training, nothing sent",
+        "print the plan and stop: no training, no upload",
         level="basic",
         concerns="machine",
         group=o.DATA,
@@ -145,7 +147,7 @@ class StudentTeacherOptions(TeacherOptions):
 
     names: TeacherNames | None = option(
         None,
-        "acclimated run, or any teacher (acclimated first); may be given several times",
+        "acclimated run, or any teacher, which is acclimated first; may be repeated",
         level="basic",
         concerns="teacher",
         group=o.TEACHER,
@@ -157,14 +159,14 @@ class StudentTeacherOptions(TeacherOptions):
 
 
 class MethodOptions(PseudoLabelOptions):
-    """What the student learns from its teacher, and what it starts from."""
+    """What the student learns from its teacher, and its weights at the start."""
 
     distill: bool = option(
-        True, "off: the control, the same training without the teacher", group=o.COMPARISON, off="--no-distill"
+        True, "off: train the control, the same training without the teacher", group=o.COMPARISON, off="--no-distill"
     )
     teacher_fusion: Fusion = option(
         "mean",
-        "of several teachers: their mean, or at each pixel the one whose ghost decoder errs least",
+        "for several teachers. mean: their mean; ghost-error: at each pixel the teacher whose ghost decoder errs least",
         concerns="teacher",
         group=o.TEACHER,
     )
@@ -177,64 +179,66 @@ class MethodOptions(PseudoLabelOptions):
         ge=0,
     )
     output_target: Literal["ghost", "teacher"] = option(
-        "ghost", "whose depth the student imitates", level="recipe", concerns="teacher", group=o.METHOD
+        "ghost",
+        "source of the depth that the student imitates",
+        level="recipe",
+        concerns="teacher",
+        group=o.METHOD,
     )
     feature_weight: float = option(
         1.0, "weight of the attentive feature loss", level="recipe", concerns="teacher", group=o.METHOD, ge=0
     )
     feature_target: Literal["ghost", "teacher"] = option(
         "ghost",
-        "ghost: the acclimated features; teacher: its raw ones at strides 16 and 32, which the ghost is measured by",
+        "features to imitate. ghost: the acclimated features; teacher: the teacher's own at strides 16 and 32",
         level="recipe",
         concerns="teacher",
         group=o.METHOD,
     )
     feature_levels: Literal["encoder", "decoder", "both"] = option(
         "both",
-        "encoder: strides 16 and 32; decoder: its own levels",
+        "levels of the feature loss. encoder: strides 16 and 32 of the backbone; decoder: the levels of the decoder",
         level="recipe",
         concerns="teacher",
         group=o.METHOD,
     )
     attention: Attention = option(
         "uniform",
-        "what weighs the positions of the feature loss. learned: tokens that were trained in the acclimation "
-        "(--attention-steps 100), as in the paper, which gained nothing beyond chance in our benchmarks; ghost-error: "
-        "where the ghost is right; fgd: where features are strong",
+        "weights of the positions in the feature loss. learned: attention tokens as in the paper, trained with "
+        "--attention-steps 100; no clear gain in our benchmarks. ghost-error: more where the ghost is right. fgd: more "
+        "where features are strong",
         level="recipe",
         concerns="teacher",
         group=o.METHOD,
     )
     feature_projection: Literal["auto", "folded", "dropped", "both"] = option(
         "auto",
-        "what translates the backbone's features, where the decoder starts from the ghost. folded: a conv1x1 a level, "
-        "started by least squares and multiplied into the decoder at the end; dropped: a help for the loss alone; "
-        "both: the folded one to start from, and another one for the loss, which then binds less; auto: folded "
-        "where the backbone starts at random, both where it is pretrained",
+        "adapters of the backbone's features where the decoder starts from the ghost. folded: one 1x1 convolution a "
+        "level, solved by least squares, multiplied into the decoder at the end. dropped: convolutions for the loss "
+        "alone. both: the two of them. auto: both for a pretrained backbone, else folded",
         level="recipe",
         concerns="teacher",
         group=o.METHOD,
     )
     init_decoder: Literal["auto", "ghost", "random"] = option(
         "auto",
-        "what the student's decoder starts from. auto: from the ghost where the backbone starts at random too; at "
-        "random where it is pretrained, which gains less in a short training and more in a long one",
+        "weights of the student's decoder at the start. auto: random for a pretrained backbone, which gains less in a "
+        "short training and more in a long one; else the ghost's",
         level="recipe",
         concerns="teacher",
         group=o.METHOD,
     )
     init_backbone: Literal["random", "least-squares"] = option(
         "least-squares",
-        "what a backbone without pretrained weights starts from. least-squares: each block's last convolution is "
-        "solved for the acclimated features, where the backbone's blocks are of a known kind",
+        "weights of a backbone that is not pretrained. least-squares: the last convolution of each block is solved for "
+        "the acclimated features, in backbones of known blocks",
         level="recipe",
         concerns="teacher",
         group=o.METHOD,
     )
     small_first: float = option(
         0.0,
-        "share of the steps, from the start, in which the student sees its views at half their size: a quarter of the "
-        "cost (progressive resizing)",
+        "share of the steps, from the start, with views at half size, at a quarter of the cost (progressive resizing)",
         level="recipe",
         ge=0,
         lt=1,

@@ -1,4 +1,4 @@
-"""Types of option values, and how they are read from text. Standard library and pydantic only."""
+"""Types of option values, and how they are read from text. Imports the standard library and pydantic only."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ PROTOCOL_NAMES = (
     *("nyu-eigen", "kitti-eigen-garg", "kitti-eigen-garg-kb", "kitti-eigen-697-raw", "kitti-official-val"),
     *("diode-indoor", "diode-outdoor", "sunrgbd", "vkitti2", "hypersim", "ibims", "zero-shot-relative", "plain"),
 )
-"""The protocols of `evaluation.protocols`, for the help, which loads no NumPy."""
+"""The protocols of `evaluation.protocols`, for the help: this module imports no NumPy."""
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
-"""What a depth map's numbers are: metres; disparity (larger is nearer) or depth (larger is farther), both up to an
-unknown scale and shift."""
+"""The kind of a depth map: metres, disparity (larger is nearer), or relative depth (larger is farther). The last two
+have an unknown scale and shift."""
 
 
 def parse_size(value: object) -> object:
-    """`240x320` (height x width) as a pair of pixels; anything else is left to pydantic."""
+    """`240x320` (height x width) as a pair of pixels. pydantic checks any other value."""
     if isinstance(value, str):
         try:
             height, width = value.lower().split("x")
@@ -42,28 +42,28 @@ LONGEST, LONGEST_NAME = 4095, 255  # bytes of a path, and of each name in it
 
 
 def expanded(path: Path) -> Path:
-    """A path with `~` and `~user` as the homes they stand for.
+    """A path in which home folders stand for `~` and `~user`.
 
     Raises:
-        ValueError: there is no such user, or no system could have such a path.
+        ValueError: the user does not exist, or the path is too long or holds a NUL.
     """
     try:
         path = path.expanduser()
     except RuntimeError:
-        raise ValueError(f"{path.parts[0]} is no user's home here") from None
+        raise ValueError(f"{path.parts[0]} is no home folder on this machine") from None
     whole = os.fsencode(path)
     if b"\0" in whole or len(whole) > LONGEST or any(len(os.fsencode(name)) > LONGEST_NAME for name in path.parts):
-        raise ValueError("it is too long for a path, or holds a NUL")
+        raise ValueError("the path is too long, or holds a NUL")
     return path
 
 
 def _as_place(name: object) -> object:
-    """A name, an address or a path as text; one that begins with `~` is a path."""
+    """A name, an address or a path as text. A text that begins with `~` is a path."""
     if isinstance(name, Path):
         return str(expanded(name))
     if isinstance(name, str) and "://" not in name:
         path = expanded(Path(name))
-        return str(path) if name.startswith("~") else name  # ./a/b is a path, a/b may be on the Hub
+        return str(path) if name.startswith("~") else name  # ./a/b is a path; a/b may be a name on the Hub
     return name
 
 
@@ -79,12 +79,12 @@ def _parse_bounds(value: object) -> object:
 
 
 Workers = Annotated[int | None, BeforeValidator(lambda value: None if value == "auto" else value)]
-"""A number, or `auto` (None): by the machine's cores."""
+"""A number, or `auto` (None) for a number by the cores of the machine."""
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: expanded(path).absolute())]
-"""A run folder remembers it, and may be used from another place."""
+"""A path that stays right when the working folder changes: run folders hold it."""
 Name = Annotated[str, BeforeValidator(_as_place)]
-"""A name, an address such as https://HOST/shards/index.json, or a path, which Python may give as a `Path`."""
+"""A name, an address such as https://HOST/shards/index.json, or a path. Python may give a `Path`."""
 DataLocation = Annotated[Name, AfterValidator(_absolute)]
 
 
@@ -106,20 +106,20 @@ def _tuning(value: str) -> str:
 
 
 TeacherName = Annotated[Name, BeforeValidator(teacher_name), AfterValidator(absolute)]
-"""A name, a path, FILE.py:FUNCTION, or an object that Python gives in its place."""
+"""A name, a path, FILE.py:FUNCTION, or in Python an object."""
 ModelName = Annotated[Name, BeforeValidator(teacher_name)]
-"""A model's name or path; Python may give a teacher as an object."""
+"""The name or path of a model, or in Python a teacher as an object."""
 NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
-"""An empty name takes back one that a file or a run remembers."""
+"""A name. An empty name removes the name of a file or of a resumed run."""
 Bounds = Annotated[tuple[Pixels, Pixels] | Pixels, BeforeValidator(_parse_bounds)]
-"""A largest height and width, or a shorter side."""
+"""The largest height and width, or the shorter side."""
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
 TeacherNames = Annotated[
     list[TeacherName],
     BeforeValidator(_as_list),
     PlainSerializer(lambda names: names[0] if len(names) == 1 else names),
 ]
-"""One or several; a single one is read and written without a list too."""
+"""One teacher or several. A single teacher may be read and is written without a list."""
 Names = Annotated[list[Name], BeforeValidator(_as_names)]
 """One name or several."""
 Tuning = Annotated[str, AfterValidator(_tuning)]

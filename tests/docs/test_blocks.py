@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-import disdepth_cli
 from disdepth_cli.checkpoint.locate import TINY_TEACHER
 
 PROJECT = Path(__file__).parents[2]
@@ -30,7 +29,6 @@ TEACHER = "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
 STUDENT = "mobilenetv2_100"
 DEMO, SHORT_DEMO = ".venv/bin/disdepth demo", "disdepth demo --acclimate-steps 4 --steps 4"
 """The demo in full is tests/demo's own."""
-of_images = pytest.mark.skipif("Depth" not in disdepth_cli.__all__, reason="needs DepthStudent.predict and Depth")
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,7 @@ def place(tmp_path: Path, rooms: Path) -> Path:
     """A folder with all that the blocks name."""
     shutil.copytree(rooms.parent, tmp_path, dirs_exist_ok=True)
     shutil.copy(tmp_path / "rgb" / "0001.png", tmp_path / "image.png")
-    (tmp_path / "disdepth_cli").mkdir()
-    (tmp_path / "disdepth_cli" / "assets").symlink_to(PROJECT / "disdepth_cli" / "assets")
+    (tmp_path / "disdepth_cli").symlink_to(PROJECT / "disdepth_cli")
     (tmp_path / TEACHER).parent.mkdir()
     (tmp_path / TEACHER).symlink_to(TINY_TEACHER)
     return tmp_path
@@ -121,7 +118,6 @@ def test_shell_blocks_run_with_those_that_train(page: str, place: Path, hub_cach
     assert list(place.glob("runs/*/report.json"))
 
 
-@of_images
 @pytest.mark.parametrize("page", PAGES)
 def test_python_blocks_run(page: str, place: Path) -> None:
     for block in blocks(page):
@@ -131,7 +127,6 @@ def test_python_blocks_run(page: str, place: Path) -> None:
 
 
 @pytest.mark.slow
-@of_images
 def test_python_blocks_run_with_those_that_train(place: Path, hub_cache: Path) -> None:
     for block in blocks("docs/python.md"):
         run(block, place, "docs/python.md", HF_HUB_CACHE=str(hub_cache))

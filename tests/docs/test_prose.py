@@ -1,4 +1,7 @@
-"""Short sentences, and the glossary's words: README, CONTRIBUTING, SECURITY and docs/ (the notebook is older)."""
+"""Short sentences, and the glossary's words: README and its like, examples/ and docs/ (the notebook is older).
+
+The generated pages among them hold every help text.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 PROJECT = Path(__file__).parents[2]
-WRITTEN_BY_HAND = [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")]
-PAGES = sorted(page for page in WRITTEN_BY_HAND if page.name not in {"cli.md", "config.md", "CHANGELOG.md"})
+PAGES = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.glob("examples/*.md")])
 LONGEST = 25
 END = re.compile(r"(?<=[.!?])[\"')]*\s+")
 

@@ -13,6 +13,7 @@ from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.comparison.gain import FEWEST
 from disdepth_cli.comparison.keeping import choose, hand_out, is_settled
 from disdepth_cli.errors import CheckpointError, ConfigError
+from disdepth_cli.results.training import DistillReport
 
 
 def gain(difference, verdict):
@@ -57,6 +58,22 @@ def test_handing_out_goes_back_and_forth_and_loses_nothing(tmp_path):
     assert (control / "student.safetensors").read_text() == "theirs"
 
 
+def bare_report(**known):
+    """The report of a run that trained nothing."""
+    counts = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "best_step": 0, "skipped_steps": 0}
+    words = {"run": "run", "output_kind": "metric_depth", "scored_against": "ground truth"}
+    nothing = {
+        "protocol": {},
+        "best": {},
+        "final": {},
+        "corrupt_files": [],
+        "images": {},
+        "cost": {},
+        "distilled": True,
+    }
+    return DistillReport(**counts, **words, **nothing, **known)
+
+
 class TestIsSettled:
     """Whether a finished run that is to be pushed needs nothing else."""
 
@@ -67,7 +84,7 @@ class TestIsSettled:
         return tmp_path
 
     def report(self, student, rule):
-        return {"gain": {}, "kept": {"student": student, "rule": rule}}
+        return bare_report(gain={}, kept={"student": student, "rule": rule})
 
     def test_by_the_rule_and_by_the_files(self, run, tmp_path):
         assert is_settled(run, self.report("control", "auto"), True, "auto")
@@ -75,12 +92,12 @@ class TestIsSettled:
         assert not is_settled(run, self.report("distilled", "auto"), True, "auto")  # killed before its report
         assert not is_settled(run, self.report("control", "auto"), False, "auto")
         assert not is_settled(tmp_path / "other", self.report("control", "auto"), True, "auto")
-        assert is_settled(tmp_path / "other", {}, False, "auto")
-        assert not is_settled(tmp_path / "other", {}, True, "auto")
+        assert is_settled(tmp_path / "other", bare_report(), False, "auto")
+        assert not is_settled(tmp_path / "other", bare_report(), True, "auto")
 
     @pytest.mark.parametrize(("rule", "settled"), [("auto", True), ("distilled", True), ("better", False)])
     def test_a_report_of_before_there_were_rules(self, rule, settled, tmp_path):
-        assert is_settled(tmp_path, {"gain": {}}, True, rule) is settled
+        assert is_settled(tmp_path, bare_report(gain={}), True, rule) is settled
 
 
 @pytest.fixture(scope="module")

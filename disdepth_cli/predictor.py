@@ -19,7 +19,8 @@ class DepthPredictor:
     """A model with everything that belongs to running it.
 
     model: image (B, 3, H, W) RGB in [0, 1] -> DepthOutput; kind says what its numbers mean: metres, or disparity or
-    depth up to scale and shift. precision is resolved, not `auto`.
+    depth up to scale and shift. precision is resolved, not `auto`. parameters: how many the model was trained with,
+    where folding has made them fewer; by default they are counted.
     """
 
     model: nn.Module
@@ -28,8 +29,10 @@ class DepthPredictor:
     max_depth: float
     device: torch.device
     precision: Precision
+    parameters: int = 0
 
     def __post_init__(self) -> None:
+        self.parameters = self.parameters or sum(parameter.numel() for parameter in self.model.parameters())
         self.model = channels_last(self.model.to(self.device)).eval()
 
     @torch.inference_mode()

@@ -15,7 +15,6 @@ import torch
 from torch import nn
 
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord, describe, save_checkpoint
-from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.comparison.arm import check_comparable, check_keep, finished_run
 from disdepth_cli.comparison.control import check_control_place, compare_with_control
 from disdepth_cli.comparison.keeping import DISTILLED, is_settled, take_back
@@ -38,7 +37,7 @@ from disdepth_cli.observer import Observer, Unrepeated
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.cost import model_cost
-from disdepth_cli.scoring.open_model import teacher_predictor
+from disdepth_cli.scoring.open_model import open_student, teacher_predictor
 from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
 from disdepth_cli.training.data import TrainingData, prepare_data, require_labels, student_architecture
 from disdepth_cli.training.loop import Fit
@@ -279,8 +278,8 @@ class _Distillation:
     def _costs(self) -> dict[str, Any]:
         """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""
         height, width = self.config.input_size
-        shipped, _ = load_checkpoint(self.run.path)
-        costs = {"student": model_cost(self._predictor(shipped), height, width).as_dict()}
+        shipped = open_student(self.run.path, str(self.accelerator.device), self.config.precision)
+        costs = {"student": model_cost(shipped, height, width).as_dict()}
         if self.acclimated:
             costs["teacher"] = model_cost(self._teacher_predictor(self.acclimated[0]), height, width).as_dict()
         return costs

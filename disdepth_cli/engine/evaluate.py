@@ -144,7 +144,7 @@ def _result(config: EvaluateConfig, protocol: Protocol, predictor: DepthPredicto
         "intervals": intervals(scores),
         "images_with": images_with(scores),
         "buckets": list(protocol.buckets),
-        "parameters": sum(parameter.numel() for parameter in predictor.model.parameters()),
+        "parameters": predictor.parameters,
         "baselines": {},
     }
 

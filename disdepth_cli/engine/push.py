@@ -132,7 +132,7 @@ def _pack(config: PushConfig, file: Path, run: Path | None) -> tuple[CardFacts, 
     facts = CardFacts(
         repo_id=config.to,
         metadata=metadata,
-        parameters=sum(parameter.numel() for parameter in predictor.model.parameters()),
+        parameters=predictor.parameters,
         licence=choose_licence(_sources(metadata, backbone_licence), config.licence),
         branch=config.revision,
         data=config.data_name or _data_name(run_config),

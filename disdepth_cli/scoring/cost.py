@@ -47,7 +47,7 @@ def model_cost(predictor: DepthPredictor, height: int, width: int) -> ModelCost:
         predictor.run(image)  # ends on the CPU, so a GPU has finished too
         seconds.append(time.perf_counter() - began)
     return ModelCost(
-        parameters=sum(p.numel() for p in predictor.model.parameters()),
+        parameters=predictor.parameters,
         flops=int(counter.get_total_flops()),
         latency_ms=round(statistics.median(seconds) * 1000, 2),
         input_size=f"{rows}x{columns}",

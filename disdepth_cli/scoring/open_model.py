@@ -12,6 +12,7 @@ from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
 from disdepth_cli.machine.devices import pick_device, student_precision, teacher_precision
 from disdepth_cli.method.acclimated_teacher import ghost_size
+from disdepth_cli.models.folding import without_norms
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
 from disdepth_cli.teachers import DepthTeacher, load_teacher
@@ -69,7 +70,7 @@ def open_student(
     revision: str | None = None,
     offline: bool = False,
 ) -> DepthPredictor:
-    """A student checkpoint, the run folder that holds one, `bundled`, or OWNER/NAME on the Hub.
+    """A student checkpoint, the run folder that holds one, `bundled`, or OWNER/NAME on the Hub, its norms folded.
 
     Raises:
         CheckpointError: missing, truncated, foreign, not a student, or not to be had from the Hub.
@@ -79,10 +80,11 @@ def open_student(
         raise ConfigError("this installation has no bundled student; give --checkpoint FILE")
     student, metadata = load_checkpoint(path, revision, offline)
     return DepthPredictor(
-        student,
+        without_norms(student),
         student.architecture.working_size,
         student.architecture.output_kind,
         metadata.max_depth,
         place,
         student_precision(precision, place),
+        sum(parameter.numel() for parameter in student.parameters()),
     )

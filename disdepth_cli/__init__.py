@@ -2,7 +2,7 @@
 
 The public Python API does what the commands do::
 
-    from disdepth_cli import acclimate, check, distill, evaluate, predict, push, load_student, DepthStudent
+    from disdepth_cli import acclimate, check, distill, evaluate, export, predict, push, load_student, DepthStudent
 
 `DepthStudent.from_pretrained("owner/name")` and `load_student("owner/name")` are the same. The
 names are loaded on first use, so importing the package (and `disdepth --help`) stays free of torch.
@@ -17,6 +17,7 @@ _API = {
     "acclimate": "disdepth_cli.engine.acclimate",
     "distill": "disdepth_cli.engine.distill",
     "evaluate": "disdepth_cli.engine.evaluate",
+    "export": "disdepth_cli.engine.export",
     "pack": "disdepth_cli.engine.pack",
     "predict": "disdepth_cli.engine.predict",
     "push": "disdepth_cli.engine.push",
@@ -32,6 +33,7 @@ __all__ = [
     "check",
     "distill",
     "evaluate",
+    "export",
     "load_student",
     "pack",
     "predict",

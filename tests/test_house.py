@@ -17,7 +17,7 @@ FLOOR = {
     "teachers": 3, "machine": 3, "evaluation": 3, "data": 3,
     "losses": 4, "runs": 4, "predictor": 4, "inspection": 4,
     "models": 5, "checkpoint": 6,
-    "method": 7, "outputs": 7,
+    "method": 7, "outputs": 7, "export": 7,
     "scoring": 8, "training": 9, "comparison": 10, "engine": 11, "cli": 12, "__main__": 13, "__init__": 14,
 }  # fmt: skip
 DATA_FLOOR = {"files": 0, "shards": 1, "sets": 2, "batches": 3}

@@ -14,6 +14,7 @@ from disdepth_cli.cli.acclimate import acclimate
 from disdepth_cli.cli.check import check
 from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
+from disdepth_cli.cli.export import export
 from disdepth_cli.cli.pack import pack
 from disdepth_cli.cli.predict import predict
 from disdepth_cli.cli.push import push
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (acclimate, distill, evaluate, predict, check, pack, push):
+for command in (acclimate, distill, evaluate, predict, export, check, pack, push):
     app.command()(command)
 
 
@@ -43,7 +44,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Check data -> acclimate a teacher -> distill -> student.safetensors -> evaluate, predict, push."""
+    """Check data -> acclimate a teacher -> distill -> student.safetensors -> evaluate, predict, export, push."""
 
 
 SILENCE = 10.0  # seconds that a process with nothing to say waits for the one that speaks, before it fails

@@ -56,7 +56,7 @@ def option_help(kind: type[BaseConfig], name: str) -> str:
     default = field.get_default(call_default_factory=True)
     if field.is_required() or default is None or isinstance(default, bool):
         return _literal(field.description or "")
-    shown = "x".join(map(str, default)) if name == "input_size" else default
+    shown = "x".join(map(str, default)) if name in ("input_size", "source") else default
     return _literal(f"{field.description} [default: {shown}]")
 
 

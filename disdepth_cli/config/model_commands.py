@@ -1,4 +1,4 @@
-"""Options of evaluate, predict and push: what is done with a model."""
+"""Options of evaluate, predict, export and push: what is done with a model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,18 @@ from typing import Literal
 from pydantic import Field
 
 from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.config.types import Align, Name, Precision, WorstBy
+from disdepth_cli.config.types import (
+    Align,
+    Dynamic,
+    ExportFormat,
+    ExportInput,
+    ExportPrecision,
+    ImageSize,
+    KeepFloat,
+    Name,
+    Precision,
+    WorstBy,
+)
 
 
 class EvaluateConfig(BaseConfig):
@@ -57,6 +68,35 @@ class PredictConfig(BaseConfig):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
     offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
+
+
+class ExportConfig(BaseConfig):
+    """disdepth export."""
+
+    model: Name = Field(description="student: a file, a run of distill, `bundled`, or OWNER/NAME on the Hub")
+    format: ExportFormat = Field(
+        "onnx", description="onnx, openvino, torch (.pt2), litert (.tflite), ncnn, mnn or coreml (.mlpackage)"
+    )
+    precision: ExportPrecision = Field("fp32", description="fp32, fp16 or int8; int8 needs --calibration")
+    source: ImageSize = Field((480, 640), description="size HxW of the images that the program will give")
+    input: ExportInput = Field(
+        "image",
+        description="image: uint8 RGB of that size in, depth of that size out, all resizing inside; tensor: the bare "
+        "network at its working size",
+    )
+    dynamic: Dynamic = Field(
+        "none", description="which sides are free: none, batch, or all (tensor only: you resize as the model wants it)"
+    )
+    calibration: Name | None = Field(
+        None, description="DATA whose images int8 is fitted to, and checked on; depth is not needed"
+    )
+    keep_float: KeepFloat = Field(
+        "head", description="what int8 leaves in float: head, or early: stem and first blocks too"
+    )
+    check: bool = Field(True, description="run the written file on real images and compare its depth with predict's")
+    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
+    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
+    output: Path | None = Field(None, description="folder for the files; default: exports/NAME-FORMAT")
 
 
 class PushConfig(HubConfig):

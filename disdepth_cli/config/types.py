@@ -14,6 +14,12 @@ Fusion = Literal["mean", "ghost-error"]
 Keep = Literal["auto", "better", "distilled"]
 Align = Literal["none", "median", "scale-shift"]
 WorstBy = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
+ExportFormat = Literal["onnx", "openvino", "torch", "litert", "ncnn", "mnn", "coreml"]
+ExportPrecision = Literal["fp32", "fp16", "int8"]
+ExportInput = Literal["image", "tensor"]
+Dynamic = Literal["none", "batch", "all"]
+KeepFloat = Literal["head", "early"]
+Backend = Literal["auto", "torch", "onnx", "openvino"]
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
 """What a depth map's numbers are: metres; disparity (larger is nearer) or depth (larger is farther), both up to an
 unknown scale and shift."""
@@ -41,6 +47,7 @@ def _parse_bounds(value: object) -> object:
     return parse_size(value)
 
 
+ImagePixels = Annotated[int, Field(ge=1, le=16384)]
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """A run folder remembers it, and may be used from another place."""
@@ -65,6 +72,8 @@ NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
 Bounds = Annotated[tuple[Pixels, Pixels] | Pixels, BeforeValidator(_parse_bounds)]
 """A largest height and width, or a shorter side."""
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
+ImageSize = Annotated[tuple[ImagePixels, ImagePixels], BeforeValidator(parse_size)]
+"""Height and width of images, which may be larger than what a network takes."""
 TeacherNames = Annotated[
     list[TeacherName],
     BeforeValidator(_as_list),

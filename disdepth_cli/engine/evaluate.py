@@ -17,7 +17,7 @@ from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.observer import Observer
-from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
 from disdepth_cli.scoring.open_model import open_model
 from disdepth_cli.scoring.score import Scores, protocol_of, score
@@ -132,7 +132,7 @@ def _protocol(source: DataSource, config: EvaluateConfig) -> Protocol:
     )
 
 
-def _result(config: EvaluateConfig, protocol: Protocol, predictor: DepthPredictor, scores: Scores) -> dict[str, Any]:
+def _result(config: EvaluateConfig, protocol: Protocol, predictor: Predictor, scores: Scores) -> dict[str, Any]:
     """What is known of the model alone."""
     return {
         "model": config.model,
@@ -154,7 +154,7 @@ def _teacher(
     source: DataSource,
     items: Sequence[DataItem],
     protocol: Protocol,
-    predictor: DepthPredictor,
+    predictor: Predictor,
     observers: Sequence[Observer],
 ) -> Baseline:
     """The teacher's scores, or why there are none: a result is not lost because of it."""

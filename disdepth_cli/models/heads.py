@@ -33,7 +33,7 @@ class BinHead(nn.Module):
     def forward(self, finest: Tensor, coarsest: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         logits = self.logits(finest)
         widths = self.widths(coarsest.mean(dim=(2, 3)))
-        dtype = torch.promote_types(logits.dtype, torch.float32)  # metres want float32
+        dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32  # metres want float32
         with torch.autocast(finest.device.type, enabled=False):
             share = widths.to(dtype).softmax(dim=1)
             centres = self.min_depth + nn.functional.linear(share, self.to_centres.to(dtype))  # (B, N)

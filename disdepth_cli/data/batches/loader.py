@@ -23,7 +23,7 @@ from disdepth_cli.data.files.pair import load_pair, read_pair
 from disdepth_cli.data.files.workers import map_ahead, start_worker
 from disdepth_cli.errors import DataError
 from disdepth_cli.types import DepthBatch, DepthSample
-from disdepth_cli.working_size import Placement, WorkingSize, fit
+from disdepth_cli.working_size import Placement, WorkingSize, fit, to_pixels
 
 _PREFETCH = 4
 
@@ -139,8 +139,8 @@ class EvalDataset(Dataset[EvalItem]):
             nowhere = Placement((0, 0), (0, 0), (0, 0))
             return EvalItem(torch.zeros(1, 3, 0, 0), nowhere, None, key, str(error))
         fitted, placement = fit(image, self.working)
-        pixels = np.divide(fitted.transpose(2, 0, 1)[None], np.float32(255), dtype=np.float32, order="C")
-        return EvalItem(torch.from_numpy(pixels), placement, depth, key)  # in a thread, torch would start more threads
+        # NumPy's division: in a thread, torch would start more threads.
+        return EvalItem(torch.from_numpy(to_pixels(fitted)), placement, depth, key)
 
 
 def eval_loader(

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import cv2
-import torch
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -44,6 +43,8 @@ def map_ahead(call: Callable[[Input], Output], inputs: Iterable[Input], threads:
 
 def start_worker(worker: int) -> None:
     """One thread a worker, and Ctrl-C is the parent's affair: it saves the run and ends its workers."""
+    import torch  # here: what only decodes in threads has no use for it
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

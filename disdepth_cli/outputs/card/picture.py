@@ -16,7 +16,7 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.outputs.card.text import PictureKind
 from disdepth_cli.outputs.pictures import colourise, panel, scale_bar
-from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.predictor import Predictor
 from disdepth_cli.working_size import resize_image
 
 METRIC = "metric_depth"
@@ -55,7 +55,7 @@ def picture_images(
     return "sample", [read_image(SAMPLE)]
 
 
-def draw_picture(images: Sequence[np.ndarray], predictor: DepthPredictor, kind: str) -> bytes:
+def draw_picture(images: Sequence[np.ndarray], predictor: Predictor, kind: str) -> bytes:
     """A PNG of rows `image | prediction with a scale bar`; the file carries no text, so no name and no place.
 
     kind: what the predictions are: metric_depth [m], disparity or relative_depth.

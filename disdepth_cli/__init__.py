@@ -22,8 +22,8 @@ _API = {
     "predict": "disdepth_cli.engine.predict",
     "push": "disdepth_cli.engine.push",
     "check": "disdepth_cli.engine.check",
-    "load_student": "disdepth_cli.checkpoint",
-    "DepthStudent": "disdepth_cli.checkpoint",
+    "load_student": "disdepth_cli.checkpoint.students",
+    "DepthStudent": "disdepth_cli.checkpoint.students",
 }
 _NAMED_OTHERWISE = {"DepthStudent": "PretrainedStudent"}
 __all__ = [

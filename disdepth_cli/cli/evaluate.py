@@ -23,6 +23,7 @@ AlignKind = Annotated[str | None, o.option("--align", of=EvaluateConfig)]
 Tta = Annotated[bool | None, o.option("--tta/--no-tta", of=EvaluateConfig)]
 MinDepth = Annotated[float | None, o.option("--min-depth", of=EvaluateConfig)]
 MaxDepth = Annotated[float | None, o.option("--max-depth", of=EvaluateConfig)]
+BackendName = Annotated[str | None, o.option("--backend", of=EvaluateConfig)]
 Workers = Annotated[int | None, o.option("--workers", of=EvaluateConfig)]
 BaselinesOn = Annotated[bool | None, o.option("--baselines/--no-baselines", of=EvaluateConfig, rich_help_panel=BESIDE)]
 Teacher = Annotated[str | None, o.option("--teacher", "-t", of=EvaluateConfig, rich_help_panel=BESIDE)]
@@ -57,6 +58,7 @@ def evaluate(
     offline: o.Offline = None,
     device: o.Device = None,
     precision: o.PrecisionName = None,
+    backend: BackendName = None,
     workers: Workers = None,
     config: o.ConfigFile = None,
     quiet: o.Quiet = False,

@@ -24,6 +24,7 @@ Grayscale = Annotated[bool | None, option("--grayscale")]
 Revision = Annotated[str | None, option("--revision")]
 Offline = Annotated[bool | None, option("--offline")]
 PredOnly = Annotated[bool | None, option("--pred-only")]
+BackendName = Annotated[str | None, option("--backend")]
 
 
 def predict(
@@ -34,6 +35,7 @@ def predict(
     colormap: Colormap = None,
     grayscale: Grayscale = None,
     pred_only: PredOnly = None,
+    backend: BackendName = None,
     device: o.Device = None,
     precision: o.PrecisionName = None,
     revision: Revision = None,

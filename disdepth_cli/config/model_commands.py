@@ -10,6 +10,7 @@ from pydantic import Field
 from disdepth_cli.config.base import BaseConfig, HubConfig
 from disdepth_cli.config.types import (
     Align,
+    Backend,
     Dynamic,
     ExportFormat,
     ExportInput,
@@ -25,7 +26,7 @@ from disdepth_cli.config.types import (
 class EvaluateConfig(BaseConfig):
     """disdepth evaluate."""
 
-    model: Name = Field(description="student (file, run, on the Hub), `bundled`, acclimated run, or teacher")
+    model: Name = Field(description="student (file, run, on the Hub, exported), `bundled`, acclimated run, or teacher")
     data: Name = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
     split: Literal["train", "val"] = Field("val", description="which list of the data")
     protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
@@ -35,6 +36,11 @@ class EvaluateConfig(BaseConfig):
     max_depth: float | None = Field(None, gt=0, description="largest ground truth counted [m]")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
+    backend: Backend | None = Field(
+        None,
+        description="what runs a student: torch, onnx, openvino, or auto, the fastest that is installed; default: "
+        "torch, for an exported file its own",
+    )
     workers: int = Field(2, ge=0, description="threads that decode images, and as many that compute metrics")
     revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
     offline: bool = Field(False, description="never ask the network")
@@ -57,7 +63,8 @@ class PredictConfig(BaseConfig):
 
     sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
     checkpoint: Path | None = Field(
-        None, description="student checkpoint, run folder, or OWNER/NAME on the Hub; default: the bundled student"
+        None,
+        description="student checkpoint, run folder, exported file, or OWNER/NAME on the Hub; default: `bundled`",
     )
     revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
     output: Path = Field(Path("predictions"), description="folder for the results")
@@ -65,6 +72,9 @@ class PredictConfig(BaseConfig):
     colormap: str = Field("Spectral_r", description="Matplotlib colour map of the picture")
     grayscale: bool = Field(False, description="grey picture instead of a colour map")
     pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
+    backend: Backend = Field(
+        "auto", description="what runs the student: torch, onnx or openvino; auto is the fastest that is installed"
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
     precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
     offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
@@ -77,7 +87,7 @@ class ExportConfig(BaseConfig):
     format: ExportFormat = Field(
         "onnx", description="onnx, openvino, torch (.pt2), litert (.tflite), ncnn, mnn or coreml (.mlpackage)"
     )
-    precision: ExportPrecision = Field("fp32", description="fp32, fp16 or int8; int8 needs --calibration")
+    precision: ExportPrecision = Field("fp32", description="fp32, fp16 or int8, which wants calibration images")
     source: ImageSize = Field((480, 640), description="size HxW of the images that the program will give")
     input: ExportInput = Field(
         "image",

@@ -18,6 +18,7 @@ from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.observer import Observer
 from disdepth_cli.predictor import Predictor
+from disdepth_cli.scoring.backend import open_elsewhere
 from disdepth_cli.scoring.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
 from disdepth_cli.scoring.open_model import open_model
 from disdepth_cli.scoring.score import Scores, protocol_of, score
@@ -48,7 +49,7 @@ def evaluate(
     clock = Clock()
     source = load_source(config.data)
     items, protocol = _labelled(source, config), _protocol(source, config)
-    predictor = open_model(config.model, config.device, config.precision, config.revision, config.offline)
+    predictor = _opened(config, observers)
     own = for_output(protocol, predictor.kind)
     warnings = _oddities(source, items, own)
     _warn(observers, warnings)
@@ -79,6 +80,12 @@ def evaluate(
         )
         clock.lap("worst")
     return {**result, "errors": scores.errors, "warnings": warnings, "seconds": clock.seconds}
+
+
+def _opened(config: EvaluateConfig, observers: Sequence[Observer]) -> Predictor:
+    """The model in the runtime that was asked for."""
+    how = config.device, config.precision, config.revision, config.offline
+    return open_elsewhere(config.model, config.backend, *how, observers) or open_model(config.model, *how)
 
 
 class Clock:

@@ -15,12 +15,12 @@ from disdepth_cli.config import ExportConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, ExportError
-from disdepth_cli.export.calibration import our_sample, read_samples
-from disdepth_cli.export.check import check_export
-from disdepth_cli.export.format_table import FORMATS, check_possible, require_tools
-from disdepth_cli.export.metadata import Wanted
-from disdepth_cli.export.run_script import run_script
-from disdepth_cli.export.write import describe_student, sha256_of, write_student
+from disdepth_cli.exporting.calibration import our_sample, read_samples
+from disdepth_cli.exporting.check import check_export
+from disdepth_cli.exporting.format_table import FORMATS, check_possible, require_tools
+from disdepth_cli.exporting.metadata import Wanted, sha256_of
+from disdepth_cli.exporting.run_script import run_script
+from disdepth_cli.exporting.write import describe_student, write_student
 from disdepth_cli.files import disk_errors, write_text
 from disdepth_cli.observer import Observer
 from disdepth_cli.scoring.exported_accuracy import accuracy_change

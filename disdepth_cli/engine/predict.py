@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.data.files.images import read_image
+from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.data.sets.listing import IMAGE_SUFFIXES
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import disk_errors
@@ -19,8 +21,10 @@ from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.depth_files import UNITS, write_depth_numpy, write_depth_png
 from disdepth_cli.outputs.naming import output_stems
 from disdepth_cli.outputs.pictures import check_colormap, colourise, side_by_side, write_image
-from disdepth_cli.predictor import DepthPredictor
-from disdepth_cli.scoring.open_model import open_student
+from disdepth_cli.predictor import Predictor
+from disdepth_cli.scoring.backend import open_elsewhere
+
+THREADS = 2  # that decode ahead of the model, and as many that write behind it
 
 
 def predict(
@@ -40,19 +44,17 @@ def predict(
     check_colormap(config.colormap)
     inputs = find_images(config.sources)
     checkpoint = config.checkpoint or "bundled"
-    predictor = open_student(checkpoint, config.device, config.precision, config.revision, config.offline)
+    predictor = _open(config, str(checkpoint), observers)
     with disk_errors(config.output):
         config.output.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     errors: list[str] = []
-    for done, (file, stem) in enumerate(zip(inputs, output_stems(inputs), strict=True), start=1):
-        try:
-            image = read_image(file)
-        except DataError as error:
-            errors.append(str(error))
+    write = partial(_write, config, predictor)
+    for done, written in enumerate(map_ahead(write, _predictions(predictor, inputs), THREADS), start=1):
+        if isinstance(written, str):
+            errors.append(written)
         else:
-            depth = predictor.predict(image)
-            results.append({"image": str(file), **_write(config, stem, image, depth, predictor)})
+            results.append(written)
         for observer in observers:
             observer.on_image(done, len(inputs))
     if not results:
@@ -68,6 +70,17 @@ def predict(
         "results": results,
         "errors": errors,
     }
+
+
+def _open(config: PredictConfig, model: str, observers: Sequence[Observer]) -> Predictor:
+    """The student in the runtime that was asked for. PyTorch is not imported where another one runs it."""
+    how = config.device, config.precision, config.revision, config.offline
+    elsewhere = open_elsewhere(model, config.backend, *how, observers)
+    if elsewhere is not None:
+        return elsewhere
+    from disdepth_cli.scoring.open_model import open_student
+
+    return open_student(model, *how)
 
 
 def find_images(sources: Sequence[str]) -> list[Path]:
@@ -93,10 +106,41 @@ def find_images(sources: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _write(
-    config: PredictConfig, stem: str, image: np.ndarray, depth: np.ndarray, predictor: DepthPredictor
-) -> dict[str, Any]:
-    """The files of one image."""
+class _Prediction(NamedTuple):
+    """depth (H, W) of an image (H, W, 3) uint8; or why there is none."""
+
+    file: Path
+    stem: str
+    image: np.ndarray | None = None
+    depth: np.ndarray | None = None
+    error: str = ""
+
+
+def _predictions(predictor: Predictor, inputs: Sequence[Path]) -> Iterator[_Prediction]:
+    """Run the model on each image, in this thread; the images are decoded ahead in others."""
+    for found in map_ahead(_read, zip(inputs, output_stems(inputs), strict=True), THREADS):
+        if found.image is None:
+            yield found
+            continue
+        try:
+            yield found._replace(depth=predictor.predict(found.image))
+        except DataError as error:  # an exported file takes some sizes only
+            yield found._replace(error=f"{found.file}: {error}")
+
+
+def _read(named: tuple[Path, str]) -> _Prediction:
+    file, stem = named
+    try:
+        return _Prediction(file, stem, read_image(file))
+    except DataError as error:
+        return _Prediction(file, stem, error=str(error))
+
+
+def _write(config: PredictConfig, predictor: Predictor, found: _Prediction) -> dict[str, Any] | str:
+    """Write the files of one image and say which; or why there are none. Called in several threads at once."""
+    image, depth, stem = found.image, found.depth, found.stem
+    if image is None or depth is None:
+        return found.error
     metric = predictor.kind == "metric_depth"
     noun = "depth" if metric else "disparity"
     depth_file, picture_file = config.output / f"{stem}_{noun}.png", config.output / f"{stem}_color.png"
@@ -111,4 +155,5 @@ def _write(
         write_depth_numpy(numpy_file, depth)
         written["numpy"] = str(numpy_file)
     low, high = round(float(depth.min()), 3), round(float(depth.max()), 3)
+    written = {"image": str(found.file), **written}
     return {**written, "scale": scale, **({"min_m": low, "max_m": high} if metric else {"min": low, "max": high})}

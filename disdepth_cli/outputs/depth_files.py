@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, PngImagePlugin
 
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import write_atomic
+from disdepth_cli.png import encode_png
 
 LARGEST = 65535
 MILLIMETRES = 1000.0
@@ -52,12 +52,11 @@ def write_depth_png(
         values, scale = _stretched(values), float(LARGEST)
     else:
         scale = LARGEST / max_depth
-    stored = np.rint(np.where(np.isfinite(values), values, 0.0) * scale)
-    image = Image.fromarray(np.clip(stored, 0, LARGEST).astype(np.uint16))
-    text = PngImagePlugin.PngInfo()
-    text.add_text(SCALE_KEY, f"{scale:g}")
-    text.add_text(UNIT_KEY, UNITS[kind])
-    write_atomic(path, lambda temporary: image.save(temporary, format="PNG", pnginfo=text))
+    known = np.isfinite(values)
+    stored = np.rint((values if known.all() else np.where(known, values, 0.0)) * scale)
+    text = {SCALE_KEY: f"{scale:g}", UNIT_KEY: UNITS[kind]}
+    content = encode_png(np.clip(stored, 0, LARGEST).astype(np.uint16), text)
+    write_atomic(path, lambda temporary: temporary.write_bytes(content))
     return scale
 
 
@@ -67,6 +66,8 @@ def read_depth_png(path: Path) -> tuple[np.ndarray, float]:
     Raises:
         DataError: the file is not a readable PNG, or does not say its scale.
     """
+    from PIL import Image  # OpenCV does not give the text
+
     try:
         with Image.open(path) as image:
             image.load()

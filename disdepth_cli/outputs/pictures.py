@@ -7,11 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from matplotlib import colormaps
-from PIL import Image
 
 from disdepth_cli.errors import ConfigError, near_names
 from disdepth_cli.files import write_atomic
+from disdepth_cli.png import encode_png
 from disdepth_cli.working_size import resize_image
 
 LEVELS = 256
@@ -45,12 +44,17 @@ def colourise(
     valid = np.isfinite(depth) & (depth > 0) if valid is None else valid & np.isfinite(depth)
     if not valid.any():
         return np.zeros((*depth.shape, 3), dtype=np.uint8)
-    robust = np.percentile(depth[valid], (2, 98)) if low is None or high is None else (0.0, 0.0)
+    whole = valid.all()
+    robust = np.percentile(depth if whole else depth[valid], (2, 98)) if low is None or high is None else (0.0, 0.0)
     low = float(robust[0]) if low is None else low
     high = float(robust[1]) if high is None else high
-    shares = (np.clip(np.where(valid, depth, low), low, max(high, low)) - low) / max(high - low, 1e-12)
-    picture = table[(shares * (LEVELS - 1)).round().astype(np.uint8)]
-    picture[~valid] = 0
+    shares = (np.clip(depth if whole else np.where(valid, depth, low), low, max(high, low)) - low) / max(
+        high - low, 1e-12
+    )
+    # Six times faster than table[...]; it knows no order of channels.
+    picture = cv2.applyColorMap((shares * (LEVELS - 1)).round().astype(np.uint8), table[:, None])
+    if not whole:
+        picture[~valid] = 0
     return picture
 
 
@@ -124,8 +128,13 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise ConfigError(f"{path}: pictures are written as {', '.join(SUFFIXES)}, not {suffix or 'no suffix'!r}")
-    image = Image.fromarray(np.ascontiguousarray(rgb))
-    write_atomic(path, lambda temporary: image.save(temporary, quality=95))
+    rgb = np.ascontiguousarray(rgb)
+    if suffix == ".png":
+        content = encode_png(rgb)
+    else:
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        content = cv2.imencode(suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    write_atomic(path, lambda temporary: temporary.write_bytes(content))
 
 
 def check_colormap(name: str) -> None:
@@ -134,6 +143,8 @@ def check_colormap(name: str) -> None:
     Raises:
         ConfigError: Matplotlib has none of that name.
     """
+    from matplotlib import colormaps  # slow to import, and few modules need colours
+
     if name not in colormaps:
         hint = near_names(name, colormaps) or "; see Matplotlib's colour map reference, for example Spectral_r"
         raise ConfigError(f"--colormap {name}: no such colour map{hint}")
@@ -141,6 +152,8 @@ def check_colormap(name: str) -> None:
 
 def _colour_table(name: str) -> np.ndarray:
     """The colour map as (256, 3) uint8."""
+    from matplotlib import colormaps
+
     check_colormap(name)
     return colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].copy()
 

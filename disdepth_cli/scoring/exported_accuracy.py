@@ -7,7 +7,7 @@ from typing import Any
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.item import few_labelled
 from disdepth_cli.evaluation.protocols import for_output
-from disdepth_cli.export.exported import ExportedPredictor
+from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.score import protocol_of, score
 from disdepth_cli.working_size import WorkingSize

@@ -8,7 +8,7 @@ from disdepth_cli.checkpoint.locate import student_file
 from disdepth_cli.checkpoint.metadata import TeacherRecord, read_metadata
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.errors import ConfigError, TeacherError
-from disdepth_cli.export.exported import ExportedPredictor
+from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.hub.fetch import is_hub_id
 from disdepth_cli.machine.devices import pick_device, student_precision
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher

@@ -16,6 +16,7 @@ VERBS = {
     "acclimate": config.AcclimateConfig,
     "distill": config.DistillConfig,
     "evaluate": config.EvaluateConfig,
+    "export": config.ExportConfig,
     "pack": config.PackConfig,
     "predict": config.PredictConfig,
     "push": config.PushConfig,
@@ -65,7 +66,7 @@ def test_every_flag_shows_the_default_of_its_config_field(verb, cli):
     for name, row in rows.items():
         default = fields[name].get_default(call_default_factory=True)
         if not (fields[name].is_required() or default is None or isinstance(default, bool)):
-            text = "x".join(map(str, default)) if name == "input_size" else str(default)
+            text = "x".join(map(str, default)) if name in ("input_size", "source") else str(default)
             assert f"[default: {text}]" in row, name
 
 

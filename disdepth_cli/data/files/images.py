@@ -15,7 +15,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from disdepth_cli.data.files.depth_coding import DepthCoding
 from disdepth_cli.data.files.location import Place, fetch, suffix_of
@@ -110,6 +109,8 @@ def _depth_decoder(place: Place, suffix: str) -> Callable[[bytes], np.ndarray]:
 
 def _decode_image(data: bytes) -> np.ndarray:
     if data.startswith(_TIFF):  # OpenCV multiplies the colours of a TIFF by its alpha; Pillow knows fewer kinds
+        from PIL import UnidentifiedImageError
+
         try:
             return _decode_pillow(data)
         except UnidentifiedImageError:
@@ -134,6 +135,8 @@ def _decode_opencv(data: bytes) -> np.ndarray:
 
 def _decode_pillow(data: bytes) -> np.ndarray:
     """(H, W, 3) uint8 RGB of what OpenCV is not given."""
+    from PIL import Image, ImageOps, UnidentifiedImageError  # few files need it
+
     try:
         file = Image.open(io.BytesIO(data))
     except UnidentifiedImageError:  # its own message holds a memory address

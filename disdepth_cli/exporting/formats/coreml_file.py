@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
-from disdepth_cli.export.formats.quiet import quiet
-from disdepth_cli.export.formats.session import tool
-from disdepth_cli.export.metadata import DEPTH, IMAGE, KEY
+from disdepth_cli.exporting.formats.quiet import quiet
+from disdepth_cli.exporting.formats.session import tool
+from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY
 
 if TYPE_CHECKING:
-    from disdepth_cli.export.student_graph import Graph
+    from disdepth_cli.exporting.student_graph import Graph
 
 
 def write(graph: Graph, package: Path, inputs: Sequence[np.ndarray] = ()) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -84,6 +86,11 @@ class ExportMetadata(BaseModel):
         size = "dynamic" if self.size is None else f"{self.size[0]}x{self.size[1]}"
         kind = "" if self.input == "image" else "tensor-"
         return f"student-{kind}{size}-{self.precision}{'-batch' if self.dynamic == 'batch' else ''}"
+
+
+def sha256_of(file: Path) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from disdepth_cli.errors import ExportError
-from disdepth_cli.export.formats.quiet import quiet
-from disdepth_cli.export.formats.session import default_threads, tool, version_of
+from disdepth_cli.exporting.formats.quiet import quiet
+from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
 
 if TYPE_CHECKING:
-    from disdepth_cli.export.student_graph import Graph
+    from disdepth_cli.exporting.student_graph import Graph
 
 PARAM, WEIGHTS = "student.param", "student.bin"
 RUN = """

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from disdepth_cli.errors import ExportError
-from disdepth_cli.export.formats.quiet import quiet
-from disdepth_cli.export.formats.session import tool
-from disdepth_cli.export.metadata import IMAGE, ExportMetadata
+from disdepth_cli.exporting.formats.quiet import quiet
+from disdepth_cli.exporting.formats.session import tool
+from disdepth_cli.exporting.metadata import IMAGE, ExportMetadata
 
 LOGITS, WIDTHS, FINEST = "decoder.head.logits.weight", "decoder.head.widths.0.weight", "decoder.lateral.0.0.weight"
 """Weights that mark the places: behind the first and on the way through the second all is float; what is before the

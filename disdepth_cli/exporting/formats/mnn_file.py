@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from disdepth_cli.errors import ExportError
-from disdepth_cli.export.formats import onnx_file
-from disdepth_cli.export.formats.quiet import quiet
-from disdepth_cli.export.formats.session import default_threads, tool, version_of
-from disdepth_cli.export.metadata import DEPTH, IMAGE
+from disdepth_cli.exporting.formats import onnx_file
+from disdepth_cli.exporting.formats.quiet import quiet
+from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
+from disdepth_cli.exporting.metadata import DEPTH, IMAGE
 
 if TYPE_CHECKING:
-    from disdepth_cli.export.student_graph import Graph
+    from disdepth_cli.exporting.student_graph import Graph
 
 RUN = """
 import MNN

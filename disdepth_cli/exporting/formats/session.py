@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from disdepth_cli.errors import ExportError
-from disdepth_cli.export.formats.quiet import quiet
+from disdepth_cli.exporting.formats.quiet import quiet
 
 
 class MissingTool(ExportError):

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional as F
 
-from disdepth_cli.export.metadata import IMAGE, ExportMetadata
-from disdepth_cli.export.resizing import resize_layer
+from disdepth_cli.exporting.metadata import IMAGE, ExportMetadata
+from disdepth_cli.exporting.resizing import resize_layer
 from disdepth_cli.models.folding import without_norms
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.types import FeatureMaps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import torch
@@ -10,14 +9,16 @@ from torch import nn
 
 import disdepth_cli
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.export.calibration import Samples, as_inputs
-from disdepth_cli.export.format_table import module_of, tool_versions
-from disdepth_cli.export.metadata import ExportMetadata, Wanted, describe_export
-from disdepth_cli.export.student_graph import build_graph
+from disdepth_cli.exporting.calibration import Samples, as_inputs
+from disdepth_cli.exporting.format_table import module_of, tool_versions
+from disdepth_cli.exporting.metadata import ExportMetadata, Wanted, describe_export, sha256_of
+from disdepth_cli.exporting.student_graph import build_graph
 from disdepth_cli.models.student import DepthStudent
 
+NOTHING = Samples([], [])
 
-def describe_student(file: Path, wanted: Wanted, parameters: int, samples: Samples) -> ExportMetadata:
+
+def describe_student(file: Path, wanted: Wanted, parameters: int, samples: Samples = NOTHING) -> ExportMetadata:
     """What an export of the checkpoint `file` as `wanted` says of itself.
 
     Raises:
@@ -34,7 +35,7 @@ def describe_student(file: Path, wanted: Wanted, parameters: int, samples: Sampl
     )
 
 
-def write_student(student: nn.Module, about: ExportMetadata, place: Path, samples: Samples) -> None:
+def write_student(student: nn.Module, about: ExportMetadata, place: Path, samples: Samples = NOTHING) -> None:
     """Write a student that was opened for prediction to `place`, a file or folder, as `about` says.
 
     Raises:
@@ -43,8 +44,3 @@ def write_student(student: nn.Module, about: ExportMetadata, place: Path, sample
     assert isinstance(student, DepthStudent)
     inputs = as_inputs(samples.calibration, about) if about.precision == "int8" else []
     module_of(about.format).write(build_graph(student, about), place, inputs)
-
-
-def sha256_of(file: Path) -> str:
-    """The SHA-256 of a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()

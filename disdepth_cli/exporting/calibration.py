@@ -13,7 +13,7 @@ from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.images import read_image
 from disdepth_cli.data.files.item import BlockItems, DataItem
 from disdepth_cli.errors import DataError
-from disdepth_cli.export.metadata import Calibration, ExportMetadata
+from disdepth_cli.exporting.metadata import Calibration, ExportMetadata
 from disdepth_cli.working_size import fit, resize_image, to_pixels
 
 CALIBRATION_IMAGES, CHECK_IMAGES = 64, 8

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from disdepth_cli.export.resizing import order_matters, resize_layer
+from disdepth_cli.exporting.resizing import order_matters, resize_layer
 from disdepth_cli.working_size import resize_image
 
 SHRINKING = [((480, 640), (240, 320)), ((720, 960), (240, 320)), ((960, 1280), (240, 320))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,10 @@ import numpy as np
 
 from disdepth_cli.config.types import Backend, ExportFormat
 from disdepth_cli.errors import ConfigError, DataError, ExportError
-from disdepth_cli.export.format_table import module_of, open_session
-from disdepth_cli.export.formats.openvino_file import MODEL, OpenVinoSession
-from disdepth_cli.export.formats.session import Session
-from disdepth_cli.export.metadata import ExportMetadata
+from disdepth_cli.exporting.format_table import module_of, open_session
+from disdepth_cli.exporting.formats.openvino_file import MODEL, OpenVinoSession
+from disdepth_cli.exporting.formats.session import Session
+from disdepth_cli.exporting.metadata import ExportMetadata
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.working_size import WorkingSize
 
@@ -77,7 +78,17 @@ class ExportedPredictor(Predictor):
 
 def is_exported(name: str) -> bool:
     """Whether a MODEL is an exported file or folder, by its name and what is there."""
-    return exported_format(Path(name)) is not None
+    return exported_format(_inside(Path(name))) is not None
+
+
+def _inside(path: Path) -> Path:
+    """What an export's folder holds; other paths are themselves, an OpenVINO folder's student.xml is its folder."""
+    if path.name == MODEL:
+        return path.parent
+    try:
+        return path / json.loads((path / "export.json").read_text(encoding="utf-8"))["file"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return path
 
 
 def exported_format(path: Path) -> ExportFormat | None:
@@ -86,7 +97,7 @@ def exported_format(path: Path) -> ExportFormat | None:
         return "onnx"
     if path.suffix == ".pt2":
         return "torch"
-    return "openvino" if path.name == MODEL or (path / MODEL).is_file() else None
+    return "openvino" if (path / MODEL).is_file() else None
 
 
 def open_exported(name: str, backend: Backend = "auto", threads: int | None = None) -> ExportedPredictor:
@@ -96,14 +107,12 @@ def open_exported(name: str, backend: Backend = "auto", threads: int | None = No
         ExportError: it is missing, damaged or not ours, or its runtime is not installed.
         ConfigError: the backend cannot run it.
     """
-    path = Path(name)
+    path = _inside(Path(name))
     written = exported_format(path)
     if written is None:
         raise ConfigError(f"{name}: is no exported student; give an .onnx, a .pt2 or an OpenVINO folder")
     if not path.exists():
         raise ExportError(f"{name}: no such file; `disdepth export` writes one")
-    if path.name == MODEL:
-        path = path.parent
     if backend not in ("auto", written, "openvino") or (backend == "openvino" and written == "torch"):
         takes = "onnx or openvino" if written == "onnx" else written
         raise ConfigError(f"--backend {backend}: {name} runs with {takes}")

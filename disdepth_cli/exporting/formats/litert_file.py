@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
-from disdepth_cli.export.formats.quiet import quiet
-from disdepth_cli.export.formats.session import default_threads, tool, version_of
-from disdepth_cli.export.metadata import DEPTH, IMAGE, KEY
+from disdepth_cli.exporting.formats.quiet import quiet
+from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
+from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY
 
 if TYPE_CHECKING:
-    from disdepth_cli.export.student_graph import Graph
+    from disdepth_cli.exporting.student_graph import Graph
 
 SIGNATURE = "serving_default"
 RUN = """

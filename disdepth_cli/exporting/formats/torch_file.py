@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from disdepth_cli.errors import ExportError
-from disdepth_cli.export.formats.quiet import quiet
-from disdepth_cli.export.metadata import KEY, ExportMetadata
+from disdepth_cli.exporting.formats.quiet import quiet
+from disdepth_cli.exporting.metadata import KEY, ExportMetadata
 
 if TYPE_CHECKING:
-    from disdepth_cli.export.student_graph import Graph
+    from disdepth_cli.exporting.student_graph import Graph
 
 RUN = """
 import torch

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from disdepth_cli.export.format_table import FORMATS, module_of
-from disdepth_cli.export.metadata import ExportMetadata
+from disdepth_cli.exporting.format_table import FORMATS, module_of
+from disdepth_cli.exporting.metadata import ExportMetadata
 
 _HEAD = '''"""Depth of an image, without disdepth: python run.py IMAGE [DEPTH.npy]
 

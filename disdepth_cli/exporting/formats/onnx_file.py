@@ -13,12 +13,12 @@ import numpy as np
 
 from disdepth_cli.config.types import ExportPrecision
 from disdepth_cli.errors import ExportError
-from disdepth_cli.export.formats.quiet import quiet
-from disdepth_cli.export.formats.session import default_threads, tool, version_of
-from disdepth_cli.export.metadata import DEPTH, IMAGE, KEY, ExportMetadata
+from disdepth_cli.exporting.formats.quiet import quiet
+from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
+from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY, ExportMetadata
 
 if TYPE_CHECKING:
-    from disdepth_cli.export.student_graph import Graph
+    from disdepth_cli.exporting.student_graph import Graph
 
 RUN = """
 import onnxruntime
@@ -53,7 +53,7 @@ def write(graph: Graph, path: Path, inputs: Sequence[np.ndarray] = ()) -> None:
     if graph.about.precision != "int8":
         program.save(path, external_data=False)
         return
-    from disdepth_cli.export.formats.int8 import quantise
+    from disdepth_cli.exporting.formats.int8 import quantise
 
     with TemporaryDirectory() as temporary:
         whole = Path(temporary) / "student.onnx"

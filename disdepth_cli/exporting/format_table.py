@@ -10,7 +10,7 @@ from typing import get_args
 
 from disdepth_cli.config.types import Dynamic, ExportFormat, ExportInput, ExportPrecision
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.export.formats.session import Session, tool, version_of
+from disdepth_cli.exporting.formats.session import Session, tool, version_of
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _tools(name: ExportFormat, precision: ExportPrecision) -> tuple[str, ...]:
 
 def module_of(name: ExportFormat) -> ModuleType:
     """The module that writes and runs a format."""
-    return import_module(f"disdepth_cli.export.formats.{name}_file")
+    return import_module(f"disdepth_cli.exporting.formats.{name}_file")
 
 
 def open_session(name: ExportFormat, place: Path, threads: int | None = None) -> Session | None:

@@ -12,7 +12,7 @@ import pytest
 from disdepth_cli import export
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError, ExportError
-from disdepth_cli.export.exported import open_exported
+from disdepth_cli.exporting.exported import open_exported
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -78,7 +78,7 @@ def test_images_without_depth_are_enough_to_fit_it_to(tiny_student, rooms, tmp_p
 
 def test_a_large_loss_is_refused_with_its_figure(tiny_student, rooms, tmp_path, monkeypatch):
     from disdepth_cli.engine import export as engine
-    from disdepth_cli.export import check
+    from disdepth_cli.exporting import check
 
     monkeypatch.setitem(check.LIMITS, "int8", 1.0)
     monkeypatch.setattr(engine, "WORST", -1.0)  # any change is too much

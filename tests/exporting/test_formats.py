@@ -18,8 +18,8 @@ import torch
 from disdepth_cli import export
 from disdepth_cli.config import STUDENTS
 from disdepth_cli.errors import ConfigError, DataError, ExportError
-from disdepth_cli.export import check
-from disdepth_cli.export.exported import open_exported
+from disdepth_cli.exporting import check
+from disdepth_cli.exporting.exported import open_exported
 from disdepth_cli.scoring.open_model import open_student
 
 from .conftest import make_student
@@ -198,7 +198,7 @@ def test_relative_students_have_no_metres(tiny_relative, photo, tmp_path):
 
 def test_a_graph_that_is_not_predict_is_refused_and_nothing_is_written(tiny_student, tmp_path, monkeypatch):
     needs("onnx")
-    from disdepth_cli.export import student_graph
+    from disdepth_cli.exporting import student_graph
 
     monkeypatch.setattr(student_graph, "resize_layer", lambda source, target: _Nearest(target))
     with pytest.raises(ExportError, match=r"differs from predict's by .* in the mean, .* more than 1e-05"):

@@ -11,11 +11,11 @@ import numpy as np
 
 from disdepth_cli.config.types import ExportPrecision
 from disdepth_cli.errors import ExportError
-from disdepth_cli.export.exported import ExportedPredictor
-from disdepth_cli.export.format_table import FORMATS, open_session
-from disdepth_cli.export.formats.session import MissingTool
-from disdepth_cli.export.metadata import ExportMetadata
-from disdepth_cli.export.resizing import order_matters
+from disdepth_cli.exporting.exported import ExportedPredictor
+from disdepth_cli.exporting.format_table import FORMATS, open_session
+from disdepth_cli.exporting.formats.session import MissingTool
+from disdepth_cli.exporting.metadata import ExportMetadata
+from disdepth_cli.exporting.resizing import order_matters
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.working_size import resize_image
 

@@ -2,7 +2,8 @@
 
 The public Python API does what the commands do::
 
-    from disdepth_cli import acclimate, check, distill, evaluate, export, predict, push, load_student, DepthStudent
+    from disdepth_cli import acclimate, check, distill, evaluate, predict, push, load_student, DepthStudent
+    from disdepth_cli import benchmark, export, pack
 
 `DepthStudent.from_pretrained("owner/name")` and `load_student("owner/name")` are the same. The
 names are loaded on first use, so importing the package (and `disdepth --help`) stays free of torch.
@@ -15,6 +16,7 @@ __version__ = "0.1.0"
 
 _API = {
     "acclimate": "disdepth_cli.engine.acclimate",
+    "benchmark": "disdepth_cli.engine.benchmark",
     "distill": "disdepth_cli.engine.distill",
     "evaluate": "disdepth_cli.engine.evaluate",
     "export": "disdepth_cli.engine.export",
@@ -30,6 +32,7 @@ __all__ = [
     "DepthStudent",
     "__version__",
     "acclimate",
+    "benchmark",
     "check",
     "distill",
     "evaluate",

@@ -18,7 +18,7 @@ FLOOR = {
     "losses": 4, "runs": 4, "predictor": 4, "inspection": 4,
     "models": 5, "checkpoint": 6,
     "method": 7, "outputs": 7, "exporting": 7,
-    "scoring": 8, "training": 9, "comparison": 10, "engine": 11, "cli": 12, "__main__": 13, "__init__": 14,
+    "scoring": 8, "training": 9, "timing": 9, "comparison": 10, "engine": 11, "cli": 12, "__main__": 13, "__init__": 14,
 }  # fmt: skip
 DATA_FLOOR = {"files": 0, "shards": 1, "sets": 2, "batches": 3}
 CLI_TOUCHES = {"cli", "engine", "comparison", "machine", "config", "errors", "__init__"}

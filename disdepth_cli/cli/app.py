@@ -11,6 +11,7 @@ import typer
 
 import disdepth_cli
 from disdepth_cli.cli.acclimate import acclimate
+from disdepth_cli.cli.benchmark import benchmark
 from disdepth_cli.cli.check import check
 from disdepth_cli.cli.distill import distill
 from disdepth_cli.cli.evaluate import evaluate
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (acclimate, distill, evaluate, predict, export, check, pack, push):
+for command in (acclimate, distill, evaluate, predict, export, benchmark, check, pack, push):
     app.command()(command)
 
 

@@ -36,6 +36,7 @@ FeatureProjection = Annotated[str | None, o.option("--feature-projection", rich_
 FeatureLevels = Annotated[str | None, o.option("--feature-levels", rich_help_panel=LOSSES)]
 AttentionKind = Annotated[str | None, o.option("--attention", rich_help_panel=LOSSES)]
 PushToHub = Annotated[str | None, o.option("--push-to-hub", rich_help_panel=o.HUB)]
+Budget = Annotated[str | None, o.option("--budget", rich_help_panel=o.MODEL)]
 DryRun = Annotated[bool | None, o.option("--dry-run")]
 InitDecoder = Annotated[str | None, o.option("--init-decoder", rich_help_panel=LOSSES)]
 InitBackbone = Annotated[str | None, o.option("--init-backbone", rich_help_panel=LOSSES)]
@@ -97,6 +98,7 @@ def distill(
     push_to_hub: PushToHub = None,
     private: o.Private = None,
     licence: o.Licence = None,
+    budget: Budget = None,
     dry_run: DryRun = None,
     offline: o.Offline = None,
     device: o.Device = None,
@@ -169,15 +171,23 @@ def _instead(report: dict[str, Any]) -> str:
 
 def _cost_table(costs: dict[str, dict[str, Any]]) -> Table:
     table = Table()
-    for column in ("", "parameters", "GFLOPs", "latency", "input", "on"):
+    for column in ("", "parameters", "GFLOPs", "ms (least to 95 %)", "CPU ms", "input", "on"):
         table.add_column(column, justify="right" if column else "left")
     for name, cost in costs.items():
         table.add_row(
             name,
             f"{cost['parameters'] / 1e6:.2f} M",
             f"{cost['flops'] / 1e9:.2f}",
-            f"{cost['latency_ms']:.1f} ms",
+            *_times(cost),
             cost["input_size"],
-            f"{cost['device']} {cost['precision']}",
+            f"{cost['device']} {cost['precision']}" + (f", {cost['threads']} threads" if "threads" in cost else ""),
         )
     return table
+
+
+def _times(cost: dict[str, Any]) -> tuple[str, str]:
+    """Wall and CPU time; runs of earlier versions have the median alone."""
+    if "cpu_ms" not in cost:
+        return f"{cost['latency_ms']:.1f}", ""
+    spread = f"({cost['latency_min_ms']:.1f} to {cost['latency_p95_ms']:.1f})"
+    return f"{cost['latency_ms']:.1f} {spread}", f"{cost['cpu_ms']:.1f}"

@@ -48,7 +48,7 @@ def arm_of(config: DistillConfig, place: Path, *away: str) -> DistillConfig:
     """The configuration of one arm of a comparison, which is compared with nothing and sent nowhere itself; the options
     `away` have their defaults too."""
     fields = DistillConfig.model_fields
-    defaults = {name: fields[name].default for name in (*away, *OF_COMPARISON, "push_to_hub")}
+    defaults = {name: fields[name].default for name in (*away, *OF_COMPARISON, "push_to_hub", "budget")}
     return config.model_copy(update={**defaults, "output": place})
 
 

@@ -5,7 +5,7 @@ Standard library and pydantic only: this room is imported before anything is pri
 
 from disdepth_cli.config.base import BaseConfig, HubConfig
 from disdepth_cli.config.data_commands import CheckConfig, PackConfig
-from disdepth_cli.config.model_commands import EvaluateConfig, ExportConfig, PredictConfig, PushConfig
+from disdepth_cli.config.model_commands import BenchmarkConfig, EvaluateConfig, ExportConfig, PredictConfig, PushConfig
 from disdepth_cli.config.training import (
     STUDENTS,
     AcclimateConfig,
@@ -24,6 +24,7 @@ __all__ = [
     "AcclimateConfig",
     "AugmentConfig",
     "BaseConfig",
+    "BenchmarkConfig",
     "CheckConfig",
     "DistillConfig",
     "EvaluateConfig",

@@ -18,6 +18,7 @@ from disdepth_cli.config.types import (
     ImageSize,
     KeepFloat,
     Name,
+    Names,
     Precision,
     WorstBy,
 )
@@ -107,6 +108,31 @@ class ExportConfig(BaseConfig):
     revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
     offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
     output: Path | None = Field(None, description="folder for the files; default: exports/NAME-FORMAT")
+
+
+class BenchmarkConfig(BaseConfig):
+    """disdepth benchmark."""
+
+    models: list[Name] = Field(
+        default_factory=list, description="students (checkpoint, run, `bundled`, on the Hub), exported files, teachers"
+    )
+    students: Names | None = Field(
+        None, description="student names, separated by commas: what they would cost here, before any training"
+    )
+    input_size: ImageSize | None = Field(
+        None, description="size HxW of the image; of --students the working size; default: 480x640, there 240x320"
+    )
+    backend: list[Literal["torch", "onnx", "openvino"]] = Field(
+        default_factory=list,
+        description="runtime to time models in; may be repeated; default: all that are here",
+    )
+    data: Name | None = Field(None, description="DATA with depth: also score every row on its val images")
+    teacher: Name | None = Field(None, description="teacher to time beside; default: the students' own, if it is here")
+    time_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")
+    threads: int = Field(1, ge=1, description="threads of each model")
+    runs: int = Field(30, ge=1, description="times that each model predicts, in turns")
+    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
+    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
 
 
 class PushConfig(HubConfig):

@@ -15,6 +15,7 @@ from disdepth_cli.config.types import (
     Fusion,
     Keep,
     LGConvPlace,
+    Milliseconds,
     NameOrNothing,
     Precision,
     Size,
@@ -261,5 +262,10 @@ class DistillConfig(TeacherCacheConfig, PseudoLabelConfig, StudentConfig, LoopCo
     )
     push_to_hub: NameOrNothing = Field(
         None, description="OWNER/NAME on the Hub that gets the finished student; '' for none"
+    )
+    budget: Milliseconds | None = Field(
+        None,
+        description="most CPU time of one image of the working size here, on one thread, as 20ms: a student that takes "
+        "more is refused before training, and those that fit are named",
     )
     dry_run: bool = Field(False, description="print what would be done and stop: no training, nothing sent")

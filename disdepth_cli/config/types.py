@@ -67,6 +67,20 @@ def _tuning(value: str) -> str:
 
 
 TeacherName = Annotated[Name, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
+
+
+def _as_names(value: object) -> object:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _as_milliseconds(value: object) -> object:
+    return value.lower().removesuffix("ms").strip() if isinstance(value, str) else value
+
+
+Milliseconds = Annotated[float, BeforeValidator(_as_milliseconds), Field(gt=0)]
+"""`20ms`, or a number."""
+Names = Annotated[list[str], BeforeValidator(_as_names), Field(min_length=1)]
+"""A list, or names separated by commas."""
 NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
 """An empty name takes back one that a file or a run remembers."""
 Bounds = Annotated[tuple[Pixels, Pixels] | Pixels, BeforeValidator(_parse_bounds)]

@@ -36,9 +36,10 @@ from disdepth_cli.models.student import DepthStudent, build_student
 from disdepth_cli.observer import Observer, Unrepeated
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.runs.folder import RunFolder
-from disdepth_cli.scoring.cost import model_cost
 from disdepth_cli.scoring.open_model import open_student, teacher_predictor
 from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
+from disdepth_cli.timing.budget import check_budget
+from disdepth_cli.timing.cost import model_costs
 from disdepth_cli.training.data import TrainingData, prepare_data, require_labels, student_architecture
 from disdepth_cli.training.loop import Fit
 from disdepth_cli.training.report import finish, fit_report, recipe_of, rewrite, run_observers
@@ -79,6 +80,10 @@ def distill(
 
 def _train(config: DistillConfig, observers: Sequence[Observer]) -> dict[str, Any]:
     """A run, and what it is compared with."""
+    if config.budget is not None:
+        known = from_main(partial(check_budget, config))
+        for observer in observers:
+            observer.on_note(f"within the budget of {config.budget:g} ms: {known}")
     data = prepare_data(config, observers)
     check_comparable(config, data)
     if not (config.control or config.sweep):
@@ -278,8 +283,7 @@ class _Distillation:
     def _costs(self) -> dict[str, Any]:
         """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""
         height, width = self.config.input_size
-        shipped = open_student(self.run.path, str(self.accelerator.device), self.config.precision)
-        costs = {"student": model_cost(shipped, height, width).as_dict()}
+        models = {"student": open_student(self.run.path, str(self.accelerator.device), self.config.precision)}
         if self.acclimated:
-            costs["teacher"] = model_cost(self._teacher_predictor(self.acclimated[0]), height, width).as_dict()
-        return costs
+            models["teacher"] = self._teacher_predictor(self.acclimated[0])
+        return {name: cost.as_dict() for name, cost in model_costs(models, height, width).items()}

@@ -17,6 +17,7 @@ from disdepth_cli.observer import Observer
 from disdepth_cli.runs.folder import beside
 from disdepth_cli.scoring.acclimated_run import ACCLIMATED, is_acclimated_run
 from disdepth_cli.teachers import load_teacher
+from disdepth_cli.timing.budget import planned_latency
 from disdepth_cli.training.data import prepare_data, require_labels
 from disdepth_cli.training.task import Schedule
 
@@ -57,6 +58,7 @@ def plan_distill(config: DistillConfig, observers: Sequence[Observer] = ()) -> d
             "teacher_state": " + ".join(teacher.state for teacher in teachers) or "a control has none",
             "student": timm_name(config.student),
             "input_size": f"{height}x{width}",
+            **planned_latency(config),
             "steps": schedule.total_steps,
             "epochs": round(schedule.total_steps / schedule.steps_per_epoch, 2),
             "batch_size": config.batch_size * config.accumulate,

@@ -100,12 +100,12 @@ def exported_format(path: Path) -> ExportFormat | None:
     return "openvino" if (path / MODEL).is_file() else None
 
 
-def open_exported(name: str, backend: Backend = "auto", threads: int | None = None) -> ExportedPredictor:
-    """Open an exported file as a model. backend: `openvino` for an ONNX file; `auto` is the format's own runtime.
+def exported_about(name: str) -> tuple[Path, ExportMetadata]:
+    """Where an exported MODEL lies, and what it says of itself; no runtime is needed.
 
     Raises:
-        ExportError: it is missing, damaged or not ours, or its runtime is not installed.
-        ConfigError: the backend cannot run it.
+        ExportError: it is missing, damaged or not ours.
+        ConfigError: it is no exported student.
     """
     path = _inside(Path(name))
     written = exported_format(path)
@@ -113,10 +113,21 @@ def open_exported(name: str, backend: Backend = "auto", threads: int | None = No
         raise ConfigError(f"{name}: is no exported student; give an .onnx, a .pt2 or an OpenVINO folder")
     if not path.exists():
         raise ExportError(f"{name}: no such file; `disdepth export` writes one")
+    return path, module_of(written).read_metadata(path)
+
+
+def open_exported(name: str, backend: Backend = "auto", threads: int | None = None) -> ExportedPredictor:
+    """Open an exported file as a model. backend: `openvino` for an ONNX file; `auto` is the format's own runtime.
+
+    Raises:
+        ExportError: it is missing, damaged or not ours, or its runtime is not installed.
+        ConfigError: the backend cannot run it.
+    """
+    path, about = exported_about(name)
+    written = about.format
     if backend not in ("auto", written, "openvino") or (backend == "openvino" and written == "torch"):
         takes = "onnx or openvino" if written == "onnx" else written
         raise ConfigError(f"--backend {backend}: {name} runs with {takes}")
-    about = module_of(written).read_metadata(path)
     if backend == "openvino":
         return ExportedPredictor(OpenVinoSession(path, threads), about, name)
     session = open_session(written, path, threads)

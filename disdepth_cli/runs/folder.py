@@ -20,7 +20,7 @@ from disdepth_cli.machine.processes import from_main
 
 STATE_KEY = "disdepth-state"
 FREE_TO_CHANGE = {"output", "resume", "offline", "device", "workers", "save_every", "dry_run", "max_corrupt"}
-FREE_TO_CHANGE |= {"push_to_hub", "private", "licence", "control", "keep"}
+FREE_TO_CHANGE |= {"push_to_hub", "private", "licence", "control", "keep", "budget"}
 """Options that may differ when a run is resumed: they do not change its result."""
 
 

@@ -68,6 +68,30 @@ def open_elsewhere(
     return cached.open_if_possible() if backend == "auto" else cached.open()
 
 
+def prepare(
+    model: str,
+    runtime: Runtime,
+    revision: str | None = None,
+    offline: bool = False,
+    observers: Sequence[Observer] = (),
+) -> Path:
+    """The file in the cache that `open_elsewhere` will open for a student; exported now where it was not before.
+
+    Raises:
+        CheckpointError, ExportError: it cannot be had.
+    """
+    return _Cached(student_file(model, revision, offline), model, runtime, observers).file_there()
+
+
+def is_student(model: str, revision: str | None = None, offline: bool = False) -> bool:
+    """Whether a MODEL is a student's checkpoint, here or on the Hub.
+
+    Raises:
+        CheckpointError: the Hub does not say.
+    """
+    return _checkpoint(model, revision, offline) is not None
+
+
 def _checkpoint(model: str, revision: str | None, offline: bool) -> Path | None:
     """The file of a student; None where MODEL is something else, or nothing."""
     if may_be_on_hub(model):
@@ -127,6 +151,16 @@ class _Cached:
                 self.place.unlink(missing_ok=True)
         self._write()
         return self._opened()
+
+    def file_there(self) -> Path:
+        """The ONNX file.
+
+        Raises:
+            CheckpointError, ExportError: it cannot be had.
+        """
+        if not self.place.is_file():
+            self._write()
+        return self.place
 
     def open_if_possible(self) -> ExportedPredictor | None:
         """The same; None where the student has to run in PyTorch, which is said once."""

@@ -65,7 +65,12 @@ def _load(name: str, revision: str | None = None, offline: bool = False) -> Dept
 
 
 def _of_record(record: TeacherRecord | None, run: Path) -> DepthTeacher:
-    """The teacher that a student's file in folder `run` names, as it was when the student learned from it.
+    """The teacher of `find_teacher`."""
+    return find_teacher(record, run)[1]
+
+
+def find_teacher(record: TeacherRecord | None, run: Path) -> tuple[str, DepthTeacher]:
+    """The teacher that a student's file in folder `run` names, as it was when the student learned from it, and where.
 
     Raises:
         TeacherError: there was none, it is not on this machine, or it is another one by now.
@@ -78,7 +83,7 @@ def _of_record(record: TeacherRecord | None, run: Path) -> DepthTeacher:
         teacher = _load(place, record.revision if is_hub_id(place) else None, offline=True)
         if teacher.contract.fingerprint != record.fingerprint:
             raise TeacherError(f"{place} has other weights than the teacher that the student learned from; {GIVE}")
-        return teacher
+        return place, teacher
     raise TeacherError(f"the student's teacher, {record.id}, is not on this machine; {GIVE}")
 
 

@@ -61,7 +61,7 @@ def recipe_of(config: Any) -> dict[str, Any]:
     hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
     hidden |= {"push_to_hub", "private", "licence"}  # of the page on the Hub, not of the student
     hidden |= {"control", "keep", "sweep", "sweep_steps"}  # of what it is compared with; the weights chosen are there
-    hidden |= {"teacher_cache"}
+    hidden |= {"teacher_cache", "budget"}
     recipe = {name: value for name, value in options.items() if name not in hidden}
     if getattr(config, "student_weights", None) is not None:
         recipe["student_weights"] = Path(config.student_weights).name

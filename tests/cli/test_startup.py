@@ -14,6 +14,7 @@ from disdepth_cli import config
 HEAVY = ("torch", "timm", "cv2", "transformers", "accelerate", "matplotlib", "huggingface_hub", "numpy")
 VERBS = {
     "acclimate": config.AcclimateConfig,
+    "benchmark": config.BenchmarkConfig,
     "distill": config.DistillConfig,
     "evaluate": config.EvaluateConfig,
     "export": config.ExportConfig,

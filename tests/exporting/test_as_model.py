@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -170,4 +169,3 @@ def test_openvino_runs_a_checkpoint_in_float32(tiny_student, photo):
     assert predictor.precision == "fp32" and predictor.session.runtime.startswith("OpenVINO")
     wanted = open_student(tiny_student, "cpu").predict(photo)
     assert (np.abs(predictor.predict(photo) - wanted) / wanted).mean() < 1e-5
-    assert os.environ["DISDEPTH_CACHE"]

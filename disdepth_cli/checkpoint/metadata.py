@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import safetensors
 import safetensors.torch
-import timm
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
@@ -105,7 +105,7 @@ def describe(kind: Literal["student", "acclimated"], student: DepthStudent, **mo
         mean=tuple(student.mean.flatten().tolist()),
         std=tuple(student.std.flatten().tolist()),
         student_channels=student.encoder.spec.channels,
-        versions={"disdepth": disdepth_cli.__version__, "timm": timm.__version__},
+        versions={"disdepth": disdepth_cli.__version__, "timm": version("timm")},
         **more,
     )
 
@@ -170,6 +170,6 @@ def load_strictly(model: nn.Module, path: Path, metadata: CheckpointMetadata) ->
         detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         written = metadata.versions.get("timm", "unknown")
         raise CheckpointError(
-            f"{path}: its weights do not fit {metadata.backbone} as timm {timm.__version__} builds it "
+            f"{path}: its weights do not fit {metadata.backbone} as timm {version('timm')} builds it "
             f"(written with timm {written}): {detail[:200]}"
         ) from None

@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import timm
-
 from disdepth_cli.checkpoint.locate import CARD, CONFIG, STUDENT, student_file
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata, read_metadata
 from disdepth_cli.comparison.keeping import hands_out_control
@@ -184,6 +182,8 @@ def _backbone_licence(metadata: CheckpointMetadata) -> str | None:
     """What timm states of the backbone's pretrained weights, None where they were not used or nothing is stated."""
     if not metadata.recipe.get("pretrained") or metadata.recipe.get("student_weights"):
         return None
+    import timm
+
     return getattr(timm.models.get_pretrained_cfg(metadata.backbone), "license", None)
 
 

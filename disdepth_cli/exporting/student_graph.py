@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.export import Dim
 from torch.nn import functional as F
@@ -111,6 +110,8 @@ class _Half(nn.Module):
 def with_static_pads(model: DepthStudent) -> DepthStudent:
     """TensorFlow's `same` padding as a constant, in place: a student's sides are multiples of 32, so it is always
     kernel - stride, the larger half on the right."""
+    from timm.layers.conv2d_same import Conv2dSame
+
     for name, module in list(model.named_modules()):
         if isinstance(module, Conv2dSame):
             parent, _, child = name.rpartition(".")

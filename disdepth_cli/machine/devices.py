@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
 from disdepth_cli.config import LoopConfig
 from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.machine.launch import launched
+
+if TYPE_CHECKING:  # training alone imports it
+    from accelerate import Accelerator
 
 Model = TypeVar("Model", bound=nn.Module)
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -76,6 +76,10 @@ def make_accelerator(config: LoopConfig) -> Accelerator:
     Raises:
         ConfigError: no such device or precision here, or a device that several processes cannot share.
     """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedDataParallelKwargs
+
     device = pick_device(config.device)
     if launched()[1] > 1 and (device.type == "mps" or device.index is not None):
         raise ConfigError(f"--device {device}: several processes were launched; name cpu, or cuda without a number")

@@ -18,10 +18,11 @@ import torch
 import typer
 
 from disdepth_cli.data.files.images import read_image
+from disdepth_cli.depth.colours import colourise
 from disdepth_cli.losses.attentive import LEAST_SHARE
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
 from disdepth_cli.models.encoder import REDUCTIONS
-from disdepth_cli.outputs.pictures import Row, colourise, panel, write_image
+from disdepth_cli.outputs.pictures import Row, panel, write_image
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.working_size import WorkingSize, fit, resize_image
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import torch
 
+from disdepth_cli.checkpoint.locate import BUNDLED
 from disdepth_cli.checkpoint.metadata import save_checkpoint
-from disdepth_cli.checkpoint.students import BUNDLED, load_checkpoint
+from disdepth_cli.models.student import load_checkpoint
 
 CARD = (
     "Indoor scenes, 0 to 10 m. Trained on research data (NYU Depth V2, official train half), which its user has to "

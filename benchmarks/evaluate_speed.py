@@ -3,7 +3,7 @@
     python benchmarks/evaluate_speed.py [MODEL ...] [--data DATA] [--images 60] [--repetitions 5] [--workers 2]
 
 MODEL: anything that `disdepth evaluate` takes; by default the bundled student. DATA: by default rooms that
-examples/render_rooms.py renders. In every repetition the model first runs over inputs that lie ready in memory, then
+`python -m disdepth_cli.demo.rooms` renders. In every repetition the model first runs over inputs in memory, then
 `evaluate` does all of it: decode and resize, forward, metrics with their details, intervals. Baselines and teacher
 are off; the time of the baselines stands in a line of its own. So does opening the model, which does not grow with
 the images.
@@ -17,8 +17,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -30,10 +28,9 @@ from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.data.batches.loader import EvalDataset
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.demo.rooms import write_rooms
 from disdepth_cli.engine import evaluate as verb
 from disdepth_cli.scoring.open_model import open_model
-
-RENDER = Path(__file__).resolve().parent.parent / "examples" / "render_rooms.py"
 
 
 def main() -> None:
@@ -58,8 +55,7 @@ def main() -> None:
 
 def rendered(folder: Path, images: int) -> Path:
     """A data.yaml of that many rooms of 480 x 640, all of them val and train."""
-    command = [sys.executable, str(RENDER), str(folder), "--count", str(images), "--size", "480x640"]
-    subprocess.run(command, check=True, capture_output=True)
+    write_rooms(folder, images, 480, 640, seed=0)
     described = folder / "both.yaml"
     described.write_text("train: [train.txt, val.txt]\nval: [train.txt, val.txt]\n")
     return described
@@ -80,11 +76,11 @@ def measure(model: str, data: Path, source: DataSource, args: argparse.Namespace
             predictor.run(image)
         forward.append(time.perf_counter() - began)
         between = time.process_time()
-        seconds = verb.evaluate(config)["seconds"]
+        seconds = verb.evaluate(config).seconds
         work.append((time.process_time() - between) / (between - worked))
         scoring.append(seconds["scoring"])
         opening.append(seconds["opening"])
-    beside = verb.evaluate(EvaluateConfig(**options, score_teacher=False))["seconds"]["baselines"]
+    beside = verb.evaluate(EvaluateConfig(**options, score_teacher=False)).seconds["baselines"]
     size = "x".join(map(str, inputs[0].shape[-2:]))
     each = 1000 * statistics.median(forward) / len(inputs)
     ratio = [one / other for one, other in zip(scoring, forward, strict=True)]

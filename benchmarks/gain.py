@@ -1,11 +1,22 @@
 """Does distillation beat the control, by how much, and which part of it does? One row of a CSV a run.
 
     python benchmarks/gain.py data.yaml TEACHER --weights tf_efficientnet_lite0.safetensors --work WORK
+    python benchmarks/gain.py --report --of data=rooms --of scored_on=other-rooms --of defaults=0.1.0
 
 Students: EfficientNet-Lite0 with ImageNet weights in every arm; MobileNetV2 and ResNet-18 from a random start. All arms
 of a student have equal steps, equal views and the same seeds, and are scored at their last step (averaged weights), so
 that no arm is chosen on val. The teacher looks at each of `--views` views of an image once, for all runs together. A
 run that has its row is not made again; one that was stopped goes on. `--report` prints the tables.
+
+All rows are in one table. Its first columns say what a row is of; `--of COLUMN=VALUE` chooses rows by any column:
+
+    data        what the student was trained on: nyu (NYU Depth V2, labelled train half) or rooms (rendered rooms)
+    labels      number of training images with depth
+    scored_on   images of the figures: nyu (105 of other scenes), kitchen (50 frames of 7-Scenes), rooms (40 of val),
+                other-rooms (200 of another seed)
+    teacher     nyu-vit-s (trained on the 690 NYU pairs), tiny (the quickstart's), rooms-vit-s (nyu-vit-s, trained on)
+    defaults    version of disdepth whose defaults the arms add to; older: before 0.1.0, learned-attention: the last
+                before it
 """
 
 from __future__ import annotations
@@ -18,6 +29,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +40,14 @@ from typing import Annotated
 import typer
 from scipy.stats import t as student_t
 
+import disdepth_cli
+
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
-COLUMNS = ("student", "arm", "seed", "epochs", "steps", *METRICS, "seconds", "teacher_rmse", "ghost_rmse", "options")
+SERIES = ("data", "labels", "scored_on", "teacher", "defaults")
+"""Columns that say what a row is of. Rows that agree in them are compared."""
+KEY = (*SERIES, "student", "arm", "seed", "epochs")
+COLUMNS = (*KEY, "steps", *METRICS, "seconds", "teacher_rmse", "ghost_rmse", "options")
+TABLE = Path("benchmarks/results/gain.csv")
 BRANCHED = ("--lg-conv", "auto")
 RAW = ("--feature-target", "teacher", "--init-decoder", "random", "--attention", "uniform")
 ARMS: dict[str, tuple[str, ...]] = {
@@ -77,7 +95,7 @@ class Run:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """Its row's first columns."""
+        """Its row's columns after those of the series."""
         return self.student, self.arm, str(self.seed), str(self.epochs)
 
     @property
@@ -88,12 +106,14 @@ class Run:
 
 @dataclass
 class Bench:
-    """Where things are, and what all runs share. tokens: whether an arm wants those of learned attention trained."""
+    """Where things are, and what all runs share. series: their rows' first columns. tokens: whether an arm wants those
+    of learned attention trained."""
 
     data: Path
     teacher: str
     work: Path
     table: Path
+    series: dict[str, str]
     weights: Path | None
     unlabelled: Path | None
     acclimation: Path
@@ -122,10 +142,10 @@ class Bench:
             raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
-    def steps(self, epochs: int) -> int:
-        """Steps that so many epochs of the labelled images take; every arm gets as many."""
+    def plan(self, epochs: int) -> dict:
+        """What so many epochs of the labelled images are; every arm gets as many steps."""
         arguments = ["--data", str(self.data), "--no-distill", "--no-pretrained", "--epochs", str(epochs), "--dry-run"]
-        return self.disdepth("distill", self.work / "plan", *arguments)["plan"]["steps"]
+        return self.disdepth("distill", self.work / "plan", *arguments)["plan"]
 
     def acclimated(self, student: str) -> tuple[Path, dict]:
         """The teacher's acclimation to a student: seed 0, one for all its runs."""
@@ -147,7 +167,8 @@ class Bench:
             arguments += ["--teacher", str(teacher)]
         arguments += ["--max-steps", str(run.steps), "--seed", str(run.seed), "--validate-every", str(run.epochs)]
         report = self.disdepth("distill", self.work / run.folder, *arguments)
-        row = dict(zip(COLUMNS[:4], run.key, strict=True)) | {"steps": report["steps"], "seconds": report["seconds"]}
+        row = self.series | dict(zip(KEY[len(SERIES) :], run.key, strict=True))
+        row |= {"steps": report["steps"], "seconds": report["seconds"]}
         row |= {metric: f"{report['final'][metric]:.5f}" for metric in METRICS}
         row["teacher_rmse"] = f"{acclimation['teacher_metrics']['rmse']:.5f}"
         row["ghost_rmse"] = f"{acclimation['ghost_metrics']['rmse']:.5f}"
@@ -161,18 +182,26 @@ def append(table: Path, row: dict) -> None:
     """Add a row; the file is made where there is none."""
     new = not table.is_file()
     with open(table, "a", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, COLUMNS)
+        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow(row)
 
 
-def rows_of(table: Path) -> list[dict[str, str]]:
-    """The rows there are."""
+def rows_of(table: Path, of: Mapping[str, str]) -> list[dict[str, str]]:
+    """The rows there are that have these values in these columns."""
     if not table.is_file():
         return []
     with open(table, newline="", encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))
+        return [row for row in csv.DictReader(handle) if all(row[name] == value for name, value in of.items())]
+
+
+def columns(described: list[str], known: Sequence[str] = COLUMNS) -> dict[str, str]:
+    """The texts COLUMN=VALUE of `--of`."""
+    pairs = [text.partition("=") for text in described]
+    if wrong := [name for name, equals, _ in pairs if not equals or name not in known]:
+        raise typer.BadParameter(f"--of {wrong[0]}: is to be COLUMN=VALUE, the column one of {', '.join(known)}")
+    return {name: value for name, _, value in pairs}
 
 
 def interval(values: list[float]) -> tuple[float, float]:
@@ -183,20 +212,21 @@ def interval(values: list[float]) -> tuple[float, float]:
     return mean(values) - half, mean(values) + half
 
 
-def report(table: Path) -> None:
+def report(rows: list[dict[str, str]]) -> None:
     """Mean and standard deviation over seeds of every arm, and its paired difference to the control, as Markdown."""
-    rows = rows_of(table)
-    for student, epochs in dict.fromkeys((row["student"], row["epochs"]) for row in rows):
-        mine = [row for row in rows if (row["student"], row["epochs"]) == (student, epochs)]
-        controls = {row["seed"]: row for row in mine if row["arm"] == "control"}
+    compared = (*SERIES, "student", "epochs")
+    for series in dict.fromkeys(tuple(row[name] for name in compared) for row in rows):
+        mine = [row for row in rows if tuple(row[name] for name in compared) == series]
+        data, labels, scored_on, teacher_name, defaults, student, epochs = series
         teacher = float(mine[0]["teacher_rmse"])
         ghost = float(mine[0]["ghost_rmse"])
-        print(f"\n{student}, {epochs} epochs; teacher {teacher:.3f}, through the ghost {ghost:.3f}\n")
+        print(f"\n{data}, {labels} labels; scored on {scored_on}; teacher {teacher_name}; defaults {defaults}")
+        print(f"{student}, {epochs} epochs; teacher {teacher:.3f}, through the ghost {ghost:.3f}\n")
         print("| arm | seeds | abs_rel | rmse | delta1 | silog | rmse, control | 95 % | of the way to the teacher |")
         print("|---|---|---|---|---|---|---|---|---|")
         for arm in dict.fromkeys(row["arm"] for row in mine):
             some = [row for row in mine if row["arm"] == arm]
-            print("| " + " | ".join([arm, str(len(some)), *_spread(some), *_against(some, controls, teacher)]) + " |")
+            print("| " + " | ".join([arm, str(len(some)), *_spread(some), *_against(mine, arm, teacher)]) + " |")
 
 
 def _spread(rows: list[dict[str, str]]) -> list[str]:
@@ -207,16 +237,40 @@ def _spread(rows: list[dict[str, str]]) -> list[str]:
     return columns
 
 
-def _against(rows: list[dict[str, str]], controls: dict[str, dict[str, str]], teacher: float) -> list[str]:
-    pairs = [(float(row["rmse"]), float(controls[row["seed"]]["rmse"])) for row in rows if row["seed"] in controls]
-    if not pairs or rows[0]["arm"] == "control":
+@dataclass(frozen=True)
+class Gain:
+    """Means of a metric over the seeds that an arm shares with its control. change, low, high: of the difference,
+    paired by seed, with its 95 % interval [% of the control]; unknown ends for one seed."""
+
+    control: float
+    arm: float
+    change: float
+    low: float
+    high: float
+
+
+def paired(rows: list[dict[str, str]], arm: str, metric: str = "rmse") -> Gain | None:
+    """An arm against the control in rows of one series, student and budget; None where they share no seed."""
+    of_arm, of_control = (
+        {row["seed"]: float(row[metric]) for row in rows if row["arm"] == x} for x in (arm, "control")
+    )
+    seeds = [seed for seed in of_arm if seed in of_control]
+    if not seeds:
+        return None
+    before, after = (mean(values[seed] for seed in seeds) for values in (of_control, of_arm))
+    differences = [of_arm[seed] - of_control[seed] for seed in seeds]
+    low, high = (100 * bound / before for bound in interval(differences))
+    return Gain(before, after, 100 * mean(differences) / before, low, high)
+
+
+def _against(rows: list[dict[str, str]], arm: str, teacher: float) -> list[str]:
+    gain = paired(rows, arm)
+    if gain is None or arm == "control":
         return ["", "", ""]
-    before = mean(control for _, control in pairs)
-    low, high = (100 * bound / before for bound in interval([student - control for student, control in pairs]))
-    gain = mean(student - control for student, control in pairs)
-    way = f"{100 * gain / (teacher - before):.0f} %" if before > teacher else "the teacher is no better"
-    spread = "one seed" if len(pairs) == 1 else f"{low:+.1f} to {high:+.1f} %"
-    return [f"{100 * gain / before:+.1f} %", spread, way]
+    way = gain.change * gain.control / (teacher - gain.control)
+    shown = f"{way:.0f} %" if gain.control > teacher else "the teacher is no better"
+    spread = "one seed" if math.isnan(gain.low) else f"{gain.low:+.1f} to {gain.high:+.1f} %"
+    return [f"{gain.change:+.1f} %", spread, shown]
 
 
 def with_arms(described: list[str]) -> dict[str, tuple[str, ...]]:
@@ -241,12 +295,13 @@ def asked_for(arms_of: dict[str, tuple[str, ...]], only: list[str]) -> dict[str,
 
 
 def main(
-    data: Annotated[Path, typer.Argument(help="data.yaml of the labelled images")],
-    teacher: Annotated[str, typer.Argument(help="Hub id or local folder")],
+    data: Annotated[Path | None, typer.Argument(help="data.yaml of the labelled images")] = None,
+    teacher: Annotated[str | None, typer.Argument(help="Hub id or local folder")] = None,
+    of: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE of the rows, may be repeated")] = None,
     work: Annotated[Path, typer.Option(help="folder of the runs and of the teacher's kept outputs")] = Path(
         "runs/gain"
     ),
-    table: Annotated[Path, typer.Option(help="CSV of the results")] = Path("benchmarks/results/gain.csv"),
+    table: Annotated[Path, typer.Option(help="CSV of the results")] = TABLE,
     weights: Annotated[Path | None, typer.Option(help="ImageNet weights of EfficientNet-Lite0")] = None,
     unlabelled: Annotated[Path | None, typer.Option(help="data.yaml with `unlabeled:` images for that arm")] = None,
     acclimate_on: Annotated[Path | None, typer.Option(help="data.yaml of the teacher's acclimation, else DATA")] = None,
@@ -264,28 +319,42 @@ def main(
     report_only: Annotated[bool, typer.Option("--report", help="print the tables of the rows there are")] = False,
 ) -> None:
     """Make the runs that have no row yet, then print the tables."""
+    if report_only:
+        report(rows_of(table, columns(of or [])))
+        return
+    if data is None or teacher is None:
+        raise typer.BadParameter("give DATA and TEACHER, or --report")
     asked = asked_for(with_arms(arm or []), only or [])
     acclimation = acclimate_on or data
-    there = {tuple(row[name] for name in COLUMNS[:4]) for row in rows_of(table)}
     tokens = any("learned" in ARMS[name] for arms in asked.values() for name in arms)
     common = tuple(option or ())
-    bench = Bench(data, teacher, work, table, weights, unlabelled, acclimation, views, jobs, common, tokens, Lock())
-    # A report plans nothing.
-    planned = {count: 0 if report_only else bench.steps(count) for count in epochs or [10]}
+    series = columns(of or [], SERIES)
+    places = (data, teacher, work, table)
+    bench = Bench(*places, series, weights, unlabelled, acclimation, views, jobs, common, tokens, Lock())
+    plans = {count: bench.plan(count) for count in epochs or [10]}
+    bench.series = series_of(data, teacher, next(iter(plans.values()))) | series
+    there = {tuple(row[name] for name in KEY[len(SERIES) :]) for row in rows_of(table, bench.series)}
     wanted = [
-        Run(student, arm, seed, count, steps)
-        for count, steps in planned.items()
+        Run(student, arm, seed, count, plan["steps"])
+        for count, plan in plans.items()
         for student, arms in asked.items()
         for seed in range(seeds)
         for arm in arms
     ]
     missing = [run for run in wanted if run.key not in there and (unlabelled or not run.arm.endswith("unlabelled"))]
-    if not report_only:
-        for student in dict.fromkeys(run.student for run in missing):
-            bench.acclimated(student)
-        with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(bench.one, missing))
-    report(table)
+    for student in dict.fromkeys(run.student for run in missing):
+        bench.acclimated(student)
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(bench.one, missing))
+    report(rows_of(table, bench.series))
+
+
+def series_of(data: Path, teacher: str, plan: dict) -> dict[str, str]:
+    """The first columns of a run's row, as far as `--of` does not name them: folders' names, and scored on its val."""
+    name = data.resolve().parent.name
+    labels = plan["train_images"] - plan["unlabelled_images"]
+    known = {"data": name, "labels": str(labels), "scored_on": name, "teacher": Path(teacher).name}
+    return known | {"defaults": disdepth_cli.__version__}
 
 
 if __name__ == "__main__":

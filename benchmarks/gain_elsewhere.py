@@ -1,10 +1,10 @@
 """The students of the bench on images of another camera and place, which no arm was trained on.
 
-    python benchmarks/gain_elsewhere.py benchmarks/results/gain.csv WORK other.yaml TEACHER
+    python benchmarks/gain_elsewhere.py WORK other.yaml TEACHER kitchen --of data=nyu --of defaults=0.1.0
 
-For every row of gain.csv whose run folder is in WORK, what `disdepth evaluate` says of its student on the val images
-of other.yaml. Rows are kept in gain_elsewhere.csv, in the columns of gain.csv; the tables are printed. An arm that
-was given those very images without their depth has been trained on them after all: read its row so.
+For every row of gain.csv that `--of` chooses and whose run folder is in WORK, what `disdepth evaluate` says of its
+student on the val images of other.yaml. The new rows differ in `scored_on`, here kitchen; the tables are printed. An
+arm that was given those very images without their depth has been trained on them after all: read its row so.
 """
 
 from __future__ import annotations
@@ -17,18 +17,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from gain import COLUMNS, METRICS, Run, append, report, rows_of
+from gain import KEY, METRICS, SERIES, TABLE, Run, append, columns, report, rows_of
 
 
 def main(
-    table: Annotated[Path, typer.Argument(help="CSV of benchmarks/gain.py")],
-    work: Annotated[Path, typer.Argument(help="its --work")],
+    work: Annotated[Path, typer.Argument(help="--work of benchmarks/gain.py")],
     data: Annotated[Path, typer.Argument(help="data.yaml of the other images; its val is scored")],
     teacher: Annotated[str, typer.Argument(help="Hub id or local folder")],
-    out: Annotated[Path, typer.Option(help="CSV of the results")] = Path("benchmarks/results/gain_elsewhere.csv"),
+    scored_on: Annotated[str, typer.Argument(help="their name in the table")],
+    of: Annotated[list[str], typer.Option(help="COLUMN=VALUE of the rows whose students are scored, may be repeated")],
+    table: Annotated[Path, typer.Option(help="CSV of benchmarks/gain.py")] = TABLE,
 ) -> None:
     """Score the students that have no row yet, then print the tables."""
-    there = {tuple(row[name] for name in COLUMNS[:4]) for row in rows_of(out)}
+    chosen = columns(of)
+    rows = [row for row in rows_of(table, chosen) if row["scored_on"] != scored_on]
+    if len(series := {tuple(row[name] for name in SERIES) for row in rows}) != 1:
+        raise typer.BadParameter(f"--of chooses {len(series)} series; choose one, since each has a folder of its own")
+    elsewhere = {**dict(zip(SERIES, series.pop(), strict=True)), "scored_on": scored_on}
+    there = {tuple(row[name] for name in KEY) for row in rows_of(table, elsewhere)}
 
     @cache
     def metrics(model: str) -> dict[str, float]:
@@ -40,16 +46,16 @@ def main(
             raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")
         return json.loads(done.stdout)
 
-    for row in rows_of(table):
+    for row in (row | elsewhere for row in rows):
         run = Run(row["student"], row["arm"], int(row["seed"]), int(row["epochs"]), int(row["steps"]))
         student = work / run.folder / "student.safetensors"
-        if run.key in there or not student.is_file():
+        if tuple(row[name] for name in KEY) in there or not student.is_file():
             continue
         ghosts = sorted(work.glob(f"acclimated-{run.student}-*"))
         scores = {metric: f"{metrics(str(student))[metric]:.5f}" for metric in METRICS}
         models = {"teacher_rmse": teacher, "ghost_rmse": str(ghosts[0])}
-        append(out, row | scores | {name: f"{metrics(model)['rmse']:.5f}" for name, model in models.items()})
-    report(out)
+        append(table, row | scores | {name: f"{metrics(model)['rmse']:.5f}" for name, model in models.items()})
+    report(rows_of(table, elsewhere))
 
 
 if __name__ == "__main__":

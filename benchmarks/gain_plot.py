@@ -1,6 +1,6 @@
 """gain.csv as a picture: RMSE of control and distilled student against the budget, and what each arm changes.
 
-python benchmarks/gain_plot.py benchmarks/results/gain.csv benchmarks/results/gain.png
+python benchmarks/gain_plot.py gain.png --of data=nyu --of scored_on=nyu --of defaults=0.1.0
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from statistics import mean
 from typing import Annotated
 
 import typer
-from gain import interval, rows_of
+from gain import TABLE, columns, interval, rows_of
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -20,11 +20,12 @@ DISTILLED = ("full", "full, learned attention", "+ attention")
 
 
 def main(
-    table: Annotated[Path, typer.Argument(help="CSV of benchmarks/gain.py")],
     out: Annotated[Path, typer.Argument(help="PNG to write")],
+    of: Annotated[list[str], typer.Option(help="COLUMN=VALUE of the rows, may be repeated")],
+    table: Annotated[Path, typer.Option(help="CSV of benchmarks/gain.py")] = TABLE,
 ) -> None:
     """Write the picture."""
-    rows = rows_of(table)
+    rows = rows_of(table, columns(of))
     students = list(dict.fromkeys(row["student"] for row in rows))
     figure = Figure(figsize=(4.6 * len(students), 7.2), layout="constrained")
     grid = figure.subplots(2, len(students), squeeze=False)

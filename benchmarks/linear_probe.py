@@ -20,14 +20,16 @@ import typer
 from torch import Tensor
 from torch.nn import functional as F
 
-from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.config import AugmentConfig, DistillConfig
 from disdepth_cli.data.batches.loader import TrainDataset, train_loader
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.method.ridge import ridge_solution, with_one
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
-from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
-from disdepth_cli.training.data import TrainingData, prepare_data
+from disdepth_cli.models.student import load_checkpoint
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.scoring.acclimated_run import load_acclimated
+from disdepth_cli.training.data import TrainingData
+from disdepth_cli.training.prepare import prepare_data
 from disdepth_cli.types import DepthBatch, FeatureMaps
 
 LEVELS = (1, 2, 3)  # strides 8, 16 and 32
@@ -86,16 +88,20 @@ def inputs(look: Look, image: Tensor) -> Tensor:
 
 def training_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatch]:
     """One view of every training image, as training has them."""
-    return data.batches(config, 0, 1, config.seed)(0, data.batches_per_epoch(config, 1))
+    stored = data.batches(config.loop.batch_size, 0, 1, config.loop.seed)(
+        0, data.batches_per_epoch(config.loop.batch_size, 1)
+    )
+    return (batch.to(torch.device("cpu")) for batch in stored)
 
 
 def plain_views(data: TrainingData, config: DistillConfig) -> Iterable[DepthBatch]:
     """One view of every val image by itself: a window inside the border, nothing else changed."""
     plain = AugmentConfig(flip=0, scale=1, colour_probability=0)
-    border, crop = data.protocol.training_box, data.crop_size(config)
+    border, crop = data.protocol.training_box, data.crop_size()
     view = TrainView(plain, crop, data.working_size, border, 0, data.min_depth, data.max_depth)
     dataset = TrainDataset(data.source.items("val"), data.source, view)
-    return train_loader(dataset, [[(0, place)] for place in range(len(dataset))], config.workers)
+    stored = train_loader(dataset, [[(0, place)] for place in range(len(dataset))], config.machine.workers or 0)
+    return (batch.to(torch.device("cpu")) for batch in stored)
 
 
 def fit(look: Look, batches: list[DepthBatch]) -> Tensor:
@@ -138,13 +144,13 @@ def main(
 ) -> None:
     """Print a table."""
     config = DistillConfig(data=data, distill=False)
-    ready = prepare_data(config, [])
+    ready = prepare_data(config)
     looks: dict[str, Look] = {"place alone": lambda _: []}
     for place, one in enumerate(name or []):
         given = weights if place == 0 else None
         looks[f"{one}, {'random' if given is None else given.stem}"] = backbone(one, given)
     for run in models or []:
-        looks[str(run)] = (acclimated if is_acclimated_run(run) else student)(run)
+        looks[str(run)] = (acclimated if RunContents(Path(run)).has_acclimation else student)(run)
     train, val = ([batch for batch in make(ready, config) if len(batch)] for make in (training_views, plain_views))
     print("| features | rmse | silog | spread of log scale |\n|---|---|---|---|")
     for title, look in looks.items():

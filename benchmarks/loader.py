@@ -18,20 +18,21 @@ import torch
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.machine.devices import channels_last
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.models.student import build_student
-from disdepth_cli.training.data import prepare_data, student_architecture
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.training.prepare import prepare_data, student_architecture
+from disdepth_cli.types import StoredBatch
 
 
-def time_loader(config: DistillConfig, batches: int) -> tuple[float, DepthBatch]:
+def time_loader(config: DistillConfig, batches: int) -> tuple[float, StoredBatch]:
     """Images/s of a stretch of batches, and its last one."""
-    data = prepare_data(config, ())
-    drawn = data.batches(config, 0, 1, config.seed)(0, batches + 1)
+    data = prepare_data(config)
+    drawn = data.batches(config.loop.batch_size, 0, 1, config.loop.seed)(0, batches + 1)
     batch = next(drawn)  # the workers have started
     began = time.perf_counter()
     for batch in drawn:  # noqa: B007 - the last one is given back
         pass
-    return batches * config.batch_size / (time.perf_counter() - began), batch
+    return batches * config.loop.batch_size / (time.perf_counter() - began), batch
 
 
 def main() -> None:
@@ -47,20 +48,22 @@ def main() -> None:
     )
     best: dict[str, float] = {}
     for place in args.data * (3 if len(args.data) > 1 else 1):
-        speed, batch = time_loader(config.model_copy(update={"data": place}), args.batches)
+        speed, batch = time_loader(config.replaced(data=place), args.batches)
         best[place] = max(best.get(place, 0.0), speed)
     loader = best[args.data[0]]
-    data = prepare_data(config, ())
+    data = prepare_data(config)
 
-    step = DistillStep(channels_last(build_student(student_architecture(config, data))), None, config).train()
+    start = StudentStart.of(config.student, config.method)
+    student = channels_last(build_student(student_architecture(config.student, data)))
+    step = DistillStep(student, None, config.method, start).train()
     batch = batch.to(torch.device("cpu"))
     step(batch).total.backward()
     began = time.perf_counter()
     for _ in range(5):
         step(batch).total.backward()
-    training = 5 * config.batch_size / (time.perf_counter() - began)
+    training = 5 * config.loop.batch_size / (time.perf_counter() - began)
     size = "x".join(map(str, batch.image.shape[-2:]))
-    print(f"crops {size}, batch {config.batch_size}, {args.workers} workers, {torch.get_num_threads()} threads")
+    print(f"crops {size}, batch {config.loop.batch_size}, {args.workers} workers, {torch.get_num_threads()} threads")
     for place, speed in list(best.items())[1:]:
         print(f"loader of {Path(place).name}: {speed:.1f} images/s, {speed / loader:.2f} times that of the first")
     print(f"loader alone {loader:.1f} images/s   step alone {training:.1f} images/s   ratio {loader / training:.1f}")

@@ -14,7 +14,8 @@ import numpy as np
 import typer
 
 from disdepth_cli.data.files.images import read_image
-from disdepth_cli.outputs.pictures import Row, colourise, panel, write_image
+from disdepth_cli.depth.colours import colourise
+from disdepth_cli.outputs.pictures import Row, panel, write_image
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.open_model import open_model
 from disdepth_cli.working_size import resize_image

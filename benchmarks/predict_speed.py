@@ -2,8 +2,8 @@
 
     python benchmarks/predict_speed.py [--images FOLDER] [--count 60] [--repetitions 5] [--model bundled]
 
-FOLDER: photos; by default rooms of 480x640 that examples/render_rooms.py renders. Each figure has its baseline beside it,
-taken in turns. `old` writes PNG as predict did before: by Pillow, one image after the other.
+FOLDER: photos; by default rendered rooms of 480x640. Each figure has its baseline beside it, taken in turns. `old`
+writes PNG as predict did before: by Pillow, one image after the other.
 
 Expected, on two cores with one thread for the model (OMP_NUM_THREADS=1): a folder at 0.85 of the model's own images/s;
 one image from a cold start below 1 s of CPU time with an exported file; `--help` in 0.35 s.
@@ -31,13 +31,14 @@ from PIL import Image, PngImagePlugin
 from disdepth_cli import export
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.data.files.images import read_image
+from disdepth_cli.depth.colours import colourise
 from disdepth_cli.engine import predict as verb
 from disdepth_cli.exporting.formats.session import default_threads
-from disdepth_cli.outputs.pictures import colourise, side_by_side
+from disdepth_cli.observer import SILENT
+from disdepth_cli.outputs.pictures import side_by_side
 from disdepth_cli.predictor import Predictor
 
-OPEN = verb._open  # what measures a folder puts the opened model in its place
-RENDER = Path(__file__).resolve().parent.parent / "examples" / "render_rooms.py"
+OPEN = verb.open_in_runtime  # what measures a folder puts the opened model in its place
 Times = dict[str, list[tuple[float, float]]]
 
 
@@ -62,19 +63,28 @@ def main() -> None:
 
 def rendered(folder: Path, count: int) -> list[Path]:
     """That many rooms of 480 x 640."""
-    command = [sys.executable, str(RENDER), str(folder / "rooms"), "--count", str(count), "--size", "480x640"]
+    command = [
+        sys.executable,
+        "-m",
+        "disdepth_cli.demo.rooms",
+        str(folder / "rooms"),
+        "--count",
+        str(count),
+        "--size",
+        "480x640",
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return sorted((folder / "rooms" / "rgb").iterdir())
 
 
 def of_folder(model: str, backend: str, images: Sequence[Path], out: Path, repetitions: int) -> None:
     """The model alone, on images that lie in memory, beside predict on the files, as it is and as it was."""
-    predictor = OPEN(PredictConfig(sources=["."], checkpoint=model, backend=backend, device="cpu"), model, ())
+    predictor = OPEN(model, backend, "cpu", "auto", None, True, SILENT)
     decoded = [read_image(file) for file in images]
     predictor.predict(decoded[0])
     out.mkdir()
     config = PredictConfig(sources=list(map(str, images)), output=out, device="cpu")
-    verb._open = lambda *_: predictor  # opening does not grow with the images
+    verb.open_in_runtime = lambda *_: predictor  # opening does not grow with the images
     times = in_turns(
         {
             "model": lambda: [predictor.predict(image) for image in decoded],
@@ -108,9 +118,9 @@ def old(predictor: Predictor, file: Path, out: Path) -> None:
 def from_cold(model: str, image: Path, place: Path, repetitions: int) -> None:
     """Processes of their own: one image with an exported file, with the checkpoint in PyTorch; the help."""
     height, width = read_image(image).shape[:2]
-    file = export(model=model, source=(height, width), output=place / "export")["file"]
+    file = export(model=model, source=(height, width), output=place / "export").file
     command = [sys.executable, "-m", "disdepth_cli"]
-    predicting = [*command, "predict", str(image), "-o", str(place / "out"), "--quiet", "-c"]
+    predicting = [*command, "predict", str(image), "-o", str(place / "out"), "--quiet", "-m"]
     calls: dict[str, Callable[[], Any]] = {
         "python -c pass": partial(run, [sys.executable, "-c", "pass"]),
         "disdepth --help": partial(run, [*command, "--help"]),

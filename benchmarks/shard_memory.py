@@ -53,14 +53,14 @@ def stream(data: str, batches: int, workers: int) -> None:
     import torch
 
     from disdepth_cli.config import DistillConfig
-    from disdepth_cli.training.data import prepare_data
+    from disdepth_cli.training.prepare import prepare_data
 
     torch.set_num_threads(1)
     began = time.perf_counter()
     config = DistillConfig(
         data=data, workers=workers, batch_size=16, input_size="32x64", augment={"crop_size": "32x32"}, distill=False
     )
-    drawn = prepare_data(config, ()).batches(config, 0, 1, config.seed)(0, batches)
+    drawn = prepare_data(config).batches(config.loop.batch_size, 0, 1, config.loop.seed)(0, batches)
     next(drawn)
     first = time.perf_counter() - began
     began = time.perf_counter()

@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 from transformers import AutoImageProcessor, PreTrainedModel
 
-from disdepth_cli.runs.folder import read_config
+from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 
 
@@ -25,7 +25,7 @@ def main(run: Path, folder: Path) -> None:
     if metadata.teacher is None or metadata.teacher.trained == "frozen" or not isinstance(model, PreTrainedModel):
         raise typer.BadParameter(f"{run}: its teacher is not one of transformers' that was trained along")
     model.save_pretrained(folder)
-    config = read_config(run)
+    config = RunContents(run).config()
     processor = AutoImageProcessor.from_pretrained(config["teacher"], revision=config.get("revision"))
     processor.size = {side: metadata.working_size[side] for side in ("height", "width")}
     processor.save_pretrained(folder)

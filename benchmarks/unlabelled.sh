@@ -3,7 +3,7 @@
 #
 #     bash benchmarks/unlabelled.sh LABELLED.yaml MIXED.yaml TEACHER BACKBONE.safetensors OUT [SEED]
 #
-# MIXED.yaml is LABELLED.yaml with an `unlabeled:` list. Figures of our run: benchmarks/results/unlabelled.md. On 2 CPU cores: about
+# MIXED.yaml is LABELLED.yaml with an `unlabeled:` list. Figures of our run: docs/research/unlabelled.md. On 2 CPU cores: about
 # two hours. Finished runs are not made again; a run that was stopped is named by its own error, which says how to go on.
 set -euo pipefail
 labelled="$1" mixed="$2" teacher="$3" weights="$4" out="$5" seed="${6:-0}"

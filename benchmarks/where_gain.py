@@ -69,7 +69,7 @@ def scores(data: str, model: Path) -> tuple[np.ndarray, np.ndarray]:
     for item in eval_loader(val_items(source), source, predictor.working_size, 0):
         if item.depth is None:
             continue
-        depth = restore(predictor.predict_unrestored(item.image, protocol.tta), item.placement)
+        depth = restore(predictor.predict_unrestored(item.image, protocol.tta)[0], item.placement)
         height, width = item.depth.shape
         depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR)
         row, share = image_rows(depth.clip(protocol.min_depth, protocol.max_depth), item.depth, protocol)

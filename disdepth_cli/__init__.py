@@ -1,35 +1,53 @@
 """disdepth: distil any transformer depth teacher into a small, fast CNN.
 
-The public Python API does what the commands do::
+The verbs do in Python what the commands do::
 
-    from disdepth_cli import acclimate, check, distill, evaluate, predict, push, load_student, DepthStudent
-    from disdepth_cli import benchmark, export, pack
+    from disdepth_cli import load_student, predict
 
-`DepthStudent.from_pretrained("owner/name")` and `load_student("owner/name")` are the same. The
-names are loaded on first use, so importing the package (and `disdepth --help`) stays free of torch.
+    depth = load_student("bundled").predict("image.png")  # depth.values: (H, W) float32 metres
+    predict("folder", output="predictions")               # files, as `disdepth predict folder`
+
+The names are loaded on first use, so importing the package (and `disdepth --help`) stays free of torch.
 """
 
+import sys
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from disdepth_cli.api.data import check, pack
+    from disdepth_cli.api.models import benchmark, evaluate, export, predict, push
+    from disdepth_cli.api.training import acclimate, distill
+    from disdepth_cli.depth.depth import Depth
+    from disdepth_cli.errors import DisdepthError
+    from disdepth_cli.models.student import DepthStudent, load_student
+    from disdepth_cli.teachers import load_teacher
 
 __version__ = "0.1.0"
 
-_API = {
-    "acclimate": "disdepth_cli.engine.acclimate",
-    "benchmark": "disdepth_cli.engine.benchmark",
-    "distill": "disdepth_cli.engine.distill",
-    "evaluate": "disdepth_cli.engine.evaluate",
-    "export": "disdepth_cli.engine.export",
-    "pack": "disdepth_cli.engine.pack",
-    "predict": "disdepth_cli.engine.predict",
-    "push": "disdepth_cli.engine.push",
-    "check": "disdepth_cli.engine.check",
-    "load_student": "disdepth_cli.checkpoint.students",
-    "DepthStudent": "disdepth_cli.checkpoint.students",
+_PLACES = {
+    "Depth": "disdepth_cli.depth.depth",
+    "DepthStudent": "disdepth_cli.models.student",
+    "DisdepthError": "disdepth_cli.errors",
+    "acclimate": "disdepth_cli.api.training",
+    "benchmark": "disdepth_cli.api.models",
+    "check": "disdepth_cli.api.data",
+    "distill": "disdepth_cli.api.training",
+    "evaluate": "disdepth_cli.api.models",
+    "export": "disdepth_cli.api.models",
+    "load_student": "disdepth_cli.models.student",
+    "load_teacher": "disdepth_cli.teachers",
+    "pack": "disdepth_cli.api.data",
+    "predict": "disdepth_cli.api.models",
+    "push": "disdepth_cli.api.models",
 }
-_NAMED_OTHERWISE = {"DepthStudent": "PretrainedStudent"}
+"""Where each public name lives."""
+
 __all__ = [
+    "Depth",
     "DepthStudent",
+    "DisdepthError",
     "__version__",
     "acclimate",
     "benchmark",
@@ -38,6 +56,7 @@ __all__ = [
     "evaluate",
     "export",
     "load_student",
+    "load_teacher",
     "pack",
     "predict",
     "push",
@@ -45,8 +64,23 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _API:
-        value = getattr(import_module(_API[name]), _NAMED_OTHERWISE.get(name, name))
-        globals()[name] = value  # the function wins over the module of the same name in no other place
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_PLACES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """A package whose public names stay what they are when a module of the same name is imported in it."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _PLACES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

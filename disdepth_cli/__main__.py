@@ -1,6 +1,29 @@
 """`disdepth` and `python -m disdepth_cli`."""
 
-from disdepth_cli.cli.app import main
+from __future__ import annotations
+
+import os
+import sys
+
+from disdepth_cli.machine.interrupt import leave_at_once, too_few_files
+
+
+def main() -> None:
+    """Run the command line; what goes wrong before it can speak for itself is one line too."""
+    leave_at_once()
+    problem = too_few_files()
+    try:
+        if problem is None:
+            from disdepth_cli.cli.app import main as run
+    except Exception as error:  # a broken installation: any library's own error
+        if os.environ.get("DISDEPTH_DEBUG") == "1":
+            raise
+        problem = f"disdepth cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+    if problem is not None:
+        print(f"error: {problem}", file=sys.stderr)
+        sys.exit(1)
+    run()
+
 
 if __name__ == "__main__":
     main()

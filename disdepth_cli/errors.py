@@ -6,8 +6,11 @@ line and exits with `exit_code`. Anything else is a bug.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+NEAR = 0.6  # of difflib's likeness: below it a name shares letters by chance
 
 
 class DisdepthError(Exception):
@@ -74,6 +77,12 @@ class ProcessError(DisdepthError):
 
 
 def near_names(name: str, choices: Iterable[str]) -> str:
-    """`"; did you mean a or b?"` for the choices closest to `name`, or an empty string when none is near."""
-    close = get_close_matches(name, list(choices), n=3, cutoff=0.5)
+    """`"; did you mean a or b?"` for the choices closest to `name`, or an empty string when none is near.
+
+    A choice of one word is near what it is the initials of, as lr is of learning_rate.
+    """
+    known = list(choices)
+    initials = "".join(word[0] for word in re.split(r"[^a-z0-9]+", name.lower()) if word)
+    close = [choice for choice in known if len(choice) > 1 and choice == initials]
+    close += [near for near in get_close_matches(name, known, n=3, cutoff=NEAR) if near not in close]
     return f"; did you mean {' or '.join(close)}?" if close else ""

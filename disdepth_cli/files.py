@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from disdepth_cli.errors import DisdepthError
+
+_TEMPORARY = re.compile(r"\..*\.[0-9a-f]{8}\.tmp(\.[^.]*)?")
 
 
 @contextmanager
@@ -77,6 +83,18 @@ def _written_beside(path: Path, write: Callable[[Path], object]) -> Iterator[Pat
             temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files that killed writes have left in a folder nobody else writes into."""
+    for file in folder.glob(".*.tmp*"):
+        if is_unfinished(file):
+            file.unlink(missing_ok=True)
+
+
+def is_unfinished(file: Path) -> bool:
+    """Whether a file has the name of a temporary one."""
+    return _TEMPORARY.fullmatch(file.name) is not None
+
+
 def check_writable(path: Path | str) -> None:
     """Refuse a place that cannot be written now, rather than after the work. Makes its folder.
 
@@ -91,6 +109,19 @@ def check_writable(path: Path | str) -> None:
         probe.unlink()
 
 
+def as_json(values: Any, indent: int | None = None) -> str:
+    """JSON text; JSON has no NaN and no infinity, so they are null."""
+    return json.dumps(_finite(values), indent=indent)
+
+
+def _finite(values: Any) -> Any:
+    if isinstance(values, float):
+        return values if math.isfinite(values) else None
+    if isinstance(values, dict):
+        return {name: _finite(value) for name, value in values.items()}
+    return [_finite(value) for value in values] if isinstance(values, list | tuple) else values
+
+
 def write_text(path: Path | str, text: str) -> None:
-    """Write `text` to `path` atomically, as UTF-8."""
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Write `text` to `path` atomically, as UTF-8; odd bytes of a file's name, which have no code, are escaped."""
+    write_atomic(path, lambda temporary: temporary.write_text(text, "utf-8", "backslashreplace"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +55,40 @@ class Silent:
 
     def on_note(self, message: str) -> None:
         pass
+
+
+SILENT = Silent()
+
+
+class Observers:
+    """Several observers as one: each is told everything, in order."""
+
+    def __init__(self, observers: Iterable[Observer]) -> None:
+        self.observers = tuple(observers)
+
+    def on_start(self, done: int, total: int, steps_per_epoch: int) -> None:
+        for observer in self.observers:
+            observer.on_start(done, total, steps_per_epoch)
+
+    def on_step(self, progress: Progress) -> None:
+        for observer in self.observers:
+            observer.on_step(progress)
+
+    def on_validation(self, step: int, epoch: int, metrics: dict[str, float], is_best: bool) -> None:
+        for observer in self.observers:
+            observer.on_validation(step, epoch, metrics, is_best)
+
+    def on_image(self, done: int, total: int) -> None:
+        for observer in self.observers:
+            observer.on_image(done, total)
+
+    def on_warning(self, message: str) -> None:
+        for observer in self.observers:
+            observer.on_warning(message)
+
+    def on_note(self, message: str) -> None:
+        for observer in self.observers:
+            observer.on_note(message)
 
 
 class Unrepeated:

@@ -13,7 +13,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-ScaleRule = Literal["short-side", "cover", "stretch"]
+ScaleRule = Literal["short-side", "cover", "stretch", "least-change", "as-it-is"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class WorkingSize:
         short-side: keep the aspect, the shorter side becomes the shorter side of the working size.
         cover: keep the aspect, just cover height x width (the DPT image processor's rule when shrinking).
         stretch: exactly height x width, aspect ignored.
+        least-change, as-it-is: rules of teachers alone, see `teachers/preprocessing.py`.
     multiple: both sides of the input are made a multiple of this.
     pad: True pads (edge values) up to the multiple; False rounds the resize itself to it.
     area_limit: the resized image has at most area_limit * height * width pixels, so that thin images (100 x
@@ -55,32 +56,46 @@ class WorkingSize:
         height, width = self.scaled(height, width)
         return -(-height // self.multiple) * self.multiple, -(-width // self.multiple) * self.multiple
 
+    def gives(self, height: int, width: int) -> bool:
+        """Whether some image is brought to a network's input of this size.
+
+        Where the aspect is kept: the shorter side is the working size's, or less where `area_limit` makes a thin image
+        smaller.
+        """
+        own = self.padded(self.height, self.width)
+        if self.scale_rule != "short-side" or height % self.multiple or width % self.multiple:
+            return (height, width) == self.padded(height, width)
+        shorter, longer = sorted((height, width))
+        most, rounded = self.area_limit * self.height * self.width, (1 if self.pad else self.multiple) / 2
+        thin = (shorter + rounded) * (longer + rounded) >= most or longer + rounded >= most / self.multiple
+        return shorter == min(own) or (shorter < min(own) and thin)
+
+    def place(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
+        """An image (H, W, 3) uint8 at the network's input size; the padding repeats the edge pixels."""
+        original = (image.shape[0], image.shape[1])
+        scaled, padded = self.scaled(*original), self.padded(*original)
+        image, offset = centred(resize_image(image, scaled), padded)
+        return image, Placement(original, scaled, offset)
+
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the image lies in the network's input: original size, resized size, offset (top, left) [pixels]."""
+    """Where the image lies in the network's input: original size, resized size, offset (top, left) [pixels].
+
+    margin: rows and columns [pixels of the original] that were added on each side before it was resized. bicubic: how
+    the depth comes back; bilinear otherwise.
+    """
 
     original: tuple[int, int]
     scaled: tuple[int, int]
     offset: tuple[int, int]
+    margin: tuple[int, int] = (0, 0)
+    bicubic: bool = False
 
 
 def fit(image: np.ndarray, size: WorkingSize) -> tuple[np.ndarray, Placement]:
-    """Bring an image (H, W, 3) uint8 to the network's input size; the padding repeats the edge pixels."""
-    original = (image.shape[0], image.shape[1])
-    scaled = size.scaled(*original)
-    padded = size.padded(*original)
-    top, left = (padded[0] - scaled[0]) // 2, (padded[1] - scaled[1]) // 2
-    image = resize_image(image, scaled)
-    image = cv2.copyMakeBorder(
-        image,
-        top,
-        padded[0] - scaled[0] - top,
-        left,
-        padded[1] - scaled[1] - left,
-        cv2.BORDER_REPLICATE,
-    )
-    return image, Placement(original, scaled, (top, left))
+    """Bring an image (H, W, 3) uint8 to the network's input size, by the size's own rule."""
+    return size.place(image)
 
 
 def to_pixels(image: np.ndarray) -> np.ndarray:
@@ -89,12 +104,28 @@ def to_pixels(image: np.ndarray) -> np.ndarray:
 
 
 def restore(depth: np.ndarray, placement: Placement) -> np.ndarray:
-    """Bring depth (h, w) of the network's input back to the original size (H, W), bilinear."""
+    """Bring depth (h, w) of the network's input back to the original size (H, W)."""
     (top, left), (height, width) = placement.offset, placement.scaled
+    (rows, columns), (above, beside) = placement.original, placement.margin
     depth = np.ascontiguousarray(depth[top : top + height, left : left + width], dtype=np.float32)
-    if depth.shape == placement.original:
-        return depth
-    return cv2.resize(depth, placement.original[::-1], interpolation=cv2.INTER_LINEAR)
+    whole = (rows + 2 * above, columns + 2 * beside)
+    if depth.shape != whole:
+        how = cv2.INTER_CUBIC if placement.bicubic else cv2.INTER_LINEAR
+        depth = cv2.resize(depth, whole[::-1], interpolation=how)
+    return np.ascontiguousarray(depth[above : above + rows, beside : beside + columns])
+
+
+def centred(
+    image: np.ndarray, size: tuple[int, int], colour: tuple[int, int, int] | None = None
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """An image (H, W, 3) in the middle of `size`, at least its own, and its offset (top, left). Around it the colour,
+    or else its edge pixels again."""
+    below, right = size[0] - image.shape[0], size[1] - image.shape[1]
+    top, left = below // 2, right // 2
+    edges = (top, below - top, left, right - left)
+    if colour is None:
+        return cv2.copyMakeBorder(image, *edges, cv2.BORDER_REPLICATE), (top, left)
+    return cv2.copyMakeBorder(image, *edges, cv2.BORDER_CONSTANT, value=colour), (top, left)
 
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

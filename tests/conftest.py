@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["DISDEPTH_CACHE"] = tempfile.mkdtemp(prefix="disdepth-tests-")  # exported students, not the user's own
@@ -24,18 +28,17 @@ PROJECT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real data beside the checkout (or DISDEPTH_TEST_DATA); the test skips where it is missing."""
-    folder = Path(os.environ.get("DISDEPTH_TEST_DATA", PROJECT.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"real data is not at {folder} (set DISDEPTH_TEST_DATA)")
-    return folder
+    """The folder that DISDEPTH_TEST_DATA names: real data that does not come with the project. Without it, a skip."""
+    if "DISDEPTH_TEST_DATA" not in os.environ:
+        pytest.skip("DISDEPTH_TEST_DATA names no folder of real data")
+    return Path(os.environ["DISDEPTH_TEST_DATA"])
 
 
 @pytest.fixture(scope="session")
 def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`data.yaml` of twenty rendered rooms of 64x96 pixels with exact depth; two of them are val."""
     folder = tmp_path_factory.mktemp("rooms")
-    command = [sys.executable, str(PROJECT / "examples" / "render_rooms.py"), str(folder)]
+    command = [sys.executable, "-m", "disdepth_cli.demo.rooms", str(folder)]
     subprocess.run([*command, "--count", "20", "--size", "64x96", "--seed", "5"], check=True, capture_output=True)
     return folder / "data.yaml"
 
@@ -126,3 +129,106 @@ def run_python():
         return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **env}, check=True)
 
     return python
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Exit code and what was printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON object that stdout must be."""
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """`cli(*args)` -> Outcome of `disdepth *args`."""
+
+    from disdepth_cli.cli.app import main
+
+    def run(*args: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["disdepth", *map(str, args)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        out, err = capsys.readouterr()
+        return Outcome(int(stopped.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture
+def refused(cli):
+    """`refused(code, words, *args)`: the command ends with that code and one line on stderr that has all the words."""
+
+    def run(code: int, words: tuple[object, ...], *args: object) -> str:
+        outcome = cli(*args)
+        errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
+        assert outcome.code == code, outcome
+        assert errors == outcome.err.splitlines()[-1:] and len(errors) == 1, outcome.err
+        assert "Traceback" not in outcome.err
+        for word in words:
+            assert str(word) in errors[0], errors[0]
+        return errors[0]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def photos(rooms, tmp_path_factory) -> Path:
+    """The rooms' images alone: no depth anywhere."""
+    folder = tmp_path_factory.mktemp("photos")
+    for image in (rooms.parent / "rgb").iterdir():
+        shutil.copy(image, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mixed(rooms, photos, tmp_path_factory) -> Path:
+    """data.yaml of the rooms, six of the labelled ones and the others, as if they had no depth."""
+    values = yaml.safe_load(rooms.read_text())
+    lines = (rooms.parent / values["train"]).read_text().splitlines()
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "few.txt").write_text("\n".join(lines[:6]))
+    (folder / "rest.txt").write_text("\n".join(lines[6:]))
+    values |= {"path": str(rooms.parent), "train": str(folder / "few.txt"), "unlabeled": str(folder / "rest.txt")}
+    (folder / "data.yaml").write_text(yaml.safe_dump(values))
+    return folder / "data.yaml"
+
+
+class Watcher:
+    """Keeps what a run says."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.parts: list[dict[str, float]] = []
+
+    def on_step(self, progress: Any) -> None:
+        self.parts.append(progress.parts)
+
+    def on_note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def on_warning(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: None
+
+
+@pytest.fixture
+def watcher() -> Watcher:
+    return Watcher()
+
+
+@pytest.fixture(scope="session")
+def new_watcher() -> type[Watcher]:
+    """For a run that several tests look at, or a second one in a test."""
+    return Watcher

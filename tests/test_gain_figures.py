@@ -1,60 +1,150 @@
-"""README's table of gains says what the rows of the bench say."""
+"""The tables of gains in README and docs/results.md say what the rows of the bench say; and those rows are tidy."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STUDENTS = {
-    "mobilenetv2": "MobileNetV2, random",
-    "resnet18": "ResNet-18, random",
-    "efficientnet-lite0": "EfficientNet-Lite0",
-}
-README_ROWS = [
-    ("gain_rooms_defaults_other", "mobilenetv2", "10", "full"),
-    ("gain_rooms_defaults_other", "resnet18", "10", "full"),
-    ("gain_rooms_defaults_other", "efficientnet-lite0", "10", "full"),
-    ("gain_rooms_defaults_other", "efficientnet-lite0", "5", "full, ghost's decoder"),
-    ("gain_few_defaults", "efficientnet-lite0", "108", "full + unlabelled"),
-    ("gain_few_defaults_elsewhere", "efficientnet-lite0", "108", "full + unlabelled"),
-    ("gain_defaults", "mobilenetv2", "5", "full"),
-    ("gain_defaults", "resnet18", "5", "full"),
-    ("gain_defaults", "efficientnet-lite0", "5", "full"),
-    ("gain_defaults_elsewhere", "efficientnet-lite0", "5", "full"),
-    ("gain_defaults_elsewhere", "mobilenetv2", "5", "full"),
-    ("gain_defaults_elsewhere", "resnet18", "5", "full"),
+README, RESULTS = "README.md", "docs/results.md"
+STUDENTS = {"mobilenetv2": "MobileNetV2, random", "resnet18": "ResNet-18, random", "efficientnet-lite0": "Efficient"}
+ROOMS = {"data": "rooms", "labels": "200", "scored_on": "other-rooms", "teacher": "tiny"}
+NYU = {"data": "nyu", "labels": "690", "scored_on": "nyu", "teacher": "nyu-vit-s"}
+KITCHEN = NYU | {"scored_on": "kitchen"}
+FEW, FEW_KITCHEN = NYU | {"labels": "69"}, KITCHEN | {"labels": "69"}
+PRESENT, OLDER = {"defaults": "0.1.0"}, {"defaults": "older"}
+LEARNED, MORE = "full, learned attention", "full + unlabelled"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Rows of the bench that a page shows. further: metrics whose change stands in the same line."""
+
+    page: str
+    of: dict[str, str]
+    student: str
+    epochs: str
+    arm: str = "full"
+    further: tuple[str, ...] = ()
+    defaults: dict[str, str] = field(default_factory=lambda: PRESENT)
+
+
+IN_README = [
+    Figures(README, FEW, "efficientnet-lite0", "108", MORE),
+    Figures(README, FEW_KITCHEN, "efficientnet-lite0", "108", MORE),
+    Figures(README, ROOMS, "mobilenetv2", "10"),
+    Figures(README, ROOMS, "resnet18", "10"),
+    Figures(README, ROOMS, "efficientnet-lite0", "5", "full, ghost's decoder"),
+    Figures(README, ROOMS, "efficientnet-lite0", "10"),
+    Figures(README, NYU, "efficientnet-lite0", "5"),
+    Figures(README, KITCHEN, "efficientnet-lite0", "5"),
+    Figures(README, NYU, "mobilenetv2", "5"),
+    Figures(README, KITCHEN, "mobilenetv2", "5"),
+]
+SILOG = ("silog",)
+IN_RESULTS = [
+    Figures(RESULTS, ROOMS, "mobilenetv2", "10"),
+    Figures(RESULTS, ROOMS, "resnet18", "10"),
+    Figures(RESULTS, ROOMS, "efficientnet-lite0", "5", "full, ghost's decoder"),
+    Figures(RESULTS, ROOMS, "efficientnet-lite0", "5"),
+    Figures(RESULTS, ROOMS, "efficientnet-lite0", "10"),
+    Figures(RESULTS, ROOMS, "efficientnet-lite0", "25", LEARNED, defaults=OLDER),
+    Figures(RESULTS, ROOMS | {"scored_on": "rooms", "teacher": "rooms-vit-s"}, "efficientnet-lite0", "10"),
+    Figures(RESULTS, FEW, "efficientnet-lite0", "108", MORE, SILOG),
+    Figures(RESULTS, FEW_KITCHEN, "efficientnet-lite0", "108", MORE, SILOG),
+    Figures(RESULTS, NYU, "efficientnet-lite0", "5", "full", SILOG),
+    Figures(RESULTS, KITCHEN, "efficientnet-lite0", "5", "full", SILOG),
+    Figures(RESULTS, NYU, "efficientnet-lite0", "5", MORE, SILOG),
+    Figures(RESULTS, KITCHEN, "efficientnet-lite0", "5", MORE, SILOG),
+    Figures(RESULTS, NYU, "mobilenetv2", "5", "full", SILOG),
+    Figures(RESULTS, KITCHEN, "mobilenetv2", "5", "full", SILOG),
+    Figures(RESULTS, NYU, "resnet18", "5", "full", SILOG),
+    Figures(RESULTS, KITCHEN, "resnet18", "5", "full", SILOG),
+    Figures(RESULTS, NYU, "efficientnet-lite0", "25", LEARNED),
+    Figures(RESULTS, KITCHEN, "efficientnet-lite0", "25", LEARNED),
+    Figures(RESULTS, NYU, "mobilenetv2", "25", LEARNED, defaults=OLDER),
 ]
 
 
-@cache
-def report(table: str) -> str:
-    """What the bench prints of a table."""
-    command = [sys.executable, "benchmarks/gain.py", "none.yaml", "none", "--report", "--table"]
-    return subprocess.run(
-        [*command, f"benchmarks/results/{table}.csv"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+@pytest.fixture(scope="module")
+def bench() -> Iterator[ModuleType]:
+    """benchmarks/gain.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / "benchmarks"))
+        import gain
+
+        yield gain
 
 
-def reported(table: str, student: str, epochs: str, arm: str) -> tuple[str, str, str, str]:
-    """RMSE of the control and of an arm, its gain and the interval, as the bench prints them."""
-    _, mine = report(table).split(f"\n{student}, {epochs} epochs;")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in mine.split("\n\n")[1].splitlines()]
-    by_arm = {row[0]: row for row in rows}
-    rmse = [f"{float(by_arm[name][3].split(' ')[0]):.3f}" for name in ("control", arm)]
-    low, high = by_arm[arm][7].removesuffix(" %").split(" to ")
-    return rmse[0], rmse[1], by_arm[arm][6], f"[{low}, {high}]"
+def lines_of(page: str) -> list[str]:
+    """The lines of the page's tables that show a gain."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if re.search(r"\| \d\.\d{3} \| \d\.\d{3} \| \**[+-]", line)]
 
 
-@pytest.mark.parametrize(("table", "student", "epochs", "arm"), README_ROWS)
-def test_readmes_gain_is_the_benchs(table: str, student: str, epochs: str, arm: str) -> None:
-    control, distilled, gain, interval = reported(table, student, epochs, arm)
+def shown(gain) -> str:
+    """A change as the pages show it; bold where the interval excludes 0."""
+    change = f"{gain.change:+.1f} %"
+    if gain.low != gain.low:  # one seed
+        return f"{change} one seed"
+    bold = "**" if gain.low > 0 or gain.high < 0 else ""
+    return f"{bold}{change}{bold} [{gain.low:+.1f}, {gain.high:+.1f}]"
 
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace("**", "")
-    rows = [line for line in readme.splitlines() if line.startswith("|") and STUDENTS[student] in line]
 
-    assert any(f"| {control} | {distilled} | {gain} {interval} |" in line for line in rows)
+@pytest.mark.parametrize("figures", IN_README + IN_RESULTS, ids=lambda one: f"{one.page}-{one.student}-{one.arm}")
+def test_the_pages_gain_is_the_benchs(bench: ModuleType, figures: Figures) -> None:
+    of = figures.of | figures.defaults | {"student": figures.student, "epochs": figures.epochs}
+    rows = bench.rows_of(ROOT / bench.TABLE, of)
+    rmse = bench.paired(rows, figures.arm)
+    cells = [f"{rmse.control:.3f}", f"{rmse.arm:.3f}", shown(rmse)]
+    cells += [shown(bench.paired(rows, figures.arm, metric)) for metric in figures.further]
+    text = f"| {' | '.join(cells)} |"
+
+    mine = [line for line in lines_of(figures.page) if STUDENTS[figures.student] in line and text in line]
+
+    assert len(mine) == 1, text
+    teacher = float(rows[0]["teacher_rmse"])
+    if way := re.search(r"\| (\d+) % \|$", mine[0]):
+        assert int(way[1]) == round(100 * (rmse.arm - rmse.control) / (teacher - rmse.control))
+
+
+@pytest.mark.parametrize("figures", [IN_README, IN_RESULTS], ids=[README, RESULTS])
+def test_every_gain_on_a_page_is_compared(figures: list[Figures]) -> None:
+    assert len(lines_of(figures[0].page)) == len(figures)
+
+
+def test_the_table_of_runs_is_tidy(bench: ModuleType) -> None:
+    """One row a run and set of images; a control for every arm; nothing but numbers among the figures."""
+    rows = bench.rows_of(ROOT / bench.TABLE, {})
+    keys = [tuple(row[name] for name in bench.KEY) for row in rows]
+    compared = {key[:-3] + key[-2:] for key in keys if key[-3] == "control"}
+
+    assert len(set(keys)) == len(keys) > 0
+    assert list(rows[0]) == list(bench.COLUMNS)
+    assert all(key[:-3] + key[-2:] in compared for key in keys)
+    assert all(0 < float(row[name]) < 100 for row in rows for name in (*bench.METRICS, "teacher_rmse", "ghost_rmse"))
+
+
+def test_the_bench_reports_the_rows_that_are_asked_for() -> None:
+    command = [sys.executable, "benchmarks/gain.py", "--report", "--of", "data=rooms", "--of", "scored_on=other-rooms"]
+    command += ["--of", "defaults=0.1.0", "--of", "student=resnet18"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    head, student, *table = [line for line in printed.splitlines() if line]
+
+    assert head == "rooms, 200 labels; scored on other-rooms; teacher tiny; defaults 0.1.0"
+    assert student == "resnet18, 10 epochs; teacher 0.582, through the ghost 0.717"
+    assert [line.split(" | ")[0] for line in table[2:]] == ["| control", "| full", "| full, learned attention"]
+
+
+def test_the_bench_refuses_a_column_that_is_not_there() -> None:
+    command = [sys.executable, "benchmarks/gain.py", "--report", "--of", "place=kitchen"]
+    refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert refused.returncode == 2 and "place" in refused.stderr

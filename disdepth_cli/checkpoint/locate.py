@@ -7,10 +7,21 @@ from pathlib import Path
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.hub.fetch import fetch_snapshot, is_hub_id
 
+ACCLIMATED = "acclimated.safetensors"
+"""The acclimation of a teacher, in its run folder."""
+
+DISTILLED = "distilled.safetensors"
+"""The distilled student of a run that hands out its control as the student."""
+
 STUDENT, CONFIG, CARD = "student.safetensors", "config.json", "README.md"
 """The files of a student's repository on the Hub; beside them there may be a picture."""
 
-BUNDLED = Path(__file__).parents[1] / "assets" / STUDENT
+ASSETS = Path(__file__).parents[1] / "assets"
+BUNDLED = ASSETS / STUDENT
+"""The student that ships with the package."""
+
+TINY_TEACHER = ASSETS / "tiny_teacher"
+"""A tiny metric teacher for rendered rooms, which ships with the package for the demo."""
 
 
 def student_file(path: Path | str, revision: str | None = None, offline: bool = False) -> Path:

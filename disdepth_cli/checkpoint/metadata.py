@@ -6,29 +6,50 @@ The header carries one metadata key with sorted JSON, without times or paths, so
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
 
-import disdepth_cli
-from disdepth_cli.checkpoint.locate import BUNDLED as BUNDLED
-from disdepth_cli.config.types import OutputKind
+from disdepth_cli.config.types import LGConvOn, OutputKind
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.files import write_atomic
-from disdepth_cli.models.student import DepthStudent, StudentArchitecture
+from disdepth_cli.reading import reading
 from disdepth_cli.working_size import WorkingSize
 
 FORMAT_VERSION = 1
 HEADER_KEY = "disdepth"
 TEACHER_PREFIX = "teacher."
 """In an acclimated file: weights of the teacher that were trained along."""
+
+
+@dataclass(frozen=True)
+class StudentArchitecture:
+    """What a student is made of. min_depth and max_depth belong to the model: changing them rescales it.
+
+    They are the smallest and largest output: in metres, or in relative disparity where `output_kind` says so.
+    """
+
+    backbone: str
+    min_depth: float
+    max_depth: float
+    working_size: WorkingSize
+    lg_conv: LGConvOn = "none"
+    decoder_channels: int = 64
+    bins: int = 64
+    output_kind: OutputKind = "metric_depth"
+
+
+MOST_CHANNELS, MOST_PIXELS = 4096, 16384  # of what is built from a header that others have written
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Channels = Annotated[int, Field(ge=1, le=65536)]
 
 
 class TeacherRecord(BaseModel):
@@ -58,15 +79,15 @@ class CheckpointMetadata(BaseModel):
     format_version: int = FORMAT_VERSION
     kind: Literal["student", "acclimated"]
     backbone: str
-    lg_conv: str
-    decoder_channels: int
-    bins: int
-    min_depth: float
-    max_depth: float
+    lg_conv: LGConvOn
+    decoder_channels: int = Field(ge=1, le=MOST_CHANNELS)
+    bins: int = Field(ge=2, le=MOST_CHANNELS)
+    min_depth: float = Field(ge=0, allow_inf_nan=False)
+    max_depth: float = Field(gt=0, allow_inf_nan=False)
     working_size: dict[str, Any]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    student_channels: tuple[int, ...]
+    mean: tuple[Finite, Finite, Finite]
+    std: tuple[AboveZero, AboveZero, AboveZero]
+    student_channels: tuple[Channels, ...] = Field(max_length=8)
     output_kind: OutputKind = "metric_depth"
     disparity_range: tuple[float, float] | None = None
     attention_tokens: int | None = None
@@ -76,6 +97,19 @@ class CheckpointMetadata(BaseModel):
     protocol: dict[str, Any] | None = None
     metrics: dict[str, float] = {}
     versions: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _possible(self) -> CheckpointMetadata:
+        if self.min_depth >= self.max_depth:
+            raise ValueError(f"min_depth {self.min_depth:g} is not below max_depth {self.max_depth:g}")
+        unknown = sorted(set(self.working_size) - {one.name for one in fields(WorkingSize)})
+        if unknown:
+            raise ValueError(f"working_size has no {unknown[0]}")
+        size = TypeAdapter(WorkingSize).validate_python(self.working_size)
+        sides = (size.height, size.width, size.multiple)
+        if min(sides) < 1 or max(sides) > MOST_PIXELS:
+            raise ValueError(f"a working size of {size.height}x{size.width}, multiple {size.multiple}, is impossible")
+        return self
 
     @property
     def output_kind_of_teacher(self) -> str:
@@ -89,25 +123,11 @@ class CheckpointMetadata(BaseModel):
             min_depth=self.min_depth,
             max_depth=self.max_depth,
             working_size=WorkingSize(**self.working_size),
-            lg_conv=self.lg_conv,  # type: ignore[arg-type]
+            lg_conv=self.lg_conv,
             decoder_channels=self.decoder_channels,
             bins=self.bins,
             output_kind=self.output_kind,
         )
-
-
-def describe(kind: Literal["student", "acclimated"], student: DepthStudent, **more: Any) -> CheckpointMetadata:
-    """Metadata of a student, or of an acclimation made for it; `more` are further fields."""
-    architecture = asdict(student.architecture)
-    return CheckpointMetadata(
-        kind=kind,
-        **architecture,
-        mean=tuple(student.mean.flatten().tolist()),
-        std=tuple(student.std.flatten().tolist()),
-        student_channels=student.encoder.spec.channels,
-        versions={"disdepth": disdepth_cli.__version__, "timm": version("timm")},
-        **more,
-    )
 
 
 def save_checkpoint(
@@ -143,26 +163,38 @@ def read_metadata(path: Path) -> CheckpointMetadata:
         raise CheckpointError(
             f"{path}: no such checkpoint; give a student.safetensors or the run folder that holds one"
         )
-    try:
-        with safetensors.safe_open(path, "pt") as handle:
-            header = handle.metadata() or {}
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: is not a whole safetensors file ({error}); make or copy it again") from None
+    with (
+        reading(path, "is not a whole safetensors file", CheckpointError, "make or copy it again"),
+        safetensors.safe_open(path, "pt") as handle,
+    ):
+        header = handle.metadata() or {}
     if HEADER_KEY not in header:
         raise CheckpointError(f"{path}: is a safetensors file, but was not written by disdepth")
-    try:
+    with reading(path, "its header is damaged", CheckpointError, "make or copy it again"):
         content = json.loads(header[HEADER_KEY])
         if content.get("format_version", 0) > FORMAT_VERSION:
             raise CheckpointError(
                 f"{path}: has format {content['format_version']}, this disdepth reads up to {FORMAT_VERSION}; upgrade"
             )
-        return CheckpointMetadata.model_validate(content)
-    except (ValueError, AttributeError, ValidationError) as error:
-        raise CheckpointError(f"{path}: its header is damaged ({str(error).splitlines()[0]})") from None
+        try:
+            return CheckpointMetadata.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from None
 
 
 def load_strictly(model: nn.Module, path: Path, metadata: CheckpointMetadata) -> None:
-    tensors = safetensors.torch.load_file(path)
+    """Put the weights of a checkpoint, a trained teacher's aside, into a model.
+
+    Raises:
+        CheckpointError: they do not fit, or are no finite numbers.
+    """
+    with reading(path, "its weights cannot be read", CheckpointError, "make or copy it again"):
+        tensors = safetensors.torch.load_file(path)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{path}: {name} holds values that are not finite; train it again with a lower --lr")
     tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(TEACHER_PREFIX)}
     try:
         model.load_state_dict(tensors, strict=True)

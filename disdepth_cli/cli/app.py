@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
@@ -10,15 +11,8 @@ from typing import Annotated, TextIO
 import typer
 
 import disdepth_cli
-from disdepth_cli.cli.acclimate import acclimate
-from disdepth_cli.cli.benchmark import benchmark
-from disdepth_cli.cli.check import check
-from disdepth_cli.cli.distill import distill
-from disdepth_cli.cli.evaluate import evaluate
-from disdepth_cli.cli.export import export
-from disdepth_cli.cli.pack import pack
-from disdepth_cli.cli.predict import predict
-from disdepth_cli.cli.push import push
+from disdepth_cli.cli.commands import COMMANDS
+from disdepth_cli.cli.progress import printable
 from disdepth_cli.errors import DisdepthError, ElsewhereError, Interrupted, ProcessError
 from disdepth_cli.machine.launch import launched
 
@@ -29,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (acclimate, distill, evaluate, predict, export, benchmark, check, pack, push):
+for command in COMMANDS:
     app.command()(command)
 
 
@@ -57,6 +51,9 @@ def main() -> None:
     Of several processes only the main one says anything, unless another was the first to fail. A launcher ends all of
     them as soon as one has failed, so those without a word fail last.
     """
+    os.environ["MPLBACKEND"] = "Agg"  # the only one that is used; a notebook's own is not known here
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what the terminal or file has no letter for
     debug, stderr = os.environ.get("DISDEPTH_DEBUG") == "1", sys.stderr
     rank, processes = launched()
     silent = rank > 0 and not debug
@@ -92,4 +89,4 @@ def _run(debug: bool, silent: bool, stderr: TextIO) -> tuple[int | str | None, b
 
 def _say_why(error: DisdepthError, stderr: TextIO) -> None:
     label = "interrupted" if isinstance(error, Interrupted) else "error"
-    print(f"{label}: {' '.join(str(error).split())}", file=stderr, flush=True)
+    print(f"{label}: {printable(' '.join(str(error).split()))}", file=stderr, flush=True)

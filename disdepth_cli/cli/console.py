@@ -1,158 +1,74 @@
-"""The terminal: progress with ETA, notes and warnings on stderr; results on stdout."""
+"""The terminal: a command run from its options to its printed result; results on stdout, all else on stderr."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
-from disdepth_cli.config import LoopConfig
+from disdepth_cli.cli.missing import refuse_missing
+from disdepth_cli.cli.progress import Terminal, TerminalObserver
+from disdepth_cli.config import BaseConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.files import as_json
+from disdepth_cli.machine.interrupt import interruptible
 from disdepth_cli.machine.launch import launched
 
-PLAIN_SECONDS = 15.0  # at most one progress line in so many seconds where there is no terminal
 METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 RELATIVE = ("disparity_error",)  # what a relative student is measured by where nothing is in metres
 
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
-stdout = Console(highlight=False)
+stdout = Terminal(highlight=False)
 
 
 def run_verb(
-    engine_verb: Callable[[], Callable[..., dict[str, Any]]],
-    kind: Any,
+    engine: Callable[[], Callable[..., Any]],
+    kind: type[BaseConfig],
     options: dict[str, Any],
     show: Callable[[dict[str, Any]], None],
+    own: dict[str, Any],
 ) -> dict[str, Any]:
     """Build the config, call the engine, print its result and return it.
 
-    options: config fields by name, with the console's own `config` (a YAML file), `quiet` and `as_json` among them.
-    A resumed run takes its options from its folder, so `--resume -o RUN` is enough.
+    own: what is the console's: `config` (a YAML file), `sets`, `quiet` and `as_json`. A resumed run takes its options
+    from its folder, so `--resume -o RUN` is enough.
     """
-    if launched()[1] > 1 and not issubclass(kind, LoopConfig):
-        verb = kind.__name__.removesuffix("Config").lower()
-        raise ConfigError(f"{launched()[1]} processes were launched; {verb} takes one: start it without a launcher")
-    own = {name: options.pop(name) for name in ("config", "quiet", "as_json") if name in options}
-    file = own.get("config")
+    if launched()[1] > 1 and not kind.takes_processes:
+        raise ConfigError(
+            f"{launched()[1]} processes were launched; {kind.verb()} takes one: start it without a launcher"
+        )
+    file = own["config"]
     if file is None and options.get("resume") and options.get("output"):
-        started = Path(options["output"]) / "config.yaml"
-        file = started if started.is_file() else None
-    config = build_config(kind, options, file)
-    if getattr(config, "offline", False):
+        started = os.path.join(os.path.expanduser(options["output"]), "config.yaml")
+        file = Path(started) if os.path.isfile(started) else None
+    config = build_config(kind, options, file, own["sets"])
+    if "offline" in kind.options() and config.get("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below
     if own["quiet"] or own["as_json"]:
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
+    refuse_missing(config)
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
+    with watcher.starting():
+        call = engine()
     try:
-        result = engine_verb()(config, observers=[watcher])
+        with interruptible():
+            result = call(config, watcher).as_dict()
     except KeyboardInterrupt:
-        resumes = "resume" in kind.model_fields
+        resumes = "resume" in kind.options()
         how = "; if its folder holds a state, --resume goes on from it" if resumes else ""
         raise Interrupted(f"stopped at once{how}") from None
     finally:
         watcher.close()
     if own["as_json"]:
-        sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.write(as_json(result) + "\n")
     else:
         show(result)
     return result
-
-
-class TerminalObserver:
-    """Rich progress with ETA, images/s and loss parts on a terminal; plain lines elsewhere; nothing when quiet."""
-
-    def __init__(self, quiet: bool) -> None:
-        self.quiet = quiet
-        self.bar: Progress | None = None
-        self.task: Any = None
-        self.images, self.began, self.last_line = 0, time.monotonic(), 0.0
-        self.done_before = 0
-
-    def close(self) -> None:
-        """Leave the terminal as it was."""
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
-
-    def on_start(self, done: int, total: int, steps_per_epoch: int) -> None:
-        self.close()
-        self.images, self.began, self.done_before = 0, time.monotonic(), done
-        if done:
-            self.on_note(f"going on after step {done} of {total}")
-        self._open_bar("training", done, total)
-
-    def on_step(self, progress: Any) -> None:
-        self.images += progress.images
-        speed = self.images / max(time.monotonic() - self.began, 1e-9)
-        parts = " ".join(f"{name} {value:.3f}" for name, value in progress.parts.items())
-        self._advance(progress.step, progress.total, f"epoch {progress.epoch}  {parts}  {speed:.1f} images/s")
-
-    def on_image(self, done: int, total: int) -> None:
-        if done == 1:
-            self.began, self.done_before = time.monotonic(), 0
-            self._open_bar("images", 0, total)
-        self._advance(done, total, "")
-        if done == total:
-            self.close()
-
-    def on_validation(self, step: int, epoch: int, metrics: dict[str, float], is_best: bool) -> None:
-        shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in (*METRICS, *RELATIVE) if name in metrics)
-        self.on_note(f"epoch {epoch}: {shown}{'  (best so far)' if is_best else ''}")
-
-    def on_warning(self, message: str) -> None:
-        stderr.print(f"[yellow]warning:[/yellow] {escape(message)}")
-
-    def on_note(self, message: str) -> None:
-        if not self.quiet:
-            stderr.print(escape(message))
-
-    def _open_bar(self, label: str, done: int, total: int) -> None:
-        if self.quiet or not stderr.is_terminal:
-            return
-        self.bar = Progress(
-            TextColumn(label),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
-            console=stderr,
-        )
-        self.task = self.bar.add_task(label, total=total, completed=done, text="")
-        self.bar.start()
-
-    def _advance(self, done: int, total: int, text: str) -> None:
-        if self.quiet:
-            return
-        if self.bar is not None:
-            self.bar.update(self.task, completed=done, text=text)
-            return
-        now = time.monotonic()
-        if now - self.last_line < PLAIN_SECONDS and done != total:
-            return
-        self.last_line = now
-        left = (now - self.began) / max(done - self.done_before, 1) * (total - done)
-        stderr.print(
-            f"{done}/{total}  {escape(text)}  ETA {int(left // 60)}:{int(left % 60):02d}".replace("    ", "  ")
-        )
 
 
 def metrics_table(columns: dict[str, dict[str, Any]]) -> Table:

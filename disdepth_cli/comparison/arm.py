@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from disdepth_cli.checkpoint.locate import STUDENT
+from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError, Interrupted
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
-from disdepth_cli.runs.folder import RunFolder, read_report
+from disdepth_cli.results.training import DistillReport
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
-
-Train = Callable[[DistillConfig, TrainingData, Sequence[Observer]], dict[str, Any]]
-"""One run of distill from its configuration, data and observers to its report."""
+from disdepth_cli.training.distillation.acclimated_first import resolve_teachers
+from disdepth_cli.training.distillation.run import run_distillation
+from disdepth_cli.training.prepare import require_labels
+from disdepth_cli.training.session import open_session
 
 
 def check_keep(config: DistillConfig) -> None:
@@ -24,10 +26,10 @@ def check_keep(config: DistillConfig) -> None:
     Raises:
         ConfigError: `keep` without `control`.
     """
-    if config.keep != "auto" and not config.control:
+    if config.compare.keep != "auto" and not config.compare.control:
         raise ConfigError(
-            f"--keep {config.keep}: chooses between the student and its control; add --control, or take it back with "
-            "--keep auto"
+            f"--keep {config.compare.keep}: chooses between the student and its control; add --control, or take it "
+            "back with --keep auto"
         )
 
 
@@ -38,8 +40,8 @@ def check_comparable(config: DistillConfig, data: TrainingData) -> None:
         ConfigError: the run is a control itself, or has no ground truth to train a control on and to score both by
             (a student of relative disparity has none).
     """
-    for asked, flag in ((config.control, "--control"), (config.sweep, "--sweep")):
-        if asked and not config.distill:
+    for asked, flag in ((config.compare.control, "--control"), (config.compare.sweep, "--sweep")):
+        if asked and not config.method.distill:
             raise ConfigError(f"{flag}: contradicts --no-distill, which trains the control itself; leave one out")
         for split, name in (("train", "training"), ("val", "val")):
             if asked and not data.source.labelled(split):  # type: ignore[arg-type]
@@ -50,13 +52,13 @@ def check_comparable(config: DistillConfig, data: TrainingData) -> None:
 
 
 def check_place(config: DistillConfig) -> bool:
-    """Whether the folder of an arm, `config.output`, holds a begun run of these very options, or nothing.
+    """Whether the folder of an arm, `config.run.output`, holds a begun run of these very options, or nothing.
 
     Raises:
         ConfigError: it holds something else.
     """
     run = RunFolder(_place(config))
-    begun = (run.path / "config.yaml").is_file()
+    begun = RunContents(run.path).is_begun
     if begun:
         run.check_same(config, "distill", advice=f"remove {run.path}, or name another -o")
     else:
@@ -64,10 +66,23 @@ def check_place(config: DistillConfig) -> bool:
     return begun
 
 
-def train_arm(
-    config: DistillConfig, data: TrainingData, whole: Path, train: Train, observers: Sequence[Observer]
-) -> dict[str, Any]:
-    """The report of the run in `config.output`: read where it is finished, gone on with where it was begun, else made.
+def train_alone(config: DistillConfig, data: TrainingData, observer: Observer) -> DistillReport:
+    """One run that is compared with nothing: a student with its teacher, or a control.
+
+    Raises:
+        DisdepthError: of any kind; its message is one line for the user.
+    """
+    if not config.method.distill:
+        require_labels(data, "the control learns from ground truth alone; give labelled images")
+        if data.source.counts()[1]:
+            observer.on_note("control: it takes as many steps, all of them on the labelled images")
+    config = resolve_teachers(config, observer)
+    name = config.student.backbone if config.method.distill else f"{config.student.backbone}-control"
+    return run_distillation(config, open_session(config, "distill", name, data, observer))
+
+
+def train_arm(config: DistillConfig, data: TrainingData, whole: Path, observer: Observer) -> DistillReport:
+    """The report of the run in `config.run.output`: read where finished, gone on with where begun, else made.
 
     whole: the run that the arm belongs to, which is the one to be resumed.
 
@@ -78,22 +93,36 @@ def train_arm(
     place = _place(config)
     begun, report = from_main(lambda: (check_place(config), finished_run(place)))
     if report is not None:
-        for observer in observers:
-            observer.on_note(f"{place}: is finished; remove it to train it again")
+        observer.on_note(f"{place}: is finished; remove it to train it again")
         return report
     try:
-        return train(config.model_copy(update={"resume": begun}), data, observers)
+        return train_alone(config.replaced(resume=begun), data, observer)
     except Interrupted as error:
         where = str(error).split(";")[0]
         raise Interrupted(f"{where} of {place}; go on with --resume -o {whole}") from None
 
 
-def finished_run(place: Path) -> dict[str, Any] | None:
+def check_same_network(student: Path, control: Path) -> None:
+    """The range is the data's, which may have changed since one of the two was trained.
+
+    Raises:
+        ConfigError: the two files are not of one architecture.
+    """
+    own, other = (asdict(read_metadata(file).architecture()) for file in (student, control))
+    for name in own:
+        if own[name] != other[name]:
+            raise ConfigError(
+                f"{control.parent}: was made for {name.replace('_', ' ')} {other[name]}, the student for {own[name]}; "
+                "has the data changed since? remove it and go on with --resume"
+            )
+
+
+def finished_run(place: Path) -> DistillReport | None:
     """The report of a run that came to its end, None of any other."""
-    finished = (place / "report.json").is_file() and (place / STUDENT).is_file()
-    return {"run": str(place), **read_report(place)} if finished else None
+    run = RunContents(place)
+    return DistillReport.of({"run": str(place), **run.report()}) if run.is_finished else None
 
 
 def _place(config: DistillConfig) -> Path:
-    assert config.output is not None
-    return config.output
+    assert config.run.output is not None
+    return config.run.output

@@ -7,21 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
-from disdepth_cli.checkpoint.locate import STUDENT
+from disdepth_cli.checkpoint.locate import DISTILLED, STUDENT
 from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config.types import Keep
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.files import disk_errors, write_atomic
-
-DISTILLED = "distilled.safetensors"
-"""The distilled student's file in a run that hands out its control."""
+from disdepth_cli.results.training import DistillReport
+from disdepth_cli.runs.contents import RunContents
 
 Kept = Literal["distilled", "control"]
-
-
-def hands_out_control(run: Path) -> bool:
-    """Whether the run's `student.safetensors` is its control's. The files say it; a report may be older than they."""
-    return (run / DISTILLED).is_file()
 
 
 def distilled_file(run: Path) -> Path:
@@ -30,7 +24,7 @@ def distilled_file(run: Path) -> Path:
     Raises:
         CheckpointError: the control is handed out, and the distilled student is gone.
     """
-    if hands_out_control(run):
+    if RunContents(run).hands_out_control:
         return run / DISTILLED
     if read_metadata(run / STUDENT).teacher is None:
         raise CheckpointError(
@@ -63,10 +57,10 @@ def hand_out(kept: Kept, run: Path, control: Path | None = None) -> None:
     aside, place = run / DISTILLED, run / STUDENT
     if kept == "control":
         assert control is not None
-        if not hands_out_control(run):
+        if not RunContents(run).hands_out_control:
             write_atomic(aside, lambda temporary: shutil.copyfile(place, temporary))
         write_atomic(place, lambda temporary: shutil.copyfile(control / STUDENT, temporary))
-    elif hands_out_control(run):
+    elif RunContents(run).hands_out_control:
         with disk_errors(place):
             os.replace(aside, place)
 
@@ -81,12 +75,12 @@ def take_back(run: Path) -> None:
     distilled_file(run)
 
 
-def is_settled(run: Path, report: dict[str, Any], compared: bool, rule: Keep) -> bool:
+def is_settled(run: Path, report: DistillReport, compared: bool, rule: Keep) -> bool:
     """Whether a finished run has what its options ask for: with a control, its figures and the student that `rule`
     chose by them; else its own student. A report of before there were rules has the distilled one, and may keep it."""
     if not compared:
-        return not hands_out_control(run)
-    if "gain" not in report:
+        return not RunContents(run).hands_out_control
+    if report.gain is None:
         return False
-    kept = report.get("kept", {"student": "distilled", "rule": "distilled" if rule == "better" else rule})
-    return bool(kept["rule"] == rule) and (kept["student"] == "control") == hands_out_control(run)
+    kept = report.kept or {"student": "distilled", "rule": "distilled" if rule == "better" else rule}
+    return bool(kept["rule"] == rule) and (kept["student"] == "control") == RunContents(run).hands_out_control

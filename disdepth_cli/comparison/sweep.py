@@ -6,23 +6,25 @@ does not tell what the full run gains: for that there is `control`.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from disdepth_cli.comparison.arm import Train, train_arm
+from disdepth_cli.comparison.arm import train_arm
 from disdepth_cli.comparison.control import arm_of, control_of
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import CheckpointError, ConfigError
-from disdepth_cli.files import write_text
+from disdepth_cli.files import as_json, write_text
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer, Unrepeated
-from disdepth_cli.runs.folder import RunFolder, beside
+from disdepth_cli.reading import read_json, reading
+from disdepth_cli.results.training import DistillReport
+from disdepth_cli.runs.contents import beside
+from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
-from disdepth_cli.training.task import Schedule
+from disdepth_cli.training.loop.task import Schedule
 
 CONTROL = "control"
 SETTINGS: dict[str, tuple[float, float]] = {
@@ -44,11 +46,11 @@ def settings_of(config: DistillConfig) -> dict[str, tuple[float, float]]:
     Raises:
         ConfigError: both weights are 0.
     """
-    if not (config.output_weight or config.feature_weight):
+    if not (config.method.output_weight or config.method.feature_weight):
         raise ConfigError("--sweep: tries multiples of --output-weight and --feature-weight, and both are 0")
     settings: dict[str, tuple[float, float]] = {}
     for name, (output, feature) in SETTINGS.items():
-        weights = output * config.output_weight, feature * config.feature_weight
+        weights = output * config.method.output_weight, feature * config.method.feature_weight
         if any(weights) and weights not in settings.values():
             settings[name] = weights
     return settings
@@ -60,9 +62,9 @@ def steps_of(config: DistillConfig, planned: int) -> int:
     Raises:
         ConfigError: more were asked for than that.
     """
-    if config.sweep_steps is not None and config.sweep_steps > planned:
-        raise ConfigError(f"--sweep-steps {config.sweep_steps}: is more than the run's own {planned}")
-    return config.sweep_steps or min(max(planned // SHARE, LEAST), planned)
+    if config.compare.sweep_steps is not None and config.compare.sweep_steps > planned:
+        raise ConfigError(f"--sweep-steps {config.compare.sweep_steps}: is more than the run's own {planned}")
+    return config.compare.sweep_steps or min(max(planned // SHARE, LEAST), planned)
 
 
 def sweep(
@@ -70,8 +72,7 @@ def sweep(
     data: TrainingData,
     run: RunFolder,
     acclimated: Callable[[], DistillConfig],
-    train: Train,
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> dict[str, Any]:
     """Train the control and every setting for a while in RUN-sweep/NAME, and choose the best setting by val RMSE.
 
@@ -88,76 +89,69 @@ def sweep(
     known = from_main(partial(_read, run))
     if known is not None:
         return known
-    per_epoch = data.batches_per_epoch(config, world())
-    steps = steps_of(config, Schedule.plan(config, per_epoch).total_steps)
+    per_epoch = data.batches_per_epoch(config.loop.batch_size, world())
+    steps = steps_of(config, Schedule.plan(config.loop, per_epoch).total_steps)
     settings = settings_of(config)
-    for observer in observers:
-        observer.on_note(
-            f"sweep: {', '.join((CONTROL, *settings))}: {steps} steps each, into {beside(run.path, '-sweep')}"
-        )
+    observer.on_note(f"sweep: {', '.join((CONTROL, *settings))}: {steps} steps each, into {beside(run.path, '-sweep')}")
     config = acclimated()
-    quieter = [Unrepeated(observer, validations=False) for observer in observers]
+    quieter = Unrepeated(observer, validations=False)
     rows: list[dict[str, Any]] = []
     for name, weights in {CONTROL: (0.0, 0.0), **settings}.items():
         arm = _arm(config, run, name, weights, steps)
-        report = train_arm(arm, data, run.path, train, quieter)
+        report = train_arm(arm, data, run.path, quieter)
         rows.append(_row(name, weights, report, rows))
-        for observer in observers:
-            observer.on_note(_line(rows[-1]))
+        observer.on_note(_line(rows[-1]))
     result = _chosen(rows, steps)
-    from_main(lambda: write_text(run.path / "sweep.json", json.dumps(result, indent=2) + "\n"))
+    from_main(lambda: write_text(run.path / "sweep.json", as_json(result, indent=2) + "\n"))
     return result
 
 
 def with_chosen(config: DistillConfig, swept: dict[str, Any]) -> DistillConfig:
     """The configuration of the full run."""
-    return config.model_copy(update={name: swept[name] for name in ("output_weight", "feature_weight")})
+    return config.replaced(**{name: swept[name] for name in ("output_weight", "feature_weight")})
 
 
-def tell_choice(swept: dict[str, Any], observers: Sequence[Observer]) -> None:
+def tell_choice(swept: dict[str, Any], observer: Observer) -> None:
     """Say what was chosen, how far it can be trusted, and whether any setting helped at all."""
     by_name = {row["setting"]: row for row in swept["settings"]}
     best, control = by_name[swept["chosen"]], by_name[CONTROL]
     both = f"rmse {_number(best['rmse'])} against the control's {_number(control['rmse'])}"
     against = f"{both} after {swept['steps']} steps"
-    for observer in observers:
-        observer.on_note(f"sweep: the full run takes {swept['chosen']} ({against})")
+    observer.on_note(f"sweep: the full run takes {swept['chosen']} ({against})")
+    observer.on_warning(
+        "the loss weights were chosen on the val images, which flatters this student's scores there; for an "
+        "honest score evaluate it on other images"
+    )
+    if not swept["beats_control"]:
         observer.on_warning(
-            "the loss weights were chosen on the val images, which flatters this student's scores there; for an "
-            "honest score evaluate it on other images"
+            f"no loss weights that were tried beat the control ({swept['chosen']}, the least harmful: {against}); "
+            "see with --control how the full run ends beside its own; if it is no better, try another --teacher or "
+            "unlabelled images of your own, or leave the teacher out (--no-distill)"
         )
-        if not swept["beats_control"]:
-            observer.on_warning(
-                f"no loss weights that were tried beat the control ({swept['chosen']}, the least harmful: {against}); "
-                "see with --control how the full run ends beside its own; if it is no better, try another --teacher or "
-                "unlabelled images of your own, or leave the teacher out (--no-distill)"
-            )
 
 
 def _arm(config: DistillConfig, run: RunFolder, name: str, weights: tuple[float, float], steps: int) -> DistillConfig:
     """The configuration of one short run."""
     place = beside(run.path, "-sweep") / name
     if name == CONTROL:
-        return control_of(config, place).model_copy(update={"max_steps": steps})
-    own = {"max_steps": steps, "output_weight": weights[0], "feature_weight": weights[1]}
-    return arm_of(config, place).model_copy(update=own)
+        return control_of(config, place).replaced(max_steps=steps)
+    return arm_of(config, place).replaced(max_steps=steps, output_weight=weights[0], feature_weight=weights[1])
 
 
 def _row(
-    name: str, weights: tuple[float, float], report: dict[str, Any], before: Sequence[dict[str, Any]]
+    name: str, weights: tuple[float, float], report: DistillReport, before: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     """A line of the table; difference: RMSE less the control's, the first row's; None where no score was finite."""
-    best = report["best"]
-    scores = {metric: best.get(metric) for metric in METRICS}
-    control = before[0]["rmse"] if before else scores["rmse"]
-    known = scores["rmse"] is not None and control is not None
+    scores = {metric: report.best.get(metric) for metric in METRICS}
+    rmse = scores["rmse"]
+    control = before[0]["rmse"] if before else rmse
     return {
         "setting": name,
         "output_weight": weights[0],
         "feature_weight": weights[1],
         **scores,
-        "difference": scores["rmse"] - control if known else None,
-        "run": report["run"],
+        "difference": None if rmse is None or control is None else rmse - control,
+        "run": report.run,
     }
 
 
@@ -192,9 +186,7 @@ def _read(run: RunFolder) -> dict[str, Any] | None:
         CheckpointError: it cannot be read.
     """
     file = run.path / "sweep.json"
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
+    if not file.exists():
         return None
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({error}); remove it to sweep again") from None
+    with reading(file, "cannot be read", CheckpointError, "remove it to sweep again"):
+        return dict(read_json(file, CheckpointError))

@@ -1,23 +1,20 @@
-"""Every option of every verb, with its default and its reason. The command line's help is read from here.
+"""Every option of every command, in one place: default, help, level and concern. Flags and help are made from these.
 
-Standard library and pydantic only: this room is imported before anything is printed.
+Imports the standard library and pydantic only, since every command imports this room before it prints.
 """
 
-from disdepth_cli.config.base import BaseConfig, HubConfig
-from disdepth_cli.config.data_commands import CheckConfig, PackConfig
-from disdepth_cli.config.model_commands import BenchmarkConfig, EvaluateConfig, ExportConfig, PredictConfig, PushConfig
-from disdepth_cli.config.training import (
-    STUDENTS,
-    AcclimateConfig,
-    AugmentConfig,
-    DistillConfig,
-    LoopConfig,
-    PseudoLabelConfig,
-    RelativeConfig,
-    RunPlace,
-    StudentConfig,
-    TeacherConfig,
+from disdepth_cli.config.base import BaseConfig, Part
+from disdepth_cli.config.data_commands import CheckConfig, DemoConfig, PackConfig
+from disdepth_cli.config.export_commands import BenchmarkConfig, ExportConfig
+from disdepth_cli.config.model_commands import (
+    CompareConfig,
+    ConvertTeacherConfig,
+    EvaluateConfig,
+    PredictConfig,
+    PushConfig,
 )
+from disdepth_cli.config.parts import STUDENTS, AugmentConfig
+from disdepth_cli.config.training import AcclimateConfig, DistillConfig, TrainingConfig
 
 __all__ = [
     "STUDENTS",
@@ -26,17 +23,15 @@ __all__ = [
     "BaseConfig",
     "BenchmarkConfig",
     "CheckConfig",
+    "CompareConfig",
+    "ConvertTeacherConfig",
+    "DemoConfig",
     "DistillConfig",
     "EvaluateConfig",
     "ExportConfig",
-    "HubConfig",
-    "LoopConfig",
     "PackConfig",
+    "Part",
     "PredictConfig",
-    "PseudoLabelConfig",
     "PushConfig",
-    "RelativeConfig",
-    "RunPlace",
-    "StudentConfig",
-    "TeacherConfig",
+    "TrainingConfig",
 ]

@@ -1,80 +1,106 @@
-"""Options into a configuration: those of a file, then those of the command line; errors and help worded for people.
+"""Builds a configuration from recipe, file and command line, in this order, with errors for people.
 
-Standard library and pydantic only: this module is imported before anything is printed.
+Imports the standard library and pydantic only, since every command imports this module before it prints.
 """
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from disdepth_cli.config import AugmentConfig, BaseConfig
+from disdepth_cli.config.base import BaseConfig, Part
+from disdepth_cli.config.recipes import read_options, recipe_options
 from disdepth_cli.errors import ConfigError, near_names
 
 Config = TypeVar("Config", bound=BaseConfig)
 
 
-def build_config(kind: type[Config], options: dict[str, Any], file: Path | None = None) -> Config:
-    """Validate options over those of a YAML file: file < options; options that are None are not given.
+def build_config(
+    kind: type[Config], options: Mapping[str, Any], file: Path | None = None, sets: Sequence[str] = ()
+) -> Config:
+    """Validate options: recipe < file < options < sets. An option of None counts as not given.
 
-    `AugmentConfig`'s fields may be written as `augment: {flip: 0}` in the file.
+    `recipe` may stand among the options and in the file. It is a name of `RECIPES` or a YAML file. sets: `name=value`
+    with a value in YAML. A field of `augment` is written as `augment: {flip: 0}`, or as `augment.flip=0` in sets.
 
     Raises:
-        ConfigError: an unknown or impossible option, worded with its name.
+        ConfigError: an option is unknown or impossible; the message has its name.
     """
-    values = _read_yaml(file) if file else {}
-    values.pop("verb", None)  # a run's own config.yaml says which verb made it
-    unknown = sorted({str(key) for key in values} - set(kind.model_fields))
+    values = dict(read_options(file, "--config")) if file else {}
+    values.pop("verb", None)  # config.yaml of a run names its command
+    unknown = sorted({str(key) for key in values} - _known(kind))
     if unknown:
-        raise ConfigError(f"{file}: unknown option {unknown[0]!r}{near_names(unknown[0], kind.model_fields)}")
+        raise ConfigError(f"{file}: unknown option {unknown[0]!r}{near_names(unknown[0], kind.options())}")
     given = {name: value for name, value in options.items() if value is not None}
-    if isinstance(given.get("augment"), dict) and isinstance(values.get("augment"), dict):
-        given["augment"] = values["augment"] | given["augment"]  # --crop-size leaves the file's other views alone
+    recipe = given.pop("recipe", values.pop("recipe", None))
+    chosen = recipe_options(recipe, kind) if recipe is not None and takes_recipes(kind) else {}
+    merged: dict[str, Any] = {}
+    for layer in (chosen, values, given, _settings(kind, sets)):
+        for name, value in layer.items():
+            name = kind.renamed().get(name, name)
+            both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+            merged[name] = merged[name] | value if both else value  # the other fields of a group stay
     try:
-        return kind.model_validate(values | given)
+        return kind.model_validate(merged)
     except ValidationError as error:
         raise ConfigError(_worded(kind, error.errors()[0])) from None
 
 
-def _worded(kind: type[BaseConfig], problem: Any) -> str:
-    """One line for the first problem pydantic found."""
-    name = ".".join(str(part) for part in problem["loc"][:2] if isinstance(part, str))
-    option = f"--{name.replace('_', '-')}"
-    if problem["type"] == "missing":
-        return f"{option}: is missing; give {kind.model_fields[name].description}"
-    if problem["type"] == "extra_forbidden":
-        group, _, last = name.rpartition(".")
-        return f"unknown option {name!r}{near_names(last, AugmentConfig.model_fields if group else kind.model_fields)}"
-    return f"{option}: {problem['msg'].removeprefix('Value error, ')} (got {problem.get('input')!r})"
+def takes_recipes(kind: type[BaseConfig]) -> bool:
+    """Whether the command has options of the method."""
+    return bool(kind.named(level="recipe"))
 
 
-def option_help(kind: type[BaseConfig], name: str) -> str:
-    """One help line of an option: its description and its default, read from the config class."""
-    field = kind.model_fields[name]
-    default = field.get_default(call_default_factory=True)
-    if field.is_required() or default is None or isinstance(default, bool):
-        return _literal(field.description or "")
-    shown = "x".join(map(str, default)) if name in ("input_size", "source") else default
-    return _literal(f"{field.description} [default: {shown}]")
+def _known(kind: type[BaseConfig]) -> set[str]:
+    return {*kind.options(), *kind.renamed(), *(("recipe",) if takes_recipes(kind) else ())}
 
 
-def _literal(text: str) -> str:
-    """`text` with brackets that rich would read as markup kept as they are."""
-    return text.replace("[", "\\[")
+def _settings(kind: type[BaseConfig], sets: Sequence[str]) -> dict[str, Any]:
+    """`name=value` texts as options.
 
-
-def _read_yaml(file: Path) -> dict[str, Any]:
+    Raises:
+        ConfigError: a text has no `=`, its value is no YAML, or the option is unknown.
+    """
     import yaml
 
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigError(f"--config {file}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(error).splitlines()[0]
-        raise ConfigError(f"--config {file}: is not valid YAML ({line})") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"--config {file}: must be a mapping of options, not {type(values).__name__}")
-    return values
+    options: dict[str, Any] = {}
+    for text in sets:
+        name, equals, value = text.partition("=")
+        group, dot, field = name.strip().replace("-", "_").partition(".")
+        if not equals:
+            raise ConfigError(f"--set {text}: write NAME=VALUE, such as --set output_weight=0.3")
+        if group not in _known(kind):
+            raise ConfigError(f"--set {text}: unknown option {group!r}{near_names(group, kind.options())}")
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
+        if dot:
+            options[group] = {**options.get(group, {}), field: read}
+        else:
+            options[group] = read
+    return options
+
+
+def _worded(kind: type[BaseConfig], problem: Any) -> str:
+    """One line for the first problem that pydantic found."""
+    place = tuple(part for part in problem["loc"] if isinstance(part, str))
+    options = kind.options()
+    named = next((name for name, known in options.items() if place[: len(known.path)] == known.path), None)
+    if named is None:
+        return f"unknown option {place[-1]!r}{near_names(place[-1], options)}"
+    known = options[named]
+    inner = place[len(known.path) : len(known.path) + 1]
+    name = ".".join((named, *inner))
+    if problem["type"] == "missing":
+        return f"{known.flag}: is missing; give {known.field.description}"
+    if problem["type"] == "extra_forbidden" and inner:
+        group = known.field.annotation
+        fields = group.model_fields if isinstance(group, type) and issubclass(group, Part) else {}
+        return f"unknown option {name!r}{near_names(inner[0], fields)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"--{name.replace('_', '-')}: {message} (got {reprlib.repr(problem.get('input'))})"

@@ -1,152 +1,194 @@
-"""Options of evaluate, predict, export and push: what is done with a model."""
+"""Options of evaluate, predict, push, compare and convert-teacher."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-
-from disdepth_cli.config.base import BaseConfig, HubConfig
+from disdepth_cli.config import option as o
+from disdepth_cli.config.base import BaseConfig
+from disdepth_cli.config.option import option
+from disdepth_cli.config.parts import DATA_HELP, DEVICE_HELP, HubPage
 from disdepth_cli.config.types import (
+    PROTOCOL_NAMES,
+    AbsolutePath,
     Align,
     Backend,
-    Dynamic,
-    ExportFormat,
-    ExportInput,
-    ExportPrecision,
-    ImageSize,
-    KeepFloat,
+    ModelName,
     Name,
     Names,
     Precision,
+    Workers,
     WorstBy,
 )
+
+MODEL_HELP = "student (file, run, OWNER/NAME on the Hub, exported file), `bundled`, acclimated run, or teacher"
+PRECISION_HELP = "auto: bf16 on CUDA (fp16 on GPUs without bf16), else fp32"
+BESIDE, PER_IMAGE, CARD, PICTURE = "Baselines", "Per image", "Model card", "Picture"
 
 
 class EvaluateConfig(BaseConfig):
     """disdepth evaluate."""
 
-    model: Name = Field(description="student (file, run, on the Hub, exported), `bundled`, acclimated run, or teacher")
-    data: Name = Field(description="data.yaml, folder with rgb/ and depth/, folder of images, or shards")
-    split: Literal["train", "val"] = Field("val", description="which list of the data")
-    protocol: str | None = Field(None, description="nyu-eigen, kitti-eigen-garg, ...; default: the data's")
-    align: Align | None = Field(None, description="alignment to the ground truth; default: the protocol's (none)")
-    tta: bool | None = Field(None, description="average with the flipped image; default: the protocol's (off)")
-    min_depth: float | None = Field(None, gt=0, description="smallest ground truth counted [m]")
-    max_depth: float | None = Field(None, gt=0, description="largest ground truth counted [m]")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
-    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    backend: Backend | None = Field(
+    model: ModelName = option(..., MODEL_HELP, level="basic", group=o.DATA)
+    data: Name = option(..., DATA_HELP, level="basic", group=o.DATA)
+    split: Literal["train", "val"] = option("val", "which images of the data", level="basic", group=o.DATA)
+    protocol: str | None = option(
         None,
-        description="what runs a student: torch, onnx, openvino, or auto, the fastest that is installed; default: "
-        "torch, for an exported file its own",
+        f"rules of the evaluation; default: the data's; one of {', '.join(PROTOCOL_NAMES)}",
+        level="basic",
+        group=o.DATA,
     )
-    workers: int = Field(2, ge=0, description="threads that decode images, and as many that compute metrics")
-    revision: str | None = Field(None, description="commit, tag or branch of a model on the Hub")
-    offline: bool = Field(False, description="never ask the network")
-    baselines: bool = Field(
-        True, description="score the best constant depth, the mean training depth and the teacher beside the model"
+    align: Align | None = option(
+        None, "alignment to the ground truth; default: the protocol's (none)", level="basic", group=o.DATA
     )
-    teacher: Name | None = Field(
-        None, description="teacher to score beside the model; default: the one that it learned from, if it is here"
+    tta: bool | None = option(
+        None,
+        "average the depth of the image and of the flipped image; default: the protocol's (off)",
+        level="basic",
+        group=o.DATA,
+        off="--no-tta",
     )
-    score_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")
-    mean_map_images: int = Field(200, ge=0, description="training depth maps that make the mean one; 0: all of them")
-    per_image: Path | None = Field(None, description="also write one CSV row per image here")
-    worst: int = Field(0, ge=0, description="draw this many of the worst images with their errors; needs -o")
-    worst_by: WorstBy = Field("abs_rel", description="metric by which images are worst")
-    output: Path | None = Field(None, description="folder for the pictures of --worst")
+    min_depth: float | None = option(None, "smallest ground truth that counts [m]", group=o.DATA, gt=0)
+    max_depth: float | None = option(None, "largest ground truth that counts [m]", group=o.DATA, gt=0)
+    baselines: bool = option(
+        True,
+        "also score the best constant depth, the mean training depth and the teacher",
+        group=BESIDE,
+        off="--no-baselines",
+    )
+    teacher: Name | None = option(
+        None,
+        "teacher that is scored beside the model; default: the teacher of the student, if it is on this machine",
+        group=BESIDE,
+        flags=("-t",),
+    )
+    score_teacher: bool = option(
+        True, "off: do not score the teacher, which takes longer than the student", group=BESIDE, off="--no-teacher"
+    )
+    mean_map_images: int = option(200, "number of training depth maps in the mean map; 0: all", group=BESIDE, ge=0)
+    per_image: Path | None = option(None, "CSV file for the scores of each image", level="basic", group=PER_IMAGE)
+    worst: int = option(
+        0, "number of the worst images that are drawn with their errors; needs -o", level="basic", group=PER_IMAGE, ge=0
+    )
+    worst_by: WorstBy = option("abs_rel", "metric that finds the worst images", group=PER_IMAGE)
+    output: Path | None = option(
+        None, "folder for the pictures of --worst", level="basic", group=PER_IMAGE, flags=("-o",)
+    )
+    device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
+    precision: Precision = option("auto", "auto: fp32 without TF32", group=o.MACHINE)
+    backend: Backend | None = option(
+        None,
+        "runtime of a student; auto: the fastest that is installed; default: torch, or the runtime of an exported file",
+        group=o.MACHINE,
+    )
+    workers: Workers = option(
+        None,
+        "number of threads that decode images, and of threads that compute metrics; auto (default): by cores",
+        concerns="machine",
+        group=o.MACHINE,
+        ge=0,
+    )
+    revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
+    offline: bool = option(False, "never use the network", level="basic", concerns="machine", group=o.MACHINE)
 
 
 class PredictConfig(BaseConfig):
     """disdepth predict."""
 
-    sources: list[str] = Field(min_length=1, description="images, folders of images, or patterns")
-    checkpoint: Path | None = Field(
-        None,
-        description="student checkpoint, run folder, exported file, or OWNER/NAME on the Hub; default: `bundled`",
+    sources: Names = option(..., "images, folders of images, or patterns", level="basic", group=o.DATA, min_length=1)
+    model: Name = option(
+        "bundled", MODEL_HELP, level="basic", group=o.DATA, flags=("-m", "-c"), renamed=("checkpoint",)
     )
-    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
-    output: Path = Field(Path("predictions"), description="folder for the results")
-    save_numpy: bool = Field(False, description="also write float32 metres as .npy")
-    colormap: str = Field("Spectral_r", description="Matplotlib colour map of the picture")
-    grayscale: bool = Field(False, description="grey picture instead of a colour map")
-    pred_only: bool = Field(False, description="picture of the depth alone, without the image beside it")
-    backend: Backend = Field(
-        "auto", description="what runs the student: torch, onnx or openvino; auto is the fastest that is installed"
+    output: Path | None = option(
+        Path("predictions"), "folder for the results", level="basic", group=o.DATA, flags=("-o",)
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:0 or mps")
-    precision: Precision = Field("auto", description="auto is fp32 on a CPU, bf16 on CUDA")
-    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
+    save_numpy: bool = option(False, "also write the float32 numbers (metres) as .npy", level="basic", group=o.DATA)
+    colormap: str = option(
+        "Spectral_r",
+        "colour map of the picture: Spectral_r, inferno, turbo, or any of Matplotlib's",
+        level="basic",
+        group=PICTURE,
+    )
+    grayscale: bool = option(False, "grey picture instead of a colour map", group=PICTURE)
+    pred_only: bool = option(
+        False, "picture of the depth alone, without the image beside it", level="basic", group=PICTURE
+    )
+    device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
+    precision: Precision = option("auto", PRECISION_HELP, group=o.MACHINE)
+    backend: Backend = option(
+        "auto", "runtime of a student; auto: the fastest that is installed", level="basic", group=o.MACHINE
+    )
+    revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
+    offline: bool = option(
+        False, "never use the network; only a model on the Hub needs it", concerns="machine", group=o.MACHINE
+    )
 
 
-class ExportConfig(BaseConfig):
-    """disdepth export."""
-
-    model: Name = Field(description="student: a file, a run of distill, `bundled`, or OWNER/NAME on the Hub")
-    format: ExportFormat = Field(
-        "onnx", description="onnx, openvino, torch (.pt2), litert (.tflite), ncnn, mnn or coreml (.mlpackage)"
-    )
-    precision: ExportPrecision = Field("fp32", description="fp32, fp16 or int8, which wants calibration images")
-    source: ImageSize = Field((480, 640), description="size HxW of the images that the program will give")
-    input: ExportInput = Field(
-        "image",
-        description="image: uint8 RGB of that size in, depth of that size out, all resizing inside; tensor: the bare "
-        "network at its working size",
-    )
-    dynamic: Dynamic = Field(
-        "none", description="which sides are free: none, batch, or all (tensor only: you resize as the model wants it)"
-    )
-    calibration: Name | None = Field(
-        None, description="DATA whose images int8 is fitted to, and checked on; depth is not needed"
-    )
-    keep_float: KeepFloat = Field(
-        "head", description="what int8 leaves in float: head, or early: stem and first blocks too"
-    )
-    check: bool = Field(True, description="run the written file on real images and compare its depth with predict's")
-    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
-    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
-    output: Path | None = Field(None, description="folder for the files; default: exports/NAME-FORMAT")
-
-
-class BenchmarkConfig(BaseConfig):
-    """disdepth benchmark."""
-
-    models: list[Name] = Field(
-        default_factory=list, description="students (checkpoint, run, `bundled`, on the Hub), exported files, teachers"
-    )
-    students: Names | None = Field(
-        None, description="student names, separated by commas: what they would cost here, before any training"
-    )
-    input_size: ImageSize | None = Field(
-        None, description="size HxW of the image; of --students the working size; default: 480x640, there 240x320"
-    )
-    backend: list[Literal["torch", "onnx", "openvino"]] = Field(
-        default_factory=list,
-        description="runtime to time models in; may be repeated; default: all that are here",
-    )
-    data: Name | None = Field(None, description="DATA with depth: also score every row on its val images")
-    teacher: Name | None = Field(None, description="teacher to time beside; default: the students' own, if it is here")
-    time_teacher: bool = Field(True, description="off: leave out the teacher, which takes longer than a student")
-    threads: int = Field(1, ge=1, description="threads of each model")
-    runs: int = Field(30, ge=1, description="times that each model predicts, in turns")
-    revision: str | None = Field(None, description="commit, tag or branch of a student on the Hub")
-    offline: bool = Field(False, description="never ask the network; only a student on the Hub would need it")
-
-
-class PushConfig(HubConfig):
+class PushConfig(HubPage, BaseConfig):
     """disdepth push."""
 
-    source: Path = Field(description="run of distill, or a student.safetensors")
-    to: str = Field(description="OWNER/NAME on the Hub")
-    revision: str | None = Field(None, description="branch to push to, made if need be; default: main")
-    data_name: str | None = Field(None, description="the data's name on the card; default: its folder's or file's name")
-    control: Path | None = Field(None, description="run of the control (distill --no-distill), for the card's figures")
-    picture: list[Path] = Field(default_factory=list, description="image for the card's picture; may be repeated")
-    picture_from_data: bool = Field(
-        False, description="make the card's picture from the run's val images; only if you may publish them"
+    model: Path = option(
+        ..., "run of distill, or a student.safetensors", level="basic", group=o.DATA, renamed=("source",)
     )
-    dry_run: bool = Field(False, description="write the files that would be sent into RUN/hub; needs no network")
-    output: Path | None = Field(None, description="folder for --dry-run's files instead of RUN/hub")
-    offline: bool = Field(False, description="never ask the network; goes with --dry-run only")
+    to: str = option(..., "OWNER/NAME on the Hub", level="basic", group=o.HUB)
+    revision: str | None = option(
+        None, "branch that gets the push, made where it is missing; default: main", group=o.HUB
+    )
+    dry_run: bool = option(
+        False,
+        "write the files of the push into RUN/hub and send nothing; needs no network",
+        level="basic",
+        concerns="machine",
+        group=o.HUB,
+    )
+    output: Path | None = option(
+        None, "folder for the files of --dry-run; default: RUN/hub", level="basic", group=o.HUB, flags=("-o",)
+    )
+    data_name: str | None = option(
+        None, "name of the data on the card; default: the name of its folder or file", group=CARD
+    )
+    control: Path | None = option(
+        None, "run of the control (distill --no-distill) whose figures stand on the card", level="basic", group=CARD
+    )
+    picture: list[Path] = option(
+        default_factory=list,
+        description="image for the card's picture; may be repeated",
+        level="basic",
+        group=CARD,
+    )
+    picture_from_data: bool = option(
+        False, "show the run's val images on the card; only if you may publish them", group=CARD
+    )
+    offline: bool = option(False, "never use the network; needs --dry-run", concerns="machine", group=o.MACHINE)
+
+
+class CompareConfig(BaseConfig):
+    """disdepth compare."""
+
+    runs: list[Path] = option(..., "run folders of distill or acclimate", level="basic", group=o.DATA, min_length=1)
+    format: Literal["table", "markdown", "csv"] = option(
+        "table", "how the table is printed", level="basic", group=o.DATA
+    )
+
+
+class ConvertTeacherConfig(BaseConfig):
+    """disdepth convert-teacher."""
+
+    file: AbsolutePath = option(
+        ..., "checkpoint of the original repository: pth, pt, bin, ckpt or safetensors", level="basic", group=o.TEACHER
+    )
+    like: Name = option(
+        ...,
+        "model of transformers with the same network: a Hub id such as OWNER/NAME-Small-hf, or a folder",
+        level="basic",
+        group=o.TEACHER,
+    )
+    max_depth: int | None = option(
+        None, "largest depth [m] of the training, for metric weights", level="basic", group=o.TEACHER, gt=0
+    )
+    output: AbsolutePath | None = option(
+        None, "folder for the teacher; default: FILE-teacher", level="basic", group=o.TEACHER, flags=("-o",)
+    )
+    revision: str | None = option(None, "commit, tag or branch of --like on the Hub", group=o.HUB)
+    offline: bool = option(False, "never use the network", concerns="machine", group=o.MACHINE)

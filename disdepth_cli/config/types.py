@@ -1,15 +1,18 @@
-"""Types of option values, and how they are read from text. Standard library and pydantic only."""
+"""Types of option values, and how they are read from text. Imports the standard library and pydantic only."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from disdepth_cli.config.teacher_name import absolute, teacher_name
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
-LGConvPlace = Literal["auto", "none", "dense", "depthwise", "all"]
+LGConvOn = Literal["auto", "none", "dense", "depthwise", "all"]
 Fusion = Literal["mean", "ghost-error"]
 Keep = Literal["auto", "better", "distilled"]
 Align = Literal["none", "median", "scale-shift"]
@@ -20,13 +23,18 @@ ExportInput = Literal["image", "tensor"]
 Dynamic = Literal["none", "batch", "all"]
 KeepFloat = Literal["head", "early"]
 Backend = Literal["auto", "torch", "onnx", "openvino"]
+PROTOCOL_NAMES = (
+    *("nyu-eigen", "kitti-eigen-garg", "kitti-eigen-garg-kb", "kitti-eigen-697-raw", "kitti-official-val"),
+    *("diode-indoor", "diode-outdoor", "sunrgbd", "vkitti2", "hypersim", "ibims", "zero-shot-relative", "plain"),
+)
+"""The protocols of `evaluation.protocols`, for the help: this module imports no NumPy."""
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
-"""What a depth map's numbers are: metres; disparity (larger is nearer) or depth (larger is farther), both up to an
-unknown scale and shift."""
+"""The kind of a depth map: metres, disparity (larger is nearer), or relative depth (larger is farther). The last two
+have an unknown scale and shift."""
 
 
 def parse_size(value: object) -> object:
-    """`240x320` (height x width) as a pair of pixels; anything else is left to pydantic."""
+    """`240x320` (height x width) as a pair of pixels. pydantic checks any other value."""
     if isinstance(value, str):
         try:
             height, width = value.lower().split("x")
@@ -36,8 +44,37 @@ def parse_size(value: object) -> object:
     return value
 
 
+LONGEST, LONGEST_NAME = 4095, 255  # bytes of a path, and of each name in it
+
+
+def expanded(path: Path) -> Path:
+    """A path in which home folders stand for `~` and `~user`.
+
+    Raises:
+        ValueError: the user does not exist, or the path is too long or holds a NUL.
+    """
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path.parts[0]} is no home folder on this machine") from None
+    whole = os.fsencode(path)
+    if b"\0" in whole or len(whole) > LONGEST or any(len(os.fsencode(name)) > LONGEST_NAME for name in path.parts):
+        raise ValueError("the path is too long, or holds a NUL")
+    return path
+
+
+def _as_place(name: object) -> object:
+    """A name, an address or a path as text. A text that begins with `~` is a path."""
+    if isinstance(name, Path):
+        return str(expanded(name))
+    if isinstance(name, str) and "://" not in name:
+        path = expanded(Path(name))
+        return str(path) if name.startswith("~") else name  # ./a/b is a path; a/b may be a name on the Hub
+    return name
+
+
 def _absolute(place: str) -> str:
-    return place if "://" in place else str(Path(place).expanduser().absolute())
+    return place if "://" in place else str(Path(place).absolute())
 
 
 def _parse_bounds(value: object) -> object:
@@ -48,16 +85,25 @@ def _parse_bounds(value: object) -> object:
 
 
 ImagePixels = Annotated[int, Field(ge=1, le=16384)]
+Workers = Annotated[int | None, BeforeValidator(lambda value: None if value == "auto" else value)]
+"""A number, or `auto` (None) for a number by the cores of the machine."""
 Pixels = Annotated[int, Field(ge=32, le=4096)]
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-"""A run folder remembers it, and may be used from another place."""
-Name = Annotated[str, BeforeValidator(lambda name: str(name) if isinstance(name, Path) else name)]
-"""A name, an address such as https://HOST/shards/index.json, or a path, which Python may give as a `Path`."""
-AbsoluteDataPlace = Annotated[Name, AfterValidator(_absolute)]
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: expanded(path).absolute())]
+"""A path that stays right when the working folder changes: run folders hold it."""
+Name = Annotated[str, BeforeValidator(_as_place)]
+"""A name, an address such as https://HOST/shards/index.json, or a path. Python may give a `Path`."""
+DataLocation = Annotated[Name, AfterValidator(_absolute)]
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str | Path) else value
+    return value if value is None or isinstance(value, list | tuple) else [value]
+
+
+def _as_names(value: object) -> object:
+    names = _as_list(value)
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str | Path) for name in names):
+        raise ValueError("give a path, or a list of paths; for an array or PIL image: load_student(...).predict(image)")
+    return list(names)
 
 
 def _tuning(value: str) -> str:
@@ -66,10 +112,13 @@ def _tuning(value: str) -> str:
     return value
 
 
-TeacherName = Annotated[Name, AfterValidator(lambda name: str(Path(name).absolute()) if Path(name).is_dir() else name)]
+TeacherName = Annotated[Name, BeforeValidator(teacher_name), AfterValidator(absolute)]
+"""A name, a path, FILE.py:FUNCTION, or in Python an object."""
+ModelName = Annotated[Name, BeforeValidator(teacher_name)]
+"""The name or path of a model, or in Python a teacher as an object."""
 
 
-def _as_names(value: object) -> object:
+def _split(value: object) -> object:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
@@ -79,12 +128,12 @@ def _as_milliseconds(value: object) -> object:
 
 Milliseconds = Annotated[float, BeforeValidator(_as_milliseconds), Field(gt=0)]
 """`20ms`, or a number."""
-Names = Annotated[list[str], BeforeValidator(_as_names), Field(min_length=1)]
+NameList = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
 """A list, or names separated by commas."""
 NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
-"""An empty name takes back one that a file or a run remembers."""
+"""A name. An empty name removes the name of a file or of a resumed run."""
 Bounds = Annotated[tuple[Pixels, Pixels] | Pixels, BeforeValidator(_parse_bounds)]
-"""A largest height and width, or a shorter side."""
+"""The largest height and width, or the shorter side."""
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
 ImageSize = Annotated[tuple[ImagePixels, ImagePixels], BeforeValidator(parse_size)]
 """Height and width of images, which may be larger than what a network takes."""
@@ -93,6 +142,8 @@ TeacherNames = Annotated[
     BeforeValidator(_as_list),
     PlainSerializer(lambda names: names[0] if len(names) == 1 else names),
 ]
-"""One or several; a single one is read and written without a list too."""
+"""One teacher or several. A single teacher may be read and is written without a list."""
+Names = Annotated[list[Name], BeforeValidator(_as_names)]
+"""One name or several."""
 Tuning = Annotated[str, AfterValidator(_tuning)]
 """frozen, full or last-N."""

@@ -1,252 +1,63 @@
-"""Acclimate: teach a teacher's features to speak to the student's decoder.
-
-The teacher looks, the feature acclimation module brings what it saw to the student's channels and grid, and the ghost
-decoder (a copy of the student's) makes depth of it. Then, with both frozen, attention tokens learn where depth comes
-from. Nothing of the teacher changes, unless it is asked to adapt too; its own decoder then keeps its accuracy.
-"""
+"""Acclimate: teach a teacher's features to speak to the student's decoder."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
-from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata, describe, save_checkpoint
 from disdepth_cli.config import AcclimateConfig
-from disdepth_cli.config.build import build_config
-from disdepth_cli.engine.acclimation_scores import AcclimationScores
-from disdepth_cli.engine.open_teacher import described, open_teacher
-from disdepth_cli.errors import TrainingError
-from disdepth_cli.machine.devices import channels_last, make_accelerator, teacher_precision
+from disdepth_cli.machine.devices import channels_last, pick_device
 from disdepth_cli.machine.join import together
-from disdepth_cli.machine.processes import from_main
-from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
-from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, teacher_record
-from disdepth_cli.method.acclimation import Acclimation
-from disdepth_cli.method.disparity_range import VIEWS, measure_disparity_range
-from disdepth_cli.method.teacher_cache import TeacherMemory
-from disdepth_cli.models.student import build_student
-from disdepth_cli.observer import Observer
-from disdepth_cli.runs.folder import RunFolder
-from disdepth_cli.scoring.acclimated_run import ACCLIMATED, load_acclimation, load_ghost, load_teacher_weights
-from disdepth_cli.teachers.teacher import DepthTeacher
-from disdepth_cli.teachers.tuning import load_trained, trained_weights, unfreeze
-from disdepth_cli.training.data import TrainingData, prepare_data, student_architecture, supervised_data
-from disdepth_cli.training.loop import Fit
-from disdepth_cli.training.report import finish, fit_report, recipe_of, run_observers
-from disdepth_cli.training.task import FitResult, Schedule, Task, decay_groups
-from disdepth_cli.training.teacher_cache import open_memory, refuse_trained, replay_report
-
-ATTENTION_LR = 1e-2
-ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views than the ghost did
-SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a teacher whose ghost is no better than this is of little use
+from disdepth_cli.observer import SILENT, Observer
+from disdepth_cli.results.training import AcclimatePlan, AcclimateReport
+from disdepth_cli.teachers import load_teacher
+from disdepth_cli.teachers.describe import describe_teacher
+from disdepth_cli.training.acclimation.run import run_acclimation
+from disdepth_cli.training.acclimation.scores import AcclimationScores
+from disdepth_cli.training.acclimation.teacher_checks import check_teacher, tell_checks
+from disdepth_cli.training.prepare import prepare_data, supervised_data
 
 
-def acclimate(
-    config: AcclimateConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
-) -> dict[str, Any]:
+def acclimate(config: AcclimateConfig, observer: Observer = SILENT) -> AcclimateReport | AcclimatePlan:
     """Acclimate a teacher to a student's decoder and write `acclimated.safetensors` into a run folder.
 
-    config, or its fields as keywords. Returns the report: steps, speed, metrics of the teacher itself (before and
-    after, where it is trained), through the ghost decoder, and of a constant depth; with `dry_run` the contract alone.
+    With `dry_run` nothing is trained: the result is what the teacher is.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    config = config or build_config(AcclimateConfig, options)
-    if config.dry_run:
-        return {"teacher": described(config, config.offline)}
-    with together(config, observers) as observers:
-        refuse_trained(config)
-        teacher = open_teacher(config, observers, config.offline)
-        data = supervised_data(prepare_data(config, observers), config, teacher, observers)
-        run = RunFolder.open(config, "acclimate", teacher.contract.id)
-        return _Acclimation(config, data, teacher, run, observers).report()
+    if config.run.dry_run:
+        return AcclimatePlan(_described(config, observer))
+    with together(config, observer) as observer:
+        return run_acclimation(config, observer)
 
 
-class _Acclimation:
-    """The story of one run."""
+def _described(config: AcclimateConfig, observer: Observer) -> dict[str, str]:
+    """The contract of a configuration's teacher, key by key, without fetching its weights; with data that are named,
+    and weights that are here, also what it says of them.
 
-    def __init__(
-        self,
-        config: AcclimateConfig,
-        data: TrainingData,
-        teacher: DepthTeacher,
-        run: RunFolder,
-        observers: Sequence[Observer],
-    ) -> None:
-        self.config, self.data, self.run, self.observers = config, data, run, observers
-        self.accelerator = make_accelerator(config)
-        torch.manual_seed(config.seed)
-        device = self.accelerator.device
-        # The ghost is a copy of the student's decoder, so a student is built; its backbone's weights do not matter.
-        self.student = build_student(student_architecture(config, data))
-        self.teacher = channels_last(teacher.to(device))
-        acclimation = Acclimation(teacher.contract.spec, self.student.decoder, config.attention_tokens)
-        if config.ghost is not None:
-            acclimation.fix_ghost(load_ghost(config.ghost, student_architecture(config, data)))
-        self.acclimation = channels_last(acclimation.to(device))
-        self.precision = teacher_precision(config.precision, device)
-        self.memory = open_memory(config, data, [self.teacher], observers)
-        self.scores = AcclimationScores(config, data, self.teacher, device)
-        self.file = run.path / ACCLIMATED
-        self.disparity_range: tuple[float, float] | None = None
-        if data.output_kind == "disparity":
-            self.disparity_range = from_main(self._disparity_range)
-
-    def _disparity_range(self) -> tuple[float, float]:
-        """Measured on the run's first views, those of all processes together."""
-        batch_size = self.config.batch_size * self.accelerator.num_processes
-        config = self.config.model_copy(update={"batch_size": batch_size})
-        first = self.data.batches(config, 0, 1, config.seed)(0, -(-VIEWS // batch_size))
-        return measure_disparity_range(self.teacher, first)
-
-    def report(self) -> dict[str, Any]:
-        before = self.scores.of_teacher()
-        unfreeze(self.teacher, self.config.train_teacher)
-        ghost = self._train_ghost()
-        after = self._best_teacher() if self.config.train_teacher != "frozen" else before
-        attention = self._train_attention()
-        constant = self.scores.of_constant()
-        comparable = after is not None and self.scores.teacher_protocol() == self.data.protocol
-        ratio = ghost.best["rmse"] / after["rmse"] if after is not None and comparable else None
-        self._doubt(ghost.best, constant)
-        return finish(
-            self.run,
-            {
-                "teacher": self._record(),
-                "output_kind": self.data.output_kind,
-                "protocol": self.data.protocol.as_json(),
-                "scored_against": self.scores.scored_against,
-                "teacher_protocol": self.scores.teacher_protocol().as_json(),
-                "teacher_metrics": before,
-                "teacher_metrics_after": after if self.config.train_teacher != "frozen" else None,
-                "ghost_metrics": ghost.best,
-                "constant_metrics": constant,
-                "rmse_ratio_ghost_to_teacher": ratio,
-                **fit_report(ghost),
-                "attention": fit_report(attention) if attention else None,
-                "teacher_cache": replay_report(self.memory, self.observers),
-            },
-        )
-
-    def _doubt(self, ghost: dict[str, float], constant: dict[str, float] | None) -> None:
-        """Say so when a teacher is of little use."""
-        if constant is None or not ghost or ghost["rmse"] < SAYS_NOTHING * constant["rmse"]:
-            return
-        for observer in self.observers:
-            observer.on_warning(
-                f"through the ghost decoder this teacher's RMSE is {ghost['rmse']:.3f}, that of one constant depth "
-                f"{constant['rmse']:.3f}: its features tell little about depth here; take another, or train it "
-                "(--train-teacher)"
-            )
-
-    def _record(self) -> dict[str, Any]:
-        return teacher_record(self.teacher, self.config.train_teacher).model_dump(mode="json")
-
-    def _metadata(self, metrics: dict[str, float]) -> CheckpointMetadata:
-        return describe(
-            "acclimated",
-            self.student,
-            attention_tokens=self.config.attention_tokens,
-            disparity_range=self.disparity_range,
-            teacher=teacher_record(self.teacher, self.config.train_teacher),
-            protocol=self.data.protocol.as_json(),
-            metrics=metrics,
-            recipe=recipe_of(self.config),
-        )
-
-    def _acclimated(self, acclimation: Acclimation, memory: TeacherMemory | None = None) -> AcclimatedTeacher:
-        return AcclimatedTeacher(self.teacher, acclimation, self.precision, self.disparity_range, memory)
-
-    def _validate(self, model: nn.Module) -> dict[str, float]:
-        """Scores of the averaged acclimation, with the averaged teacher where it learns."""
-        if isinstance(model, Acclimation):
-            model = self._acclimated(model)
-        assert isinstance(model, AcclimatedTeacher)
-        return self.scores.of_ghost(model)
-
-    def _train_ghost(self) -> FitResult:
-        config, acclimated = self.config, self._acclimated(self.acclimation, self.memory)
-        step = GhostStep(
-            self.acclimation,
-            acclimated,
-            config.teacher_loss,
-            anchor_weight=config.anchor_weight,
-            own_weight=config.own_loss,
-            log_shares=self.data.source.counts()[1] > 0,
-        )
-        self.acclimation.attention.requires_grad_(False)
-        groups = decay_groups(self.acclimation, config.lr, config.weight_decay)
-        if self.teacher.learns:
-            groups += decay_groups(self.teacher, config.teacher_lr, config.weight_decay)
-
-        def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
-            save_checkpoint(self.file, _weights(model), self._metadata(metrics))
-
-        schedule = Schedule.plan(config, self.data.batches_per_epoch(config, self.accelerator.num_processes))
-        model = acclimated if self.teacher.learns else self.acclimation
-        task = Task(step, model, groups, self._batches(0), self._validate, save, better=self.scores.better)
-        task.partly_used = self.teacher.learns  # no loss reaches a mask token, or a decoder whose weight is 0
-        return self._fit(task, config, schedule, self.run)
-
-    def _best_teacher(self) -> dict[str, float] | None:
-        """Put the best of a trained teacher in its place, frozen from here on; its own accuracy now."""
-        self._check_best()
-        load_trained(self.teacher, load_teacher_weights(self.file))
-        self.teacher.freeze()
-        return self.scores.of_teacher()
-
-    def _check_best(self) -> None:
-        if not self.file.is_file():
-            raise TrainingError(f"{self.run.path}: the ghost decoder never gave a finite depth; lower --lr")
-
-    def _train_attention(self) -> FitResult | None:
-        """The tokens, with the best acclimation and its ghost frozen."""
-        if not self.config.attention_steps:
-            return None
-        self._check_best()
-        best, metadata = load_acclimation(self.file)
-        changed = load_teacher_weights(self.file)
-        acclimation = channels_last(best.to(self.accelerator.device))
-        acclimation.attention.requires_grad_(True)
-        step = AttentionStep(acclimation, self._acclimated(acclimation, self.memory), self.config.attention_diversity)
-        config = self.config.model_copy(update={"max_steps": self.config.attention_steps, "ema": 0.0})
-        schedule = Schedule(self.config.attention_steps, self.config.attention_steps)
-
-        def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
-            save_checkpoint(self.file, acclimation.state_dict() | _as_teacher(changed), metadata)
-
-        task = Task(
-            step,
-            acclimation.attention,
-            decay_groups(acclimation.attention, ATTENTION_LR, 0.0),
-            self._batches(ATTENTION_SEED),
-            lambda _: metadata.metrics,  # frozen: the ghost's accuracy is what it was
-            save,
-            better=self.scores.better,
-        )
-        return self._fit(task, config, schedule, self.run.phase("attention"))
-
-    def _fit(self, task: Task, config: AcclimateConfig, schedule: Schedule, run: RunFolder) -> FitResult:
-        observers = run_observers(run, self.observers)
-        return Fit(task, config, schedule, run, observers, self.accelerator).run_to_the_end()
-
-    def _batches(self, offset: int) -> Any:
-        accelerator, labelled_only = self.accelerator, self.teacher.contract.kind == "none"
-        return self.data.batches(
-            self.config, accelerator.process_index, accelerator.num_processes, self.config.seed + offset, labelled_only
-        )
+    Raises:
+        TeacherError: it cannot be found or used.
+        DataError: the data cannot.
+    """
+    own, offline = config.teacher, config.machine.offline
+    contract = describe_teacher(own.name, revision=own.revision, weights=own.weights, offline=offline)
+    lines = dict(line.split(": ", 1) for line in contract.lines())
+    if not _names_data(config):
+        return lines | {"view_check": "not done: give --data", "word_check": "not done: give --data"}
+    if contract.weights == "missing":
+        return lines | {"view_check": "not done: its weights are not here", "word_check": "not done"}
+    teacher = load_teacher(own.name, revision=own.revision, weights=own.weights, offline=offline)
+    device = pick_device(config.machine.device)
+    data = supervised_data(prepare_data(config, observer), config, teacher, observer).shown_to([teacher])
+    teacher = channels_last(teacher.to(device))
+    scores = AcclimationScores(data, teacher, device, config.machine.precision)
+    metrics = scores.of_teacher() if contract.kind == "metric_depth" else None
+    found = check_teacher(teacher, scores.whole_images(), data, metrics["abs_rel"] if metrics else None)
+    tell_checks(found, teacher, data, observer)
+    return lines | found.lines()
 
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    """What an acclimated file holds: the acclimation, and the weights of a learning teacher that may have changed."""
-    if isinstance(model, AcclimatedTeacher):
-        return model.acclimation.state_dict() | _as_teacher(trained_weights(model.teacher))
-    return model.state_dict()
-
-
-def _as_teacher(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {TEACHER_PREFIX + name: value for name, value in weights.items()}
+def _names_data(config: AcclimateConfig) -> bool:
+    """Whether data were named for a dry run, which needs none: its default is the current folder."""
+    here = Path.cwd()
+    return config.data.location != str(here) or (here / "data.yaml").is_file()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from disdepth_cli.config import BenchmarkConfig, StudentConfig
-from disdepth_cli.config.build import build_config
+from disdepth_cli.config import BenchmarkConfig
+from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, DataError, ExportError
 from disdepth_cli.exporting.calibration import our_sample, read_samples
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
+from disdepth_cli.results.export import BenchmarkResult
 from disdepth_cli.scoring.exported_accuracy import accuracy_of
 from disdepth_cli.timing.contest import Row, contest
 from disdepth_cli.timing.entries import TEACHER, Field, entries_of
@@ -22,53 +23,40 @@ from disdepth_cli.working_size import resize_image
 IMAGE_SIZE, WORKING_SIZE = (480, 640), (240, 320)
 
 
-def benchmark(
-    config: BenchmarkConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
-) -> dict[str, Any]:
+def benchmark(config: BenchmarkConfig, observer: Observer = SILENT) -> BenchmarkResult:
     """Time models, each in a process of its own, in turns: an image (H, W, 3) uint8 in, its depth out.
-
-    config, or its fields as keywords. Returns {"image", "threads", "runs", "machine", "rows", "advantage"}; with
-    `students` only their parameters, FLOPs and times, as {"students": [...]}, of networks with random weights.
-
-    A row has model, runtime, precision (what it computes in), wall_ms and cpu_ms ({"min", "median", "p95"}), x_torch
-    (how many times as fast in CPU time as the same network in PyTorch), load_s, start_s and start_cpu_s (to the first
-    depth), peak_mb, file_mb, parity ({"mean", "largest"}, relative to PyTorch's depth), and accuracy where data were
-    given; or failed, the reason. advantage: runtime to the teacher's CPU time by the first student's.
 
     Raises:
         DisdepthError: nothing to time, or a model that cannot be found.
     """
-    config = config or build_config(BenchmarkConfig, options)
     if bool(config.models) == bool(config.students):
         raise ConfigError("benchmark: name models, or --students a,b,c; one of the two")
     machine = this_machine()
-    found = _of_students(config) if config.students else _of_models(config, observers)
+    found = _of_students(config) if config.students else _of_models(config, observer)
     machine["load_after"] = this_machine()["load"]
-    return {"threads": config.threads, "runs": config.runs, "machine": machine, **found}
+    return BenchmarkResult(threads=config.threads, runs=config.runs, machine=machine, **found)
 
 
 def _of_students(config: BenchmarkConfig) -> dict[str, Any]:
     """Costs of students that are not trained yet."""
     size = config.input_size or WORKING_SIZE
-    options = [{"student": name, "input_size": size} for name in config.students or ()]
-    costs = student_costs(
-        [build_config(StudentConfig, one) for one in options], threads=config.threads, runs=config.runs
-    )
+    students = [StudentOptions(backbone=name, input_size=size) for name in config.students or ()]
+    costs = student_costs(students, threads=config.threads, runs=config.runs)
     return {"image": _words(size), "students": [cost.as_dict() for cost in costs]}
 
 
-def _of_models(config: BenchmarkConfig, observers: Sequence[Observer]) -> dict[str, Any]:
+def _of_models(config: BenchmarkConfig, observer: Observer) -> dict[str, Any]:
     """The rows of models that there are."""
     size = config.input_size or IMAGE_SIZE
     source = load_source(config.data) if config.data else None
     teacher, how = (config.teacher, config.time_teacher), (config.revision, config.offline)
-    entries, lost = entries_of(Field(config.models, size, config.backend, *teacher, *how), observers)
+    entries, lost = entries_of(Field(config.models, size, config.backend, *teacher, *how), observer)
     image, *others = (resize_image(one, size) for one in (read_samples(source) if source else our_sample()).check)
     rows = contest(entries, image, others, runs=config.runs, threads=config.threads)
     described = [{**row.as_dict(), "x_torch": _times_torch(row, rows)} for row in rows]
     if source is not None:
         for row, shown in zip(rows, described, strict=True):
-            shown |= _accuracy(row, source, size, observers)
+            shown |= _accuracy(row, source, size, observer)
     described += [{"model": name, "failed": reason} for name, reason in lost]
     return {"image": _words(size), "rows": described, "advantage": _advantage(rows)}
 
@@ -100,12 +88,11 @@ def _comparable(row: Row, runtime: str) -> bool:
     return row.cpu is not None and row.about["runtime"] == runtime and row.about["precision"] == "fp32"
 
 
-def _accuracy(row: Row, source: DataSource, size: tuple[int, int], observers: Sequence[Observer]) -> dict[str, Any]:
+def _accuracy(row: Row, source: DataSource, size: tuple[int, int], observer: Observer) -> dict[str, Any]:
     """{"accuracy": metrics on the val images}, or why there are none."""
     if row.failed is not None:
         return {}
-    for observer in observers:
-        observer.on_note(f"scoring {row.entry.name} ({row.about['runtime']})")
+    observer.on_note(f"scoring {row.entry.name} ({row.about['runtime']})")
     try:
         return {"accuracy": accuracy_of(row.entry.model, row.entry.backend, source, size)}
     except (DataError, ExportError) as error:

@@ -4,82 +4,79 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 
 from disdepth_cli.config import CheckConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.data.files.dataset import DataSource, Split
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.finding import EDGES, DepthStatistics, Finding, inspect
+from disdepth_cli.inspection.packed import judge_shards
 from disdepth_cli.inspection.scale import scale_guesses
 from disdepth_cli.inspection.tally import Tally, depth_of_all, shared_images
 from disdepth_cli.inspection.verdict import Verdict, judge
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.depth_histogram import plot_depth_histogram
-
-if TYPE_CHECKING:
-    from disdepth_cli.observer import Observer  # it loads torch, which a check does without
+from disdepth_cli.results.data import CheckResult
 
 
-def check(config: CheckConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+def check(config: CheckConfig, observer: Observer = SILENT) -> CheckResult:
     """Look at every image and depth map of a data set.
-
-    config, or its fields as keywords. Returns {"ok", "splits", "depth", "scale", "duplicates", "problems", "errors",
-    "warnings", ...}: `problems` names every offending file; `ok` is False when there is an error.
 
     Raises:
         DisdepthError: the data set cannot be opened at all; its message is one line for the user.
     """
-    config = config or build_config(CheckConfig, options)
     began = time.monotonic()
     source = load_source(config.data, strict=False)
     picture = config.output / f"{_name(config.data, source)}-depth.png"
     if config.picture:
         check_writable(picture)
-    tallies = _look_at_all(source, config, observers)
+    tallies = _look_at_all(source, config, observer)
     train, val = tallies["train"], tallies["val"]
     equal, near = shared_images(train, val)
     depth = depth_of_all(tallies.values())
     verdict = judge(source, tallies, equal, near, config.sample is None)
-    result = {
-        "data": str(config.data),
-        "name": source.name,
-        "format": source.format,
-        "ok": not verdict.errors,
-        "protocol": source.protocol,
-        "splits": {split: tally.as_dict() | _unfound(source, split) for split, tally in tallies.items()},
-        "depth": _depth(depth),
-        "scale": _scale(source, depth),
-        "duplicates": {"equal": equal, "similar": near, "within_train": train.repeated, "within_val": val.repeated},
-        "skipped": [{"split": skip.split, "where": skip.where, "reason": skip.reason} for skip in source.skipped],
-        "problems": verdict.problems,
-        "errors": verdict.errors,
-        "warnings": verdict.warnings,
-        "picture": _picture(picture, source, tallies) if config.picture else None,
-        "seconds": round(time.monotonic() - began, 2),
-    }
-    _tell(observers, verdict)
+    if config.sample is None:
+        judge_shards(verdict, source)
+    result = CheckResult(
+        data=str(config.data),
+        name=source.name,
+        format=source.format,
+        ok=not verdict.errors,
+        protocol=source.protocol,
+        splits={split: tally.as_dict() | _unfound(source, split) for split, tally in tallies.items()},
+        depth=_depth(depth),
+        scale=_scale(source, depth),
+        duplicates={"equal": equal, "similar": near, "within_train": train.repeated, "within_val": val.repeated},
+        skipped=[{"split": skip.split, "where": skip.where, "reason": skip.reason} for skip in source.skipped],
+        problems=verdict.problems,
+        errors=verdict.errors,
+        warnings=verdict.warnings,
+        picture=_picture(picture, source, tallies) if config.picture else None,
+        seconds=round(time.monotonic() - began, 2),
+    )
+    _tell(observer, verdict)
     return result
 
 
-def _look_at_all(source: DataSource, config: CheckConfig, observers: Sequence[Observer]) -> dict[Split, Tally]:
+def _look_at_all(source: DataSource, config: CheckConfig, observer: Observer) -> dict[Split, Tally]:
     lists: dict[Split, Sequence[DataItem]] = {"train": source.train, "val": source.val}
     chosen = {split: _spread(items, config.sample) for split, items in lists.items()}
     total, done = sum(map(len, chosen.values())), 0
     tallies = {split: Tally(split, len(items)) for split, items in lists.items()}
     for split, indices in chosen.items():
         items = (lists[split][index] for index in indices)
-        for found in _inspected(items, lambda item: inspect(item, source), config.workers):
+        for found in _inspected(items, partial(inspect, source=source, split=split), config.workers):
             tallies[split].add(found)
             done += 1
-            for observer in observers:
-                observer.on_image(done, total)
+            observer.on_image(done, total)
     return tallies
 
 
@@ -124,9 +121,10 @@ def _depth(found: DepthStatistics) -> dict[str, Any] | None:
 
 def _scale(source: DataSource, found: DepthStatistics) -> dict[str, Any]:
     median, far = found.quantiles(0.5, 0.99) if found.positive else (0.0, 0.0)
-    guesses = scale_guesses(median, far, source.coding.scale) if found.positive else []
+    guesses = scale_guesses(median, far, source.coding) if found.positive else []
     return {
         "depth_scale": source.coding.scale,
+        "meaning": source.coding.meaning,
         "min_depth": source.min_depth,
         "max_depth": source.max_depth,
         "candidates": [
@@ -158,7 +156,6 @@ def _picture(file: Path, source: DataSource, tallies: dict[Split, Tally]) -> str
     return str(file)
 
 
-def _tell(observers: Sequence[Observer], verdict: Verdict) -> None:
-    for observer in observers:
-        for message in verdict.warnings:
-            observer.on_warning(message)
+def _tell(observer: Observer, verdict: Verdict) -> None:
+    for message in verdict.warnings:
+        observer.on_warning(message)

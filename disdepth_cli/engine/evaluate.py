@@ -3,89 +3,71 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from disdepth_cli.config import EvaluateConfig
-from disdepth_cli.config.build import build_config
-from disdepth_cli.data.files.dataset import DataSource
-from disdepth_cli.data.files.item import DataItem, only_labelled
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.errors import ConfigError, DataError, DisdepthError
-from disdepth_cli.evaluation.protocols import Protocol, for_output, override
+from disdepth_cli.errors import ConfigError
+from disdepth_cli.evaluation.protocols import Protocol, for_output
 from disdepth_cli.files import check_writable
-from disdepth_cli.inspection.scale import scale_warning
-from disdepth_cli.observer import Observer
+from disdepth_cli.machine.devices import device_words
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.predictor import Predictor
-from disdepth_cli.scoring.backend import open_elsewhere
-from disdepth_cli.scoring.baselines import Baseline, constant_and_mean_map, teacher_baseline, unavailable
-from disdepth_cli.scoring.open_model import open_model
-from disdepth_cli.scoring.score import Scores, protocol_of, score
-from disdepth_cli.scoring.summary import differences, images_with, intervals, summary, write_rows
-from disdepth_cli.scoring.teacher_of import teacher_of
+from disdepth_cli.results.models import EvaluateResult
+from disdepth_cli.scoring.backend import open_in_runtime
+from disdepth_cli.scoring.beside import baselines_beside, told
+from disdepth_cli.scoring.score import Scores, score
+from disdepth_cli.scoring.scored_data import data_oddities, labelled_items, protocol_for
+from disdepth_cli.scoring.summary import images_with, intervals, summary, write_rows
 from disdepth_cli.scoring.worst_images import draw_worst
 
 
-def evaluate(
-    config: EvaluateConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any
-) -> dict[str, Any]:
-    """Score a model. Returns {"model", "protocol": {...}, "images", metrics..., "intervals", "baselines", "errors",
-    "warnings", "seconds", ...}.
-
-    config, or its fields as keywords. Metrics are means over images of per-image values, None where no image has one;
-    depth in metres. intervals: name to [low, high], 95 %, by a bootstrap over images. baselines: `constant`,
-    `mean_map` and `teacher`, each with its metrics on the same images under the same protocol and `difference`, the
-    interval of model - baseline, image by image; or `unavailable`, which says why. seconds: where the time went.
+def evaluate(config: EvaluateConfig, observer: Observer = SILENT) -> EvaluateResult:
+    """Score a model on a data set, and what it has to beat.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    config = config or build_config(EvaluateConfig, options)
     _check(config)
     for place in (config.per_image, config.output and config.output / "0.png"):
         if place:
             check_writable(place)
     clock = Clock()
     source = load_source(config.data)
-    items, protocol = _labelled(source, config), _protocol(source, config)
-    predictor = _opened(config, observers)
+    items, protocol = labelled_items(source, config.split), protocol_for(source, config)
+    precision = "fp32" if config.precision == "auto" else config.precision  # what is scored is exact
+    predictor = open_in_runtime(
+        config.model, config.backend, config.device, precision, config.revision, config.offline, observer
+    )
     own = for_output(protocol, predictor.kind)
-    warnings = _oddities(source, items, own)
-    _warn(observers, warnings)
+    warnings = data_oddities(source, config.split, items, own)
+    _warn(observer, warnings)
     clock.lap("opening")
-    told = _told(observers, len(items))
-    scores = score(predictor, source, items, own, workers=config.workers, on_image=told, details=True)
-    _warn(observers, scores.errors)
-    result = _result(config, own, predictor, scores)
+    on_image = partial(told, observer, len(items))
+    scores = score(predictor, source, items, own, workers=config.workers, on_image=on_image, details=True)
+    _warn(observer, scores.errors)
+    means = summary(scores)
     by_key = {source.key(item): item for item in items}
     if again := len(items) - len(by_key):
         warnings.append(
             f"{again} rows name an image that another row names too: it counts once, with the last one's depth"
         )
-        _warn(observers, warnings[-1:])
+        _warn(observer, warnings[-1:])
     if config.per_image:
         write_rows(config.per_image, scores, source, by_key)
     clock.lap("scoring")
     scored = [by_key[key] for key in scores.per_image]
+    baselines: dict[str, dict[str, Any]] = {}
     if config.baselines:
-        found = constant_and_mean_map(source, scored, own, config.mean_map_images, config.workers)
-        clock.lap("baselines")
-        found["teacher"] = _teacher(config, source, scored, protocol, predictor, observers)
-        result["baselines"] = {name: _entry(baseline, scores) for name, baseline in found.items()}
-        clock.lap("teacher")
+        baselines = baselines_beside(config, source, scored, protocol, predictor, scores, observer, clock.lap)
+    worst = None
     if config.worst and config.output:
-        result["worst"] = draw_worst(
-            predictor, source, by_key, own, scores, config.worst, config.worst_by, config.output
-        )
+        worst = draw_worst(predictor, source, by_key, own, scores, config.worst, config.worst_by, config.output)
         clock.lap("worst")
-    return {**result, "errors": scores.errors, "warnings": warnings, "seconds": clock.seconds}
-
-
-def _opened(config: EvaluateConfig, observers: Sequence[Observer]) -> Predictor:
-    """The model in the runtime that was asked for."""
-    how = config.device, config.precision, config.revision, config.offline
-    return open_elsewhere(config.model, config.backend, *how, observers) or open_model(config.model, *how)
+    about = {"baselines": baselines, "worst": worst, "warnings": warnings, "seconds": clock.seconds}
+    return _result(config, own, predictor, scores, means, about)
 
 
 class Clock:
@@ -116,97 +98,35 @@ def _check(config: EvaluateConfig) -> None:
         raise ConfigError(f"-o {config.output}: only --worst writes there; say how many images, --worst K")
 
 
-def _labelled(source: DataSource, config: EvaluateConfig) -> Sequence[DataItem]:
-    """The images of the split that have ground truth.
-
-    Raises:
-        DataError: there is none.
-    """
-    items = source.items(config.split)
-    if not source.labelled(config.split):
-        raise DataError(f"{source.root}: its {config.split} images have no depth to be scored against")
-    return only_labelled(items)
-
-
-def _protocol(source: DataSource, config: EvaluateConfig) -> Protocol:
-    """The data's or the named one, with what the options change."""
-    return override(
-        protocol_of(source, config.protocol),
-        align=config.align,
-        tta=config.tta,
-        min_depth=config.min_depth,
-        max_depth=config.max_depth,
+def _result(
+    config: EvaluateConfig,
+    protocol: Protocol,
+    predictor: Predictor,
+    scores: Scores,
+    means: dict[str, Any],
+    about: dict[str, Any],
+) -> EvaluateResult:
+    """The means over images, with what else is known, `about`."""
+    metrics = {name: means.pop(name) for name in scores.mean.as_dict()}
+    return EvaluateResult(
+        model=config.model,
+        data=str(config.data),
+        split=config.split,
+        protocol=protocol.as_json(),
+        precision=predictor.precision,
+        device=device_words(predictor.device),
+        images=len(scores.per_image),
+        **metrics,
+        details=means,
+        intervals=intervals(scores),
+        images_with=images_with(scores),
+        buckets=list(protocol.buckets),
+        parameters=predictor.parameters,
+        errors=scores.errors,
+        **about,
     )
 
 
-def _result(config: EvaluateConfig, protocol: Protocol, predictor: Predictor, scores: Scores) -> dict[str, Any]:
-    """What is known of the model alone."""
-    return {
-        "model": config.model,
-        "data": str(config.data),
-        "split": config.split,
-        "protocol": protocol.as_json(),
-        "images": len(scores.per_image),
-        **summary(scores),
-        "intervals": intervals(scores),
-        "images_with": images_with(scores),
-        "buckets": list(protocol.buckets),
-        "parameters": predictor.parameters,
-        "baselines": {},
-    }
-
-
-def _teacher(
-    config: EvaluateConfig,
-    source: DataSource,
-    items: Sequence[DataItem],
-    protocol: Protocol,
-    predictor: Predictor,
-    observers: Sequence[Observer],
-) -> Baseline:
-    """The teacher's scores, or why there are none: a result is not lost because of it."""
-    if not config.score_teacher:
-        return unavailable("left out by --no-teacher")
-    try:
-        teacher = teacher_of(config, predictor)
-        for observer in observers:
-            observer.on_note("scoring the teacher (--no-teacher leaves it out)")
-        return teacher_baseline(teacher, source, items, protocol, config.workers, _told(observers, len(items)))
-    except DisdepthError as error:
-        if config.teacher is not None:
-            _warn(observers, [f"the teacher is not scored: {error}"])
-        return unavailable(str(error))
-
-
-def _entry(baseline: Baseline, scores: Scores) -> dict[str, Any]:
-    """A baseline as it stands in the result, with what the model has over it."""
-    if baseline.scores is None:
-        return baseline.about
-    entry = {**baseline.about, **summary(baseline.scores), "difference": differences(scores, baseline.scores)}
-    if len(baseline.scores.per_image) != len(scores.per_image):
-        entry |= {"scored_images": len(baseline.scores.per_image), "errors": baseline.scores.errors}
-    return entry
-
-
-def _oddities(source: DataSource, items: Sequence[DataItem], protocol: Protocol) -> list[str]:
-    """What makes the result doubtful, a line each."""
-    odd = [warning] if (warning := scale_warning(items, source.coding)) else []
-    if protocol.name != "custom" and protocol.images and len(items) != protocol.images:
-        odd.append(f"{protocol.name} has {protocol.images} images, here are {len(items)}: not the benchmark")
-    return odd
-
-
-def _warn(observers: Sequence[Observer], messages: Sequence[str]) -> None:
-    for observer in observers:
-        for message in messages:
-            observer.on_warning(message)
-
-
-def _told(observers: Sequence[Observer], total: int) -> Callable[[int], None]:
-    """A function that tells the observers how many of `total` images are done."""
-    return partial(_tell, observers, total)
-
-
-def _tell(observers: Sequence[Observer], total: int, done: int) -> None:
-    for observer in observers:
-        observer.on_image(done, total)
+def _warn(observer: Observer, messages: Sequence[str]) -> None:
+    for message in messages:
+        observer.on_warning(message)

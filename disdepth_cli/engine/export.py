@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from disdepth_cli.checkpoint.locate import student_file
 from disdepth_cli.config import ExportConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, ExportError
 from disdepth_cli.exporting.calibration import our_sample, read_samples
@@ -22,7 +20,8 @@ from disdepth_cli.exporting.metadata import Wanted, sha256_of
 from disdepth_cli.exporting.run_script import run_script
 from disdepth_cli.exporting.write import describe_student, write_student
 from disdepth_cli.files import disk_errors, write_text
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
+from disdepth_cli.results.export import ExportResult
 from disdepth_cli.scoring.exported_accuracy import accuracy_change
 from disdepth_cli.scoring.open_model import open_student
 
@@ -32,24 +31,18 @@ NO_RESIZING = (
 )
 
 
-def export(config: ExportConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+def export(config: ExportConfig, observer: Observer = SILENT) -> ExportResult:
     """Write a student for another runtime, with `export.json` and a `run.py` that needs that runtime alone.
-
-    config, or its fields as keywords. Returns {"file", "folder", "bytes", "sha256", "check", "accuracy", "warnings",
-    "metadata"}. check: {"state": "ok", "mean", "largest", "limit", "images", ...} of relative differences to predict's
-    depth; the state is "unchecked", with the reason, where nothing here runs the file or --no-check was given.
-    accuracy, of int8 where the calibration data have depth: the metrics of predict and of the file on their val images.
 
     Raises:
         DisdepthError: no such student, a tool that is missing, or a file that does not give predict's depth: then
             nothing is written.
     """
-    config = config or build_config(ExportConfig, options)
     check_possible(config.format, config.precision, config.input, config.dynamic)
     if config.precision == "int8" and config.calibration is None:
         raise ConfigError("--precision int8: give --calibration DATA, images of the kind that the student will see")
     require_tools(config.format, config.precision)
-    job = _Export(config, observers)
+    job = _Export(config, observer)
     if config.dynamic == "all":
         job.warn(NO_RESIZING)
     return job.run()
@@ -58,8 +51,8 @@ def export(config: ExportConfig | None = None, *, observers: Sequence[Observer] 
 class _Export:
     """The story of one export."""
 
-    def __init__(self, config: ExportConfig, observers: Sequence[Observer]) -> None:
-        self.config, self.observers = config, observers
+    def __init__(self, config: ExportConfig, observer: Observer) -> None:
+        self.config, self.observer = config, observer
         self.warnings: list[str] = []
         self.predictor = open_student(config.model, "cpu", "fp32", config.revision, config.offline)
         self.source = load_source(config.calibration) if config.calibration else None
@@ -74,14 +67,12 @@ class _Export:
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
-        for observer in self.observers:
-            observer.on_warning(message)
+        self.observer.on_warning(message)
 
     def _note(self, message: str) -> None:
-        for observer in self.observers:
-            observer.on_note(message)
+        self.observer.on_note(message)
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> ExportResult:
         """Write beside the place, check, then move there."""
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -92,17 +83,17 @@ class _Export:
                 check, accuracy = self._check(made)
                 place = self.folder / self.name
                 _move(made, place)
-        result = {
-            "model": self.config.model,
-            "file": str(place),
-            "folder": str(self.folder),
-            "bytes": sum(_bytes(file) for file in _files(place)),
-            "sha256": {file.relative_to(self.folder).as_posix(): sha256_of(file) for file in _files(place)},
-            "check": check,
-            "accuracy": accuracy,
-            "warnings": self.warnings,
-            "metadata": self.about.model_dump(mode="json"),
-        }
+        result = ExportResult(
+            model=self.config.model,
+            file=str(place),
+            folder=str(self.folder),
+            bytes=sum(_bytes(file) for file in _files(place)),
+            sha256={file.relative_to(self.folder).as_posix(): sha256_of(file) for file in _files(place)},
+            check=check,
+            accuracy=accuracy,
+            warnings=self.warnings,
+            metadata=self.about.model_dump(mode="json"),
+        )
         self._write_beside(result)
         return result
 
@@ -134,10 +125,10 @@ class _Export:
         if change > NOTABLE:
             self.warn(f"int8 costs {change:.1%} of RMSE on val; {more}")
 
-    def _write_beside(self, result: dict[str, Any]) -> None:
+    def _write_beside(self, result: ExportResult) -> None:
         """export.json and run.py. No absolute places and no times."""
-        about = {"file": self.name, "sha256": result["sha256"], "check": result["check"]}
-        about |= {"accuracy": result["accuracy"], **result["metadata"]}
+        about: dict[str, Any] = {"file": self.name, "sha256": result.sha256, "check": result.check}
+        about |= {"accuracy": result.accuracy, **result.metadata}
         write_text(self.folder / "export.json", json.dumps(about, indent=2) + "\n")
         if (script := run_script(self.about, self.name)) is not None:
             write_text(self.folder / "run.py", script)

@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from disdepth_cli.config import PackConfig
-from disdepth_cli.config.build import build_config
 from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.images import read_stored
@@ -24,46 +23,45 @@ from disdepth_cli.data.shards.journal import Journal
 from disdepth_cli.data.shards.writer import Samples, write_shard
 from disdepth_cli.errors import DataError, DisdepthError, Interrupted
 from disdepth_cli.machine.signals import WORKERS_GONE, StopSignal
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
+from disdepth_cli.results.data import PackResult
 
 SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 _KNOWN_SCALES = (1000.0, 256.0, 100.0)
 
 
-def pack(config: PackConfig | None = None, *, observers: Sequence[Observer] = (), **options: Any) -> dict[str, Any]:
+def pack(config: PackConfig, observer: Observer = SILENT) -> PackResult:
     """Write a data set as shards: `train-000000.tar`, ..., `val-000000.tar`, ..., and `index.json`.
 
-    config, or its fields as keywords. Returns {"output", "train": {"images", "labelled", "shards", "bytes"}, "val",
-    "depth", "skipped", ...}. The same data and options give the same bytes.
+    The same data and options give the same bytes.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    config = config or build_config(PackConfig, options)
     source = load_source(config.data)
     if not len(source.train) + len(source.val):
         raise DataError(f"{source.root}: no images to pack")
     packing = Packing(config.depth, _scale(config, source), config.size, config.quality)
     journal = Journal.open(config, {split: len(getattr(source, split)) for split in SPLITS}, packing.scale)
     for message in _oddities(config, source, packing):
-        for observer in observers:
-            observer.on_warning(message)
+        observer.on_warning(message)
     began, done = time.monotonic(), journal.done
     with StopSignal() as stop:
-        _Packer(config, source, packing, journal, stop, observers).run()
+        _Packer(config, source, packing, journal, stop, observer).run()
     index = _index(config, source, packing, journal)
     write_index(config.output / INDEX, index)
     journal.remove()
     seconds = time.monotonic() - began
-    return {
-        "output": str(config.output),
-        "index": str(config.output / INDEX),
-        **{split: _totals(journal.shards[split]) for split in SPLITS},
-        "depth": {"format": config.depth, "scale": packing.scale},
-        "skipped": journal.skipped,
-        "seconds": round(seconds, 1),
-        "images_per_second": round((journal.done - done) / max(seconds, 1e-9), 1),
-    }
+    return PackResult(
+        output=str(config.output),
+        index=str(config.output / INDEX),
+        train=_totals(journal.shards["train"]),
+        val=_totals(journal.shards["val"]),
+        depth={"format": config.depth, "scale": packing.scale},
+        skipped=journal.skipped,
+        seconds=round(seconds, 1),
+        images_per_second=round((journal.done - done) / max(seconds, 1e-9), 1),
+    )
 
 
 class _Packer:
@@ -76,10 +74,10 @@ class _Packer:
         packing: Packing,
         journal: Journal,
         stop: StopSignal,
-        observers: Sequence[Observer],
+        observer: Observer,
     ) -> None:
         self.config, self.source, self.packing = config, source, packing
-        self.journal, self.stop, self.observers = journal, stop, observers
+        self.journal, self.stop, self.observer = journal, stop, observer
         self.count, self.total = 0, sum(journal.lengths.values()) - journal.done
 
     def run(self) -> None:
@@ -123,15 +121,13 @@ class _Packer:
             if sample.refused:
                 raise DataError(sample.error or sample.key)
             self.count += 1
-            for observer in self.observers:
-                observer.on_image(self.count, self.total)
+            self.observer.on_image(self.count, self.total)
             yield sample
 
     def _skip(self, sample: PackedSample) -> None:
         reason = sample.error or sample.key
         self.journal.skip(reason)
-        for observer in self.observers:
-            observer.on_warning(f"skipped: {reason}")
+        self.observer.on_warning(f"skipped: {reason}")
         skipped = len(self.journal.skipped)
         if skipped > self.config.max_corrupt:
             raise DataError(
@@ -159,7 +155,7 @@ def _scale(config: PackConfig, source: DataSource) -> float:
         return config.depth_scale
     for item in [*few_labelled(source.train, 1), *few_labelled(source.val, 1)]:
         try:
-            if item.depth is not None and read_stored(item.depth).dtype.kind == "u":
+            if item.depth and source.coding.is_plain and read_stored(item.depth).dtype.kind == "u":
                 return source.depth_scale
         except DisdepthError:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from disdepth_cli.exporting.formats.session import Session
 from disdepth_cli.exporting.metadata import ExportMetadata
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.working_size import WorkingSize
+
+if TYPE_CHECKING:
+    import torch
+
+    from disdepth_cli.types import ViewOrigin
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,14 @@ class ExportedPredictor(Predictor):
         self.kind, self.max_depth = about.output_kind, about.max_depth
         self.precision, self.parameters = session.precision, about.parameters
 
-    def predict(self, image: np.ndarray, flip: bool = False) -> np.ndarray:
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        """The CPU."""
+        import torch  # only what runs beside PyTorch asks
+
+        return torch.device("cpu")
+
+    def predict(self, image: np.ndarray, flip: bool = False, origin: ViewOrigin | None = None) -> np.ndarray:
         """image (H, W, 3) uint8 RGB -> depth (H, W) float32.
 
         Raises:
@@ -50,17 +63,17 @@ class ExportedPredictor(Predictor):
             return super().predict(image, flip)
         return self._of_image(image)
 
-    def depth_of(self, pixels: np.ndarray) -> np.ndarray:
-        """pixels (1, 3, h, w) float32 in [0, 1] -> depth (h, w).
+    def depth_of(self, pixels: np.ndarray, origin: ViewOrigin | None = None) -> np.ndarray:
+        """pixels (1, 3, h, w) float32 in [0, 1] -> depth (1, h, w).
 
         Raises:
             DataError: the file takes another size.
         """
         if self.about.input == "image":
-            return self._of_image(np.rint(pixels[0].transpose(1, 2, 0) * 255).astype(np.uint8))
+            return self._of_image(np.rint(pixels[0].transpose(1, 2, 0) * 255).astype(np.uint8))[None]
         if self.about.size not in (None, pixels.shape[2:]):
             self._refuse("becomes", pixels.shape[2:])
-        return self.session.run(pixels)[0]
+        return self.session.run(pixels)
 
     def _of_image(self, image: np.ndarray) -> np.ndarray:
         if image.shape[:2] != self.about.size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,8 +78,12 @@ class ExportMetadata(BaseModel):
     versions: dict[str, str]
 
     def rule(self) -> WorkingSize:
-        """How images are brought to the network's input."""
-        return WorkingSize(**self.working_size)
+        """How images are brought to the network's input; a teacher's by its processor's rules."""
+        if set(self.working_size) <= {one.name for one in fields(WorkingSize)}:
+            return WorkingSize(**self.working_size)
+        from disdepth_cli.teachers.preprocessing import ProcessorSize  # teachers alone need it
+
+        return ProcessorSize(**self.working_size)
 
     def stem(self) -> str:
         """The file's name without suffix, as `student-480x640-fp32`."""

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import cv2
 import numpy as np
-from PIL import Image
 
-from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.dataset import DataSource, Split
+from disdepth_cli.data.files.depth_coding import DepthCoding
+from disdepth_cli.data.files.depth_decoders import decode_numpy
+from disdepth_cli.data.files.image_decoders import kind_of
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.location import Encoded, fetch
-from disdepth_cli.data.files.pair import read_pair
+from disdepth_cli.data.files.pair import coding_of, read_pair
 from disdepth_cli.errors import DataError
+from disdepth_cli.inspection.labels import Label, label_of
 
 EDGES = np.geomspace(1e-4, 1e5, 361)
 """Of the histogram's bins [m]: 40 a decade, far enough for 16-bit values that were taken for metres."""
@@ -77,9 +79,10 @@ class Finding:
     digest: bytes = b""
     look: bytes = b""
     statistics: DepthStatistics | None = None
+    label: Label | None = None
 
 
-def inspect(item: DataItem, source: DataSource) -> Finding:
+def inspect(item: DataItem, source: DataSource, split: Split) -> Finding:
     """Look at one item; what cannot be read is a finding with a `problem`, never an exception."""
     key = source.key(item)
     try:
@@ -89,7 +92,7 @@ def inspect(item: DataItem, source: DataSource) -> Finding:
         found = Finding(
             key,
             image_size=(image.shape[0], image.shape[1]),
-            image_kind=_kind(stored),
+            image_kind=stored_kind(stored),
             digest=blake2b(data, digest_size=16).digest(),
             look=_look(image),
         )
@@ -97,13 +100,17 @@ def inspect(item: DataItem, source: DataSource) -> Finding:
             return found
         size = (depth.shape[0], depth.shape[1])
         return replace(
-            found, depth_size=size, depth_kind=_kind(fetch(item.depth)), statistics=_statistics(depth, source)
+            found,
+            depth_size=size,
+            depth_kind=stored_kind(fetch(item.depth)),
+            statistics=_statistics(depth, source, coding_of(item, source.coding)),
+            label=label_of(depth, key, split, source.min_depth, source.max_depth),
         )
     except DataError as error:
         return Finding(key, problem=str(error))
 
 
-def _statistics(depth: np.ndarray, source: DataSource) -> DepthStatistics:
+def _statistics(depth: np.ndarray, source: DataSource, coding: DepthCoding) -> DepthStatistics:
     there = depth > 0
     positive = int(np.count_nonzero(there))
     if not positive:
@@ -120,8 +127,15 @@ def _statistics(depth: np.ndarray, source: DataSource) -> DepthStatistics:
         pixels=depth.size,
         positive=positive,
         in_range=int(np.count_nonzero((depth > source.min_depth) & (depth < source.max_depth))),
-        full=int(np.count_nonzero(depth >= np.float32(65534.5 / source.coding.scale))),
+        full=_full(depth, coding),
     )
+
+
+def _full(depth: np.ndarray, coding: DepthCoding) -> int:
+    """How many pixels hold the largest value of 16 bits, where larger is farther."""
+    if coding.is_inverse or coding.encoding is not None:
+        return 0
+    return int(np.count_nonzero(depth >= np.float32(65534.5 / coding.scale)))
 
 
 def _look(image: np.ndarray) -> bytes:
@@ -134,16 +148,15 @@ def _look(image: np.ndarray) -> bytes:
     return np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes()
 
 
-def _kind(stored: Encoded | np.ndarray) -> str:
+def stored_kind(stored: Encoded | np.ndarray) -> str:
     """Type and channels as they are stored; the suffix where that cannot be told from a header."""
     if isinstance(stored, np.ndarray):
         return f"{stored.dtype} x {stored.shape[2] if stored.ndim == 3 else 1}"
-    if stored.suffix == ".npy":
-        array = np.load(io.BytesIO(stored.data), allow_pickle=False)
-        return f"{array.dtype} x {array.shape[2] if array.ndim == 3 else 1}"
     try:
-        with Image.open(io.BytesIO(stored.data)) as opened:  # reads the header only
-            mode = opened.mode
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # the last: too large for Pillow alone
+        if stored.suffix == ".npy":
+            array = decode_numpy(stored.data)
+            return f"{array.dtype} x {array.shape[-1] if array.ndim == 3 and array.shape[0] > 1 else 1}"
+        mode = kind_of(stored.data)
+    except (OSError, ValueError, SyntaxError):
         return stored.suffix
     return _PILLOW_KINDS.get(mode, mode)

@@ -1,4 +1,4 @@
-"""Whether the scale of stored depth looks right, from a few files."""
+"""Whether the scale of stored depth looks right."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from disdepth_cli.data.files.depth_coding import DepthCoding
-from disdepth_cli.data.files.images import read_depth
-from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.data.files.location import Place
-from disdepth_cli.data.shards.items import ShardItems
-from disdepth_cli.errors import DataError
+from disdepth_cli.inspection.labels import Label
 
 PLAUSIBLE_MEDIAN = (0.1, 200.0)  # metres
+SUSPECT_MEDIAN = 0.5  # metres: nearer than nearly all scenes, and where centimetres are taken for millimetres
 ROOM_TO_STREET = (0.7, 60.0)  # metres, of a median: for a guess, where anything that is possible would say little
 KNOWN_SCALES = {
     "metres": (1.0, 300.0),
@@ -27,34 +24,31 @@ KNOWN_SCALES = {
 }
 """Stored value / scale = metres, and the largest depth [m] that is found there."""
 
-_PROBES = 8
-_LOOKED_AT = 64  # items that are looked at for depth, of however many
 
-
-def scale_warning(items: Sequence[DataItem], coding: DepthCoding | float) -> str | None:
-    """One line when the depth looks wrong: its median over a few files lies outside 0.1 to 200 m, or none is valid.
-
-    Reads at most 8 depth files, spread over the items. Unreadable ones are left to whoever needs them.
-    """
-    probes, valid = _spread(items), []
-    for place in probes:
-        try:
-            depth = read_depth(place, coding)
-        except DataError:
-            continue
-        valid.append(depth[depth > 0])
-    if not valid:
+def scale_warning(labels: Sequence[Label], coding: DepthCoding) -> str | None:
+    """One line when the depth of a few files looks wrong: there is none, or its median is outside 0.5 to 200 m."""
+    if not labels:
         return None
-    metres = np.concatenate(valid)
-    if metres.size == 0:
-        return f"no valid depth in {len(valid)} files looked at (such as {probes[0]}); all are 0 or not finite"
-    median, (low, high) = float(np.median(metres)), PLAUSIBLE_MEDIAN
-    if low <= median <= high:
+    medians = [label.median for label in labels if label.median > 0]
+    if not medians:
+        return f"no valid depth in {len(labels)} files looked at (such as {labels[0].key}); all are 0 or not finite"
+    median = float(np.median(medians))
+    if SUSPECT_MEDIAN <= median <= PLAUSIBLE_MEDIAN[1]:
         return None
-    scale = coding.scale if isinstance(coding, DepthCoding) else coding
+    looks = "is suspiciously near" if PLAUSIBLE_MEDIAN[0] <= median < SUSPECT_MEDIAN else "looks wrong"
     return (
-        f"median depth is {median:.4g} m at depth_scale {scale:g}, which looks wrong (such as {probes[0]}); "
-        "set depth_scale in data.yaml: stored value / depth_scale = metres (NYU 1000, KITTI 256)"
+        f"median depth is {median:.4g} m at depth_scale {coding.scale:g}, which {looks} (such as {labels[0].key}); "
+        f"{advice(coding)}"
+    )
+
+
+def advice(coding: DepthCoding) -> str:
+    """What to set where the scale is wrong."""
+    if coding.is_inverse:
+        return f"set depth_scale in data.yaml: metres = depth_scale / stored, as depth_kind {coding.kind} has it"
+    return (
+        "set depth_scale in data.yaml: stored value / depth_scale = metres (NYU 1000, KITTI 256), and depth_kind where "
+        "it is no depth"
     )
 
 
@@ -69,23 +63,17 @@ class ScaleGuess:
     plausible: bool
 
 
-def scale_guesses(median: float, far: float, scale: float) -> list[ScaleGuess]:
-    """Known scales beside the one in use. median, far: its median and 99th percentile [m] at `scale`.
+def scale_guesses(median: float, far: float, coding: DepthCoding) -> list[ScaleGuess]:
+    """Known scales beside the one in use; none where larger numbers are nearer, or three channels make them.
 
-    Plausible: the median of a room or a street, and nothing farther than such a data set holds.
+    median, far: its median and 99th percentile [m]. Plausible: the median of a room or a street, and nothing farther
+    than such a data set holds.
     """
-    guesses = []
+    guesses: list[ScaleGuess] = []
+    if coding.is_inverse or coding.encoding is not None:
+        return guesses
     for name, (known, limit) in KNOWN_SCALES.items():
-        factor = scale / known
+        factor = coding.scale / known
         fits = ROOM_TO_STREET[0] <= median * factor <= ROOM_TO_STREET[1] and far * factor <= limit
         guesses.append(ScaleGuess(name, known, median * factor, far * factor, fits))
     return guesses
-
-
-def _spread(items: Sequence[DataItem]) -> list[Place]:
-    """Up to `_PROBES` depth maps, spread over the items."""
-    if isinstance(items, ShardItems):
-        return [item.depth for item in items.few(_PROBES) if item.depth is not None]
-    seen = (items[index] for index in range(0, len(items), -(-len(items) // _LOOKED_AT) or 1))
-    places = [item.depth for item in seen if item.depth is not None]
-    return places[:: -(-len(places) // _PROBES)] if places else []

@@ -11,6 +11,7 @@ import numpy as np
 
 from disdepth_cli.data.files.dataset import Split
 from disdepth_cli.inspection.finding import DepthStatistics, Finding
+from disdepth_cli.inspection.labels import Label
 
 _KINDS = ("image_sizes", "image_kinds", "depth_sizes", "depth_kinds")
 MOST_ALIKE = 64  # training images that one val image is compared with for each part of its look
@@ -32,6 +33,7 @@ class Tally:
     digests: dict[bytes, str] = field(default_factory=dict)
     looks: list[tuple[str, bytes]] = field(default_factory=list)
     repeated: list[tuple[str, str]] = field(default_factory=list)
+    labels: list[Label] = field(default_factory=list)
 
     def add(self, found: Finding) -> None:
         """Count one finding."""
@@ -46,6 +48,7 @@ class Tally:
         self.kinds["depth_sizes"][_size(found.depth_size)] += 1
         self.kinds["depth_kinds"][found.depth_kind] += 1
         self.depth.add(found.statistics)
+        self.labels += [found.label] if found.label is not None else []
         if not found.statistics.in_range:
             self.empty.append(found.key)
 

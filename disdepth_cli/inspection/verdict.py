@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from disdepth_cli.data.files.dataset import DataSource, Split
 from disdepth_cli.evaluation.protocols import PROTOCOLS
 from disdepth_cli.inspection.finding import DepthStatistics
-from disdepth_cli.inspection.scale import PLAUSIBLE_MEDIAN, scale_guesses
+from disdepth_cli.inspection.labels import oddities
+from disdepth_cli.inspection.photographs import DEPTH_LIKE, no_photographs
+from disdepth_cli.inspection.scale import PLAUSIBLE_MEDIAN, SUSPECT_MEDIAN, advice, scale_guesses
 from disdepth_cli.inspection.tally import Tally, depth_of_all
 
 MUCH_OUT_OF_RANGE = 0.1  # of the positive depth
@@ -44,15 +46,16 @@ def judge(source: DataSource, tallies: dict[Split, Tally], equal: Pairs, near: P
     _judge_scale(verdict, source, depth_of_all(tallies.values()))
     verdict.warnings += [
         *_similar(near),
+        *oddities([label for tally in tallies.values() for label in tally.labels]),
         *_oddities(source, tallies, complete),
     ]
     return verdict
 
 
 def _judge_files(verdict: Verdict, source: DataSource, split: Split, tally: Tally) -> None:
-    grey = tally.kinds["image_kinds"].get("uint16 x 1")
+    grey = tally.kinds["image_kinds"].get(DEPTH_LIKE)
     if grey and tally.without_depth:
-        verdict.errors.append(f"{split}: {grey} images are 16-bit grey, as depth maps are: these are not photographs")
+        verdict.errors.append(no_photographs(split, grey, tally.without_depth))
     missing = [(one.where, one.reason) for one in source.missing if one.split == split]
     if missing:
         verdict.blame(split, missing, "entries point nowhere")
@@ -71,12 +74,17 @@ def _judge_scale(verdict: Verdict, source: DataSource, depth: DepthStatistics) -
         return
     median, far = depth.quantiles(0.5, 0.99)
     scale = source.coding.scale
-    guesses = [guess for guess in scale_guesses(median, far, scale) if guess.plausible and guess.scale != scale]
+    guesses = [one for one in scale_guesses(median, far, source.coding) if one.plausible and one.scale != scale]
     others = ", ".join(f"{guess.scale:g} ({guess.name}) gives {guess.median:.3g} m" for guess in guesses)
     hint = f"; of the known scales, {others}" if others else ""
     if not PLAUSIBLE_MEDIAN[0] <= median <= PLAUSIBLE_MEDIAN[1]:
         verdict.errors.append(f"depth_scale {scale:g}: the median depth would be {median:.3g} m{hint}")
         return
+    if median < SUSPECT_MEDIAN:
+        verdict.warnings.append(
+            f"the median depth is {median:.3g} m at depth_scale {scale:g}, nearer than nearly all scenes: is it in "
+            f"centimetres, or inverse depth?{hint}; {advice(source.coding)}"
+        )
     outside = 1 - depth.in_range / depth.positive
     if outside > MUCH_OUT_OF_RANGE:
         verdict.warnings.append(
@@ -98,7 +106,7 @@ def _oddities(source: DataSource, tallies: dict[Split, Tally], complete: bool) -
     if source.slashed:
         yield f"{source.slashed} list entries begin with a slash that was dropped: they are relative to {source.root}"
     for split, tally in tallies.items():
-        yield from _oddities_of(split, tally)
+        yield from _oddities_of(source, split, tally)
     if not any(tally.pairs for tally in tallies.values()):
         yield (
             "no image has depth: right for a teacher's pseudo-labels; for a published data set, give the folder above, "
@@ -112,7 +120,7 @@ def _oddities(source: DataSource, tallies: dict[Split, Tally], complete: bool) -
         yield f"{protocol.name} has {protocol.images} images, val has {images}: its figures are not the benchmark's"
 
 
-def _oddities_of(split: Split, tally: Tally) -> Iterator[str]:
+def _oddities_of(source: DataSource, split: Split, tally: Tally) -> Iterator[str]:
     if not tally.listed:
         yield f"{split}: is empty"
     if tally.empty and split == "train":
@@ -123,7 +131,8 @@ def _oddities_of(split: Split, tally: Tally) -> Iterator[str]:
     if tally.depth.full > MUCH_AT_TOP * tally.depth.positive:
         yield (
             f"{split}: {tally.depth.full / tally.depth.positive:.1%} of the depth is the largest 16-bit value, often a "
-            "mark for `no measurement`; it does not count where it is beyond max_depth"
+            f"mark for `no measurement`; it counts as depth where it is below max_depth ({source.max_depth:g} m): say "
+            "invalid_value: 65535 in data.yaml if it is none"
         )
     if coarse := tally.kinds["depth_kinds"].get("uint8 x 1"):
         yield f"{split}: {coarse} depth maps have 8 bits, 256 steps from nearest to farthest: are they pictures?"

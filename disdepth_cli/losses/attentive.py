@@ -37,15 +37,17 @@ def union(masks: Tensor) -> Tensor:
 
 def dice_diversity(masks: Tensor) -> Tensor:
     """Mean pairwise Dice overlap of the tokens, in [0, 1]; 0 for a single token. masks (B, T, h, w). As in MasKD."""
-    flat = masks.float().flatten(2)  # (B, T, N)
-    tokens = flat.shape[1]
-    if tokens == 1:
-        return flat.sum() * 0.0
-    overlap = 2 * torch.einsum("btn,bsn->bts", flat, flat)
-    size = flat.square().sum(dim=2)
-    dice = overlap / (size[:, :, None] + size[:, None, :]).clamp(min=1e-6)
-    apart = ~torch.eye(tokens, dtype=torch.bool, device=masks.device)
-    return across_ranks.mean(dice[:, apart])
+    with torch.autocast(masks.device.type, enabled=False):  # in float16 a sum over a map overflows
+        flat = masks.float().flatten(2)  # (B, T, N)
+        images, tokens = flat.shape[:2]
+        if tokens == 1:
+            return flat.sum() * 0.0
+        overlap = 2 * torch.einsum("btn,bsn->bts", flat, flat)
+        size = flat.square().sum(dim=2)
+        dice = overlap / (size[:, :, None] + size[:, None, :]).clamp(min=1e-6)
+        apart = dice.sum() - dice.diagonal(dim1=1, dim2=2).sum()
+        pairs = dice.new_full((), float(images * tokens * (tokens - 1)))
+        return across_ranks.ratio(apart, pairs, least=1.0)
 
 
 def uniform_masks(feature: Tensor) -> Tensor:

@@ -1,5 +1,5 @@
 """Losses on depth maps. All in float32 outside autocast, all over valid pixels only, of all ranks where there are more
-than one."""
+than one. Pixels are left out by multiplication: a boolean index would make the host wait for the device."""
 
 from __future__ import annotations
 
@@ -20,43 +20,30 @@ def silog(
     1 when None. Without a valid pixel the loss is 0 and carries no gradient.
     Source: Eigen et al. 2014, in the form of AdaBins and BTS.
     """
-    moments = _moments(_log_error(prediction, target, valid), None if weight is None else weight.float()[valid])
-    if moments is None:
-        return _log_error(prediction, prediction, torch.ones_like(valid)).sum() * 0.0
-    square, mean = moments
-    return 10.0 * torch.sqrt((square - focus * mean.square()).clamp(min=0) + EPSILON)
+    with torch.autocast(prediction.device.type, enabled=False):
+        share = valid.float() if weight is None else valid * weight.float()
+        error = _log_error(prediction, target, valid)
+        square, mean, total, count = (share * error.square()).sum(), (share * error).sum(), share.sum(), valid.sum()
+        if across_ranks.world() > 1:
+            square, mean, total, count = across_ranks.summed(square, mean, total, count)
+        total = total.clamp(min=EPSILON)
+        loss = 10.0 * torch.sqrt((square / total - focus * (mean / total).square()).clamp(min=0) + EPSILON)
+        return torch.where(count > 0, loss, 0.0)
 
 
 def log_l1(prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
-    """mean |ln d - ln t| over valid pixels (all when None). prediction, target (B, 1, H, W) [m]."""
-    if valid is None:
-        valid = torch.ones_like(target, dtype=torch.bool)
-    error = _log_error(prediction, target, valid)
-    if across_ranks.world() > 1 or error.numel():
-        return across_ranks.mean(error.abs())
-    return error.sum()
-
-
-def _moments(error: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor] | None:
-    """Means of error^2 and of error (N,), by weight; None where no rank has any."""
-    if across_ranks.world() > 1:
-        # A rank without weights, and one with, must ask for the same sums.
-        weight = torch.ones_like(error) if weight is None else weight
-        count = torch.tensor(float(error.numel()), device=error.device)
-        count, total, square, mean = across_ranks.summed(
-            count, weight.sum(), (weight * error.square()).sum(), (weight * error).sum()
-        )
-        total = total.clamp(min=EPSILON)
-        return (square / total, mean / total) if count > 0 else None
-    if not error.numel():
-        return None
-    if weight is None:
-        return error.square().mean(), error.mean()
-    share = weight / weight.sum().clamp(min=EPSILON)
-    return (share * error.square()).sum(), (share * error).sum()
-
-
-def _log_error(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """mean |ln d - ln t| over valid pixels (all when None), 0 without any. prediction, target (B, 1, H, W) [m]."""
     with torch.autocast(prediction.device.type, enabled=False):
-        d, y = prediction.float()[valid], target.float()[valid]
-        return torch.log(d.clamp(min=0) + EPSILON) - torch.log(y.clamp(min=0) + EPSILON)
+        error = _log_error(prediction, target, valid).abs()
+        if valid is None:
+            return across_ranks.mean(error)
+        return across_ranks.ratio(error.sum(), valid.sum().float(), least=1.0)
+
+
+def _log_error(prediction: Tensor, target: Tensor, valid: Tensor | None) -> Tensor:
+    """ln d - ln y, and 0 at pixels that are not valid."""
+    d, y = prediction.float().clamp(min=0) + EPSILON, target.float().clamp(min=0) + EPSILON
+    if valid is None:
+        return torch.log(d) - torch.log(y)
+    # 1 before the logarithm: what is not finite at a pixel that does not count has no gradient either.
+    return torch.log(torch.where(valid, d, 1.0)) - torch.log(torch.where(valid, y, 1.0))

@@ -27,14 +27,12 @@ def scale_shift_invariant(prediction: Tensor, target: Tensor, valid: Tensor, wei
     """
     with torch.autocast(prediction.device.type, enabled=False):
         counts = valid.flatten(1).sum(dim=1) >= FEWEST_PIXELS
-        if not across_ranks.some(counts.any()):
-            return prediction.float().sum() * 0.0
-        mine, theirs, known = prediction.float()[counts], target.float()[counts], valid[counts]
-        shares = known.float() if weight is None else known * weight.float()[counts]
-        difference = _normalised(mine, known) - _normalised(theirs, known)
-        difference = torch.where(known, difference, torch.zeros_like(difference))
-        data = _weighted_mean(difference.abs(), shares)
-        return data + GRADIENT_WEIGHT * _gradient_term(difference, shares)
+        known = valid & counts.view(-1, 1, 1, 1)
+        shares = known.float() if weight is None else known * weight.float()
+        difference = _normalised(prediction, known) - _normalised(target, known)
+        difference = torch.where(known, difference, 0.0)
+        data = _weighted_mean(difference.abs(), shares, counts)
+        return data + GRADIENT_WEIGHT * _gradient_term(difference, shares, counts)
 
 
 def absolute_difference(
@@ -81,20 +79,22 @@ def aligned_depth(
 
 def _normalised(maps: Tensor, valid: Tensor) -> Tensor:
     """(map - median) / mean absolute deviation, each image over its own valid pixels. maps (B, 1, H, W)."""
-    flat, known = maps.flatten(1), valid.flatten(1)
-    median = torch.where(known, flat, torch.nan).nanmedian(dim=1, keepdim=True).values
+    known = valid.flatten(1)
+    flat = torch.where(known, maps.float().flatten(1), 0.0)
+    some = known.any(dim=1, keepdim=True)
+    median = torch.where(known | ~some, flat, torch.nan).nanmedian(dim=1, keepdim=True).values
     centred = flat - median
-    spread = (centred.abs() * known).sum(dim=1, keepdim=True) / known.sum(dim=1, keepdim=True)
+    spread = (centred.abs() * known).sum(dim=1, keepdim=True) / known.sum(dim=1, keepdim=True).clamp(min=1)
     return (centred / spread.clamp(min=FLATTEST)).view_as(maps)
 
 
-def _weighted_mean(error: Tensor, shares: Tensor) -> Tensor:
-    """Mean over images of each image's weighted mean."""
+def _weighted_mean(error: Tensor, shares: Tensor, counts: Tensor) -> Tensor:
+    """Mean over the images that count, (B,) bool, of each image's weighted mean; 0 where none does."""
     per_image = (error * shares).sum(dim=(1, 2, 3)) / shares.sum(dim=(1, 2, 3)).clamp(min=1e-6)
-    return across_ranks.mean(per_image)
+    return across_ranks.ratio((per_image * counts).sum(), counts.sum().float(), least=1.0)
 
 
-def _gradient_term(difference: Tensor, shares: Tensor) -> Tensor:
+def _gradient_term(difference: Tensor, shares: Tensor, counts: Tensor) -> Tensor:
     """Sum over halved scales of mean |gradient of the difference|, between neighbours that are both valid."""
     total = difference.sum() * 0.0
     for _ in range(GRADIENT_SCALES):
@@ -104,7 +104,7 @@ def _gradient_term(difference: Tensor, shares: Tensor) -> Tensor:
             length = difference.shape[dim] - 1
             ahead, behind = difference.narrow(dim, 1, length), difference.narrow(dim, 0, length)
             both = torch.minimum(shares.narrow(dim, 1, length), shares.narrow(dim, 0, length))
-            total = total + _weighted_mean((ahead - behind).abs(), both)
+            total = total + _weighted_mean((ahead - behind).abs(), both, counts)
         # Every second pixel, as MiDaS does: an average would mix what is valid with what is not.
         difference, shares = difference[..., ::2, ::2], shares[..., ::2, ::2]
     return total

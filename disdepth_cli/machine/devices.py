@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, TypeVar
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
-from disdepth_cli.config import LoopConfig
+from disdepth_cli.config.parts import MachineOptions
 from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.machine.launch import launched
+from disdepth_cli.machine.launch import launched, local_processes, local_rank
+from disdepth_cli.machine.processes import ANSWER_WITHIN
+from disdepth_cli.types import image_layout
 
 if TYPE_CHECKING:  # training alone imports it
     from accelerate import Accelerator
 
 Model = TypeVar("Model", bound=nn.Module)
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def pick_device(name: str) -> torch.device:
@@ -28,7 +35,7 @@ def pick_device(name: str) -> torch.device:
         ConfigError: no such device here.
     """
     if name == "auto":
-        if torch.cuda.is_available():
+        if _cuda()[0]:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
@@ -39,18 +46,43 @@ def pick_device(name: str) -> torch.device:
         device.type == "mps" and not torch.backends.mps.is_available()
     )
     if missing or device.type not in ("cpu", "cuda", "mps"):
-        raise ConfigError(f"--device {name}: there is no such device here; use --device auto")
+        trouble = unused_gpu() if device.type == "cuda" else None
+        why = f" ({trouble})" if trouble else ""
+        raise ConfigError(f"--device {name}: there is no such device here{why}; use --device auto")
     return device
 
 
+def unused_gpu() -> str | None:
+    """Why a GPU of this machine is not used, in words; None where there is none, or where it can be used."""
+    found, said = _cuda()
+    if found or not (said or NVIDIA_DRIVER.exists()):
+        return None
+    if torch.version.cuda is None and torch.version.hip is None:
+        return "a GPU is here, but this PyTorch was built without CUDA: install one with it"
+    reason = " ".join((said or "PyTorch finds no device").split())[:300].rstrip(" .")
+    return f"a GPU is here, but PyTorch cannot use it: {reason}"
+
+
+def _cuda() -> tuple[bool, str | None]:
+    """Whether CUDA can be used, and what PyTorch says about it: of a driver that is too old it only warns."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = torch.cuda.is_available()
+    return found, None if found or not said else str(said[0].message)
+
+
 def student_precision(precision: Precision, device: torch.device) -> Precision:
-    """What `auto` means for a student: bf16 on CUDA, else fp32 (depth-wise backward in bf16 is slow on CPUs).
+    """What `auto` means for a student: on CUDA bf16 where the GPU has it, else fp16; elsewhere fp32, since depth-wise
+    backward in bf16 is slow on CPUs. CUDA is asked about its current device.
 
     Raises:
         ConfigError: fp16 without CUDA.
     """
     if precision == "auto":
-        return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+        if device.type != "cuda":
+            return "fp32"
+        # Before compute capability 8.0 (T4, V100, RTX 20) bf16 is emulated, and slower than fp32.
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     if precision == "fp16" and device.type != "cuda":
         raise ConfigError(f"--precision fp16: needs CUDA, not {device.type}; use bf16 or fp32")
     return precision
@@ -63,6 +95,15 @@ def teacher_precision(precision: Precision, device: torch.device) -> Precision:
     return student_precision(precision, device)
 
 
+def score_precision(precision: Precision, device: torch.device) -> Precision:
+    """What `auto` means for what is scored: fp32, since a score is quoted beside those of others.
+
+    Raises:
+        ConfigError: fp16 without CUDA.
+    """
+    return "fp32" if precision == "auto" else student_precision(precision, device)
+
+
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager:
     """The autocast context of a resolved precision; nothing for fp32."""
     if precision not in AUTOCAST:
@@ -70,7 +111,40 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     return torch.autocast(device.type, AUTOCAST[precision])
 
 
-def make_accelerator(config: LoopConfig) -> Accelerator:
+def cast_weights(module: Model, precision: Precision) -> Model:
+    """A frozen module whose matrices and convolutions have the weights that autocast would make of them at every call.
+
+    Its outputs under `autocast` are the module's own, to the bit. The rest is shared with it: norms stay float32.
+    """
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d)  # not what derives from them: it may compute weights
+    cast = {id(weight) for part in module.modules() if type(part) in kinds for weight in part.parameters(False)}
+    kept: dict[int, Any] = {}
+    with torch.inference_mode(False), torch.no_grad():  # training will use it, whoever was the first to ask
+        for tensor in (*module.parameters(), *module.buffers()):
+            ready = nn.Parameter(tensor.to(AUTOCAST[precision]), requires_grad=False) if id(tensor) in cast else tensor
+            kept[id(tensor)] = ready
+        return copy.deepcopy(module, kept)
+
+
+@contextmanager
+def exact(device: torch.device, precision: Precision) -> Iterator[None]:
+    """As `autocast`, for what is scored: fp32 on CUDA is without TF32, which has three digits."""
+    if device.type != "cuda" or precision in AUTOCAST:
+        with autocast(device, precision):
+            yield
+        return
+    places: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [place.allow_tf32 for place in places]
+    try:
+        for place in places:
+            place.allow_tf32 = False
+        yield
+    finally:
+        for place, allowed in zip(places, before, strict=True):
+            place.allow_tf32 = allowed
+
+
+def make_accelerator(machine: MachineOptions) -> Accelerator:
     """The accelerator of a training run. accelerate keeps global state; a second run in one process starts afresh.
 
     Raises:
@@ -78,27 +152,74 @@ def make_accelerator(config: LoopConfig) -> Accelerator:
     """
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
-    from accelerate.utils import DistributedDataParallelKwargs
+    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 
-    device = pick_device(config.device)
-    if launched()[1] > 1 and (device.type == "mps" or device.index is not None):
-        raise ConfigError(f"--device {device}: several processes were launched; name cpu, or cuda without a number")
-    precision = student_precision(config.precision, device)
+    device = set_device(machine.device)
     if AcceleratorState._shared_state and not torch.distributed.is_initialized():
         AcceleratorState._reset_state(reset_partial_state=True)
-    if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)
+    precision = student_precision(machine.precision, device)
     return Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="no" if precision == "fp32" else precision,
-        kwargs_handlers=[DistributedDataParallelKwargs()],  # each part of a run says in it what it leaves unused
+        # Each part of a run says in the first what it leaves unused.
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(),
+            InitProcessGroupKwargs(timeout=timedelta(seconds=ANSWER_WITHIN)),
+        ],
     )
 
 
-def channels_last(module: Model) -> Model:
-    """The module with its convolution weights in channels_last memory format."""
+def set_device(name: str) -> torch.device:
+    """The device of this process, made CUDA's current one: what is asked of CUDA is then asked of it.
+
+    Raises:
+        ConfigError: no such device here, or one that several processes cannot share.
+    """
+    device = pick_device(name)
+    if launched()[1] > 1:
+        _check_shared(device)
+    if device.type != "cuda":
+        return device
+    device = torch.device("cuda", local_rank() if device.index is None else device.index)
+    torch.cuda.set_device(device)
+    return device
+
+
+def _check_shared(device: torch.device) -> None:
+    """Several processes were launched: each needs a device of its own.
+
+    Raises:
+        ConfigError: they name one device, or there are fewer.
+    """
+    if device.type == "mps" or device.index is not None:
+        raise ConfigError(f"--device {device}: several processes were launched; name cpu, or cuda without a number")
+    if device.type == "cuda" and local_processes() > torch.cuda.device_count():
+        raise ConfigError(
+            f"{local_processes()} processes were launched on this machine, which has {torch.cuda.device_count()} GPUs; "
+            f"launch as many as it has GPUs: torchrun --nproc-per-node {torch.cuda.device_count()}"
+        )
+
+
+def channels_last(module: Model, device: torch.device | None = None) -> Model:
+    """The module with its convolution weights in the memory format that its device is fast, and right, with.
+
+    device: where it is moved; default: it stays where it is.
+    """
     move: Callable[..., Model] = module.to
-    return move(memory_format=torch.channels_last)
+    if device is None:
+        first = next(module.parameters(), None)
+        return module if first is None else move(memory_format=image_layout(first.device))
+    return move(device=device, memory_format=image_layout(device))
+
+
+def device_words(device: torch.device) -> str:
+    """A device for people: its name, and a GPU's memory."""
+    if device.type == "cuda":
+        own = torch.cuda.get_device_properties(device)
+        return f"{device} ({own.name}, {own.total_memory / 2**30:.0f} GiB)"
+    if device.type == "mps":
+        return "mps (Apple GPU)"
+    return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)
 
 
 def _cpu_has_fast_bf16() -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -18,9 +19,40 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from disdepth_cli.errors import DisdepthError, ElsewhereError
 from disdepth_cli.machine.signals import WORKERS_GONE, StopSignal
 from disdepth_cli.machine.sums import world
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import StoredBatch
 
 T = TypeVar("T")
+ANSWER_WITHIN = 600.0
+"""Seconds within which all processes must come to the same step. More than a loader's patience: it speaks first."""
+MEANWHILE = timedelta(hours=24)
+"""For the others while one works alone, on a validation, a download or an upload."""
+
+
+@dataclass
+class _Talk:
+    """Groups over the CPU, apart from the gradients' NCCL: words between processes are no work for a GPU.
+
+    quick: for what each step exchanges. patient: for waiting while one process works alone.
+    """
+
+    quick: Any
+    patient: Any
+    of: Any
+
+
+_talk: _Talk | None = None
+
+
+def _groups() -> _Talk:
+    """Made by all processes together, at their first words."""
+    global _talk
+    whole: Any = dist.group.WORLD
+    if _talk is None or _talk.of is not whole:
+        quick = whole
+        if dist.get_backend() != "gloo":
+            quick = dist.new_group(backend="gloo", timeout=timedelta(seconds=ANSWER_WITHIN))
+        _talk = _Talk(quick, dist.new_group(backend="gloo", timeout=MEANWHILE), whole)
+    return _talk
 
 
 def rank() -> int:
@@ -43,7 +75,7 @@ def gather(one: T) -> list[T]:
     if world() == 1:
         return [one]
     all_of_them: list[Any] = [None] * world()
-    dist.all_gather_object(all_of_them, one)
+    dist.all_gather_object(all_of_them, one, group=_groups().patient)
     return all_of_them
 
 
@@ -57,7 +89,7 @@ def from_main(work: Callable[[], T]) -> T:
         return work()
     message: list[Any] = [None, None]
     if not is_main():
-        dist.broadcast_object_list(message)
+        dist.broadcast_object_list(message, group=_groups().patient)
         failed, result = message
         if failed is not None:
             raise ElsewhereError(failed)
@@ -65,9 +97,9 @@ def from_main(work: Callable[[], T]) -> T:
     try:
         result = work()
     except Exception as error:
-        dist.broadcast_object_list([getattr(error, "exit_code", 1), None])
+        dist.broadcast_object_list([getattr(error, "exit_code", 1), None], group=_groups().patient)
         raise
-    dist.broadcast_object_list([None, result])
+    dist.broadcast_object_list([None, result], group=_groups().patient)
     return result
 
 
@@ -102,36 +134,36 @@ class Shared:
     stop: bool
 
 
-def load_shared(batches: Iterator[DepthBatch], stop: StopSignal, device: torch.device) -> tuple[DepthBatch, Shared]:
+def load_shared(batches: Iterator[StoredBatch], stop: StopSignal) -> tuple[StoredBatch, Shared]:
     """The next batch, and what all have; empty where the signal that ends the run has ended the workers too."""
     try:
         batch = next(batches)
     except WORKERS_GONE:
         if not stop.requested:
             raise
-        batch = DepthBatch.collate([])
-    return batch, share_batch(batch, stop.requested, device)
+        batch = StoredBatch.collate([])
+    return batch, share_batch(batch, stop.requested)
 
 
-def share_batch(batch: DepthBatch, stop: bool, device: torch.device) -> Shared:
+def share_batch(batch: StoredBatch, stop: bool) -> Shared:
     """Tell the others of one's batch, and be told of theirs."""
     if world() == 1:
         return Shared(len(batch), not len(batch), batch.failures, stop)
     mine = [len(batch), int(not len(batch)), len(batch.failures), int(stop)]
-    told = torch.tensor(mine, dtype=torch.int64, device=device)
-    dist.all_reduce(told)
+    told = torch.tensor(mine, dtype=torch.int64)
+    dist.all_reduce(told, group=_groups().quick)
     images, empty, failed, stops = told.tolist()
     failures = [failure for some in gather(batch.failures) for failure in some] if failed else []
     return Shared(images, empty > 0, failures, stops > 0)
 
 
-def all_finite(loss: Tensor) -> bool:
-    """Whether the loss, a scalar, is finite in all processes."""
-    finite = torch.isfinite(loss.detach())
+def finite_everywhere(*values: Tensor) -> list[bool]:
+    """Whether each scalar, all of one device, is finite in all processes. Here the host waits for the device, once."""
+    finite = torch.isfinite(torch.stack([value.detach().float() for value in values]))
     if world() > 1:
         finite = finite.to(torch.int64)
         dist.all_reduce(finite, op=dist.ReduceOp.MIN)
-    return bool(finite)
+    return [bool(one) for one in finite.tolist()]
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ def mean(values: Tensor) -> Tensor:
     """The mean over the elements of all ranks; 0, and without effect, where there is none in several ranks."""
     if world() == 1:
         return values.mean()
-    total, count = summed(values.float().sum(), torch.tensor(float(values.numel()), device=values.device))
+    total, count = summed(values.float().sum(), values.new_full((), float(values.numel()), dtype=torch.float32))
     return total / count.clamp(min=1.0)
 
 
@@ -42,11 +42,6 @@ def ratio(numerator: Tensor, denominator: Tensor, least: float) -> Tensor:
     if world() > 1:
         numerator, denominator = summed(numerator, denominator)
     return numerator / denominator.clamp(min=least)
-
-
-def some(flag: Tensor) -> bool:
-    """Whether the flag, a scalar bool, is set on any rank."""
-    return bool(flag) if world() == 1 else bool(summed(flag)[0] > 0)
 
 
 @torch.no_grad()

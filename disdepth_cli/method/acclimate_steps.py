@@ -11,7 +11,7 @@ from disdepth_cli.losses.relative import aligned_depth, scale_shift_invariant
 from disdepth_cli.machine import sums as across_ranks
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.acclimation import Acclimation
-from disdepth_cli.method.supervision import Target, imitation, pseudo_labelled, target_parts
+from disdepth_cli.method.supervision import Target, imitation, labelled_share, pseudo_labelled, target_parts
 from disdepth_cli.types import DepthBatch, LossTerms
 
 
@@ -39,25 +39,27 @@ class GhostStep(nn.Module):
 
     def forward(self, batch: DepthBatch) -> LossTerms:
         acclimated = self._looks[0]
-        seen = acclimated.look(batch.image)
+        seen = acclimated.look(batch.image, batch.origin)
         ghost = self.acclimation(seen.features, (batch.image.shape[-2], batch.image.shape[-1]))
         assert ghost.depth is not None
         if acclimated.output_kind == "disparity":
             assert seen.depth is not None
-            target = Target(seen.depth, torch.isfinite(seen.depth), None, {})
+            known = torch.isfinite(seen.depth)
+            target = Target(torch.where(known, seen.depth, 0.0), known, None, {})
             return LossTerms.of(target_parts(ghost.depth, target, "disparity", self.anchor_weight))
         parts = {"depth": silog(ghost.depth, batch.depth, batch.valid)}
         if self.teacher_weight and seen.depth is not None:
             own = seen.depth.detach()
+            holes = acclimated.teacher.contract.sees == "stored"
             metric = acclimated.teacher.contract.kind == "metric_depth"
             if metric:
-                faithful = imitation(ghost.depth, own, "metric_depth")
+                faithful = imitation(ghost.depth, own, "metric_depth", holes)
             else:
-                faithful = self._faithful_to_relative(ghost.depth, own, batch)
+                faithful = self._faithful_to_relative(ghost.depth, own, batch, holes)
             parts["teacher"] = self.teacher_weight * faithful
         if self.own_weight and seen.depth is not None:
             parts["own"] = self.own_weight * self._own_loss(seen.depth, batch)
-        shares = {"labelled_images": across_ranks.mean(batch.labelled.float())} if self.log_shares else None
+        shares = {"labelled_images": labelled_share(batch)} if self.log_shares else None
         return LossTerms.of(parts, shares)
 
     def _own_loss(self, depth: Tensor, batch: DepthBatch) -> Tensor:
@@ -70,17 +72,22 @@ class GhostStep(nn.Module):
             truth = torch.where(batch.valid, 1.0 / batch.depth.clamp(min=1e-6), 0.0)
         return scale_shift_invariant(depth, truth, batch.valid)
 
-    def _faithful_to_relative(self, ghost: Tensor, relative: Tensor, batch: DepthBatch) -> Tensor:
+    def _faithful_to_relative(self, ghost: Tensor, relative: Tensor, batch: DepthBatch, holes: bool) -> Tensor:
         """Distance in metres from the teacher as ground truth aligns it; without ground truth, of the shapes alone.
 
         Each image counts by one of the two, and by its share of the batch.
         """
         head, disparity = self.acclimation.ghost.head, self._looks[0].teacher.contract.kind == "disparity"
+        valid, known = batch.valid, torch.ones_like(batch.valid)
+        if holes:
+            known = torch.isfinite(relative)
+            relative, valid = torch.where(known, relative, 0.0), valid & known
         metres, sensible = aligned_depth(
-            relative, batch.depth, batch.valid, head.min_depth, head.max_depth, disparity=disparity
+            relative, batch.depth, valid, head.min_depth, head.max_depth, disparity=disparity
         )
-        aligned = (sensible & batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
-        shape_only = (~batch.labelled).view(-1, 1, 1, 1).expand_as(ghost)
+        without = batch.without_truth
+        aligned = sensible.view(-1, 1, 1, 1) & ~without & known
+        shape_only = without & known
         mine = 1.0 / ghost.clamp(min=head.min_depth) if disparity else ghost
         shape = scale_shift_invariant(mine, relative, shape_only)
         near = log_l1(ghost, metres, aligned) * across_ranks.mean(aligned.float())
@@ -103,7 +110,7 @@ class AttentionStep(nn.Module):
         acclimated, acclimation = self._frozen
         acclimation.eval()
         with torch.no_grad():
-            seen = acclimated.look(batch.image)
+            seen = acclimated.look(batch.image, batch.origin)
             size = (batch.image.shape[-2], batch.image.shape[-1])
             features = acclimation.fam(seen.features, size)
             standard = acclimation.encoder_stats.standardise(features)

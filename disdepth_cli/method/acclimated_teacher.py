@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from disdepth_cli.checkpoint.metadata import TeacherRecord
 from disdepth_cli.config.types import OutputKind, Precision
-from disdepth_cli.machine.devices import autocast
+from disdepth_cli.machine.devices import AUTOCAST, autocast, cast_weights
 from disdepth_cli.method.acclimation import AcclimatedOutput, Acclimation
 from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.models.encoder import REDUCTIONS
 from disdepth_cli.teachers.teacher import DepthTeacher
-from disdepth_cli.types import DepthOutput
+from disdepth_cli.types import DepthOutput, ViewOrigin
 from disdepth_cli.working_size import WorkingSize
 
 
@@ -40,17 +40,21 @@ class AcclimatedTeacher(nn.Module):
         self.precision = precision
         self.disparity_range = disparity_range
         self.memory = memory
+        self.compiles = False
+        self._cast: tuple[DepthTeacher, ...] = ()  # in a tuple: not a part of this module
 
     def remembering(self, memory: TeacherMemory | None) -> AcclimatedTeacher:
         """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
-        return AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
+        same = AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
+        same.compiles = self.compiles
+        return same
 
     @property
     def output_kind(self) -> OutputKind:
         """What the ghost's numbers, and so the student's, are."""
         return "metric_depth" if self.disparity_range is None else "disparity"
 
-    def look(self, image: Tensor) -> DepthOutput:
+    def look(self, image: Tensor, origin: ViewOrigin | None = None) -> DepthOutput:
         """The teacher's own depth and features, float32; without gradient where the teacher is frozen.
 
         Metric depth is clamped to the student's range. Disparity is brought to 0..1 for a student of disparity, and
@@ -58,7 +62,7 @@ class AcclimatedTeacher(nn.Module):
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.teacher.frozen):
             with autocast(image.device, self.precision):
-                seen = self._teachers_output(image)
+                seen = self._teachers_output(image, origin)
             depth = None if seen.depth is None else seen.depth.float()
             if depth is not None and self.teacher.contract.kind == "metric_depth":
                 head = self.acclimation.ghost.head  # beyond the student's range there is nothing to be learned
@@ -68,15 +72,38 @@ class AcclimatedTeacher(nn.Module):
                 depth = ((depth - low) / (high - low)).clamp(0.0, 1.0)
             return DepthOutput(depth=depth, features=[feature.float() for feature in seen.features])
 
-    def _teachers_output(self, image: Tensor) -> DepthOutput:
+    def _teachers_output(self, image: Tensor, origin: ViewOrigin | None) -> DepthOutput:
         if self.memory is None:
-            return self.teacher(image)
-        return self.memory.look(self.teacher, image, self.precision)
+            return self._looking()(image, origin)
+        return self.memory.look(self.teacher, image, self.precision, origin, self._looking())
+
+    def _looking(self) -> DepthTeacher:
+        """The teacher, with its weights cast once for all looks where it is frozen and not asked in float32."""
+        if self.precision not in AUTOCAST or not self.teacher.frozen:
+            return self.teacher
+        if not self._cast or self._cast[0].mean.device != self.teacher.mean.device:
+            self._cast = (cast_weights(self.teacher, self.precision),)
+            if self.compiles:
+                self._cast[0].network.compile()
+        return self._cast[0]
+
+    def compile_teacher(self) -> None:
+        """Let a frozen teacher be compiled at its next look (torch.compile)."""
+        if self.precision in AUTOCAST:
+            self.compiles = True  # of its cast copy, which is not made yet
+        else:
+            self.teacher.network.compile()
 
     @property
     def is_of_students_kind(self) -> bool:
         """Whether the teacher's own depth is what the student's is: metres, or disparity."""
         return self.teacher.contract.kind == self.output_kind
+
+    @property
+    def speaks_for_itself(self) -> bool:
+        """Whether the teacher's depth is all it has, and is of the student's kind: there is nothing to acclimate then,
+        and its own depth stands where the ghost decoder's would."""
+        return self.teacher.contract.depth_alone and self.is_of_students_kind
 
     def word(self, seen: AcclimatedOutput) -> Tensor:
         """What stands in for ground truth, (B, 1, H, W) in the student's kind: the teacher's own depth where it is of
@@ -85,8 +112,10 @@ class AcclimatedTeacher(nn.Module):
         assert word is not None
         return word
 
-    def forward(self, image: Tensor) -> AcclimatedOutput:
-        seen = self.look(image)
+    def forward(self, image: Tensor, origin: ViewOrigin | None = None) -> AcclimatedOutput:
+        seen = self.look(image, origin)
+        if self.speaks_for_itself:
+            return AcclimatedOutput(seen.depth, [], masks=[], teacher_depth=seen.depth, teacher_features=[])
         output = self.acclimation(seen.features, (image.shape[-2], image.shape[-1]))
         output.teacher_depth, output.teacher_features = seen.depth, seen.features
         return output

@@ -66,9 +66,10 @@ def folded(student: DepthStudent) -> DepthStudent:
         assert isinstance(adapter, nn.Conv2d) and adapter.bias is not None and isinstance(lateral, nn.Sequential)
         conv, norm = lateral
         assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None
-        weight = conv.weight[:, :, 0, 0].double()
-        norm.running_mean -= (weight @ adapter.bias.double()).to(norm.running_mean.dtype)
-        conv.weight.copy_((weight @ adapter.weight[:, :, 0, 0].double())[:, :, None, None])
+        # In float64, and on the CPU: some accelerators have none.
+        weight, adapted = conv.weight[:, :, 0, 0].cpu().double(), adapter.weight[:, :, 0, 0].cpu().double()
+        norm.running_mean -= (weight @ adapter.bias.cpu().double()).to(norm.running_mean)
+        conv.weight.copy_((weight @ adapted).to(conv.weight)[:, :, None, None])
     plain.encoder = Encoder(encoder.net, encoder.spec)
     return plain
 

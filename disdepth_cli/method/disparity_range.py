@@ -9,7 +9,7 @@ import torch
 
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers.teacher import DepthTeacher
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import StoredBatch
 
 VIEWS = 32
 FAR, NEAR = 1.0, 99.0  # percentiles over all views
@@ -18,7 +18,7 @@ SAMPLES = 4096  # pixels kept of a view
 
 
 @torch.no_grad()
-def measure_disparity_range(teacher: DepthTeacher, batches: Iterator[DepthBatch]) -> tuple[float, float]:
+def measure_disparity_range(teacher: DepthTeacher, batches: Iterator[StoredBatch]) -> tuple[float, float]:
     """(low, high) of a teacher's disparity over the first views of a run; one range for all images and for good.
 
     One range keeps what the teacher says across images, and is the student's scale anchor. low is 0 unless the
@@ -28,10 +28,10 @@ def measure_disparity_range(teacher: DepthTeacher, batches: Iterator[DepthBatch]
         TeacherError: the teacher gives one and the same number, or nothing finite.
     """
     values: list[np.ndarray] = []
-    device = next(teacher.parameters()).device
     for batch in batches:
         if len(batch):
-            depth = teacher(batch.image.to(device)).depth
+            moved = batch.to(teacher.mean.device)
+            depth = teacher(moved.image, moved.origin).depth
             assert depth is not None
             flat = depth.flatten(1).cpu().numpy()
             values += list(flat[:, :: max(flat.shape[1] // SAMPLES, 1)])

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from disdepth_cli.config import DistillConfig
+from disdepth_cli.config.training import MethodOptions
 from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
 from disdepth_cli.machine import sums as across_ranks
 from disdepth_cli.method.acclimation import AcclimatedOutput, Acclimation, ChannelStatistics
-from disdepth_cli.method.student_start import bound_by_adapters, has_adapters, starts_from_ghost
+from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.supervision import Target
 from disdepth_cli.method.teacher_fusion import on_grid
 from disdepth_cli.models.student import DepthStudent
@@ -35,10 +35,10 @@ class FeatureLoss(nn.Module):
     features of several teachers are alike (one ghost decoder understands them all), so one module serves them.
     """
 
-    def __init__(self, student: DepthStudent, teacher: FeatureSpec, config: DistillConfig) -> None:
+    def __init__(self, student: DepthStudent, teacher: FeatureSpec, method: MethodOptions, start: StudentStart) -> None:
         super().__init__()
-        self.config = config
-        self.raw = config.feature_target == "teacher"
+        self.method, self.start = method, start
+        self.raw = method.feature_target == "teacher"
         theirs, count = teacher.channels, len(student.encoder.spec)
         self.taps = [round(level * (len(theirs) - 1) / (count - 1)) for level in ENCODER_LEVELS]
         if self.raw:
@@ -49,14 +49,14 @@ class FeatureLoss(nn.Module):
         """theirs: channels of the teacher's taps."""
         channels, width = student.encoder.spec.channels, student.decoder.channels
         encoder, decoder = nn.ModuleList(), nn.ModuleList()
-        bound = bound_by_adapters(self.config)
-        apart = not starts_from_ghost(self.config) or (has_adapters(self.config) and not bound)
+        bound = self.start.bound
+        apart = not self.start.from_ghost or (self.start.adapted and not bound)
         if self.raw:
             pairs = zip(ENCODER_LEVELS, self.taps, strict=True)
             encoder.extend(nn.Conv2d(channels[level], theirs[tap], 1) for level, tap in pairs)
-        elif self.config.feature_levels != "decoder" and not bound:
+        elif self.method.feature_levels != "decoder" and not bound:
             encoder.extend(nn.Conv2d(channels[level], channels[level], 1) for level in ENCODER_LEVELS)
-        if not self.raw and self.config.feature_levels != "encoder" and apart:
+        if not self.raw and self.method.feature_levels != "encoder" and apart:
             decoder.extend(nn.Conv2d(width, width, 1) for _ in channels)
         for projection in (*encoder, *decoder):
             # From zero the loss starts at 1. A random projection starts at 8, and drowns the others for an epoch.
@@ -74,13 +74,13 @@ class FeatureLoss(nn.Module):
         theirs = acclimation.encoder_stats.standardise(ghost.features)
         masks = [self._masks(level, feature, ghost, target) for level, feature in enumerate(theirs)]
         parts: dict[str, Tensor] = {}
-        if self.config.feature_levels != "decoder":
+        if self.method.feature_levels != "decoder":
             mine = student.features
             if not len(self.project_encoder):  # bound: in the units of the acclimated ones
                 mine = acclimation.encoder_stats.standardise(mine)
             some = [(mine[level], theirs[level], masks[level]) for level in ENCODER_LEVELS]
             parts["encoder"] = self._mean(some, self.project_encoder, share)
-        if self.config.feature_levels != "encoder":
+        if self.method.feature_levels != "encoder":
             mine = acclimation.decoder_stats.standardise(student.decoder.levels)
             theirs = acclimation.decoder_stats.standardise(ghost.decoder.levels)
             parts["decoder"] = self._mean(list(zip(mine, theirs, masks, strict=True)), self.project_decoder, share)
@@ -109,15 +109,15 @@ class FeatureLoss(nn.Module):
             feature = projections[place](mine) if len(projections) else mine
             counts = on_grid(share, (mask.shape[-2], mask.shape[-1]))
             losses.append(weight * attentive_loss(feature, theirs, mask, counts))
-        return self.config.feature_weight * torch.stack(losses).mean()
+        return self.method.feature_weight * torch.stack(losses).mean()
 
     def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Target) -> Tensor:
         """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
-        if self.config.attention == "learned":
+        if self.method.attention == "learned":
             assert ghost.masks is not None
             return ghost.masks[level]
-        if self.config.attention == "ghost-error":
+        if self.method.attention == "ghost-error":
             assert ghost.depth is not None
             grid = (feature.shape[-2], feature.shape[-1])
             return ghost_error_masks(ghost.depth, target.value, target.valid, grid)
-        return fgd_masks(feature) if self.config.attention == "fgd" else uniform_masks(feature)
+        return fgd_masks(feature) if self.method.attention == "fgd" else uniform_masks(feature)

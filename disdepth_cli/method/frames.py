@@ -21,11 +21,14 @@ def paint_frames(image: Tensor, valid: Tensor, probability: float) -> tuple[Tens
     """
     count, _, height, width = image.shape
     chosen = torch.rand(count) < probability
-    edges = (torch.rand(count, 4) * torch.tensor([height, height, width, width]) * WIDEST).round().long()
+    edges = (torch.rand(count, 4) * torch.tensor([height, height, width, width]) * WIDEST).round()
     kind, grey = torch.rand(count), torch.rand(count)
     colour = torch.where(kind < WHITE, torch.ones(count), torch.where(kind < BLACK, torch.zeros(count), grey))
-    rows, columns = torch.arange(height).view(1, height, 1), torch.arange(width).view(1, 1, width)
-    top, bottom, left, right = (edges[:, side].view(count, 1, 1) for side in range(4))
+    # What was drawn travels in one piece; frames that were not chosen have no edges.
+    drawn = torch.cat([edges * chosen.unsqueeze(1), colour.unsqueeze(1)], dim=1).to(image.device, non_blocking=True)
+    top, bottom, left, right, shade = (part.view(count, 1, 1) for part in drawn.unbind(dim=1))
+    rows = torch.arange(height, device=image.device).view(1, height, 1)
+    columns = torch.arange(width, device=image.device).view(1, 1, width)
     painted = (rows < top) | (rows >= height - bottom) | (columns < left) | (columns >= width - right)
-    painted = (painted & chosen.view(count, 1, 1)).unsqueeze(1).to(image.device)
-    return torch.where(painted, colour.view(count, 1, 1, 1).to(image), image), valid & ~painted
+    painted = painted.unsqueeze(1)
+    return torch.where(painted, shade.unsqueeze(1).to(image.dtype), image), valid & ~painted

@@ -4,101 +4,96 @@ backbone `models/least_squares.py`."""
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 
-from disdepth_cli.config import DistillConfig
+from disdepth_cli.config.parts import StudentOptions
+from disdepth_cli.config.training import MethodOptions
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.adapters import AdaptedEncoder
 from disdepth_cli.method.least_squares import start_by_least_squares
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.observer import Observer
-from disdepth_cli.types import DepthBatch, FeatureMaps
+from disdepth_cli.types import FeatureMaps, StoredBatch
 
 ADAPTING_BATCHES = 24  # at most, of the run's first; least squares of some hundred channels need no more
 
 STARTING_BATCHES = 60  # at most: a block's least squares has up to some thousand unknowns a channel
 
 
+@dataclass(frozen=True)
+class StudentStart:
+    """What a student starts from, as its options settle it.
+
+    random: the backbone has no pretrained weights. solved: such a backbone is solved for the acclimated features.
+    from_ghost: the decoder starts from the ghost's weights; by default where the backbone has nothing of its own. A
+    pretrained one gains more in a short training so, but loses in a long one. adapted: adapters bring the backbone's
+    features to the acclimated ones, which that decoder understands. bound: the feature loss compares what the adapters
+    give, so that decoder and backbone are held to the ghost's. A backbone that starts at random gains most so; a
+    pretrained one is held back: there the loss has projections of its own, which are dropped.
+    """
+
+    random: bool
+    solved: bool
+    from_ghost: bool
+    adapted: bool
+    bound: bool
+
+    @classmethod
+    def of(cls, student: StudentOptions, method: MethodOptions) -> StudentStart:
+        """The start that the options ask for; a control (`distill` off) has none of the teacher's."""
+        random = not student.pretrained and student.weights is None
+        to_ghost = method.feature_target == "ghost"
+        solved = method.distill and random and method.init_backbone == "least-squares" and to_ghost
+        from_ghost = method.distill and (random if method.init_decoder == "auto" else method.init_decoder == "ghost")
+        projection = method.feature_projection
+        adapted = from_ghost and to_ghost and projection != "dropped"
+        bound = adapted and (projection == "folded" or (projection == "auto" and random))
+        return cls(random, solved and method.feature_weight > 0, from_ghost, adapted, bound)
+
+
 def bring_near(
     student: DepthStudent,
     acclimated: AcclimatedTeacher,
-    first: Callable[[int], Iterable[DepthBatch]],
-    config: DistillConfig,
+    first: Callable[[int], Iterable[StoredBatch]],
+    start: StudentStart,
     goes_on: bool,
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> None:
-    """Whatever of the two below the options ask for. first: at most so many of the run's first batches, each time anew.
+    """Whatever of the two below the start asks for. first: at most so many of the run's first batches, each time anew.
 
     goes_on: the run has a state, which holds what its backbone started from.
     """
-    if starts_backbone(config) and not goes_on:
-        start_backbone(student, acclimated, first(STARTING_BATCHES), observers)
-    if has_adapters(config):
+    if start.solved and not goes_on:
+        start_backbone(student, acclimated, first(STARTING_BATCHES), observer)
+    if start.adapted:
         adapt(student, acclimated, first(ADAPTING_BATCHES))
-
-
-def is_random_start(config: DistillConfig) -> bool:
-    """Whether the backbone has no pretrained weights."""
-    return not config.pretrained and config.student_weights is None
-
-
-def starts_backbone(config: DistillConfig) -> bool:
-    """Whether a random backbone is solved for the acclimated features before training."""
-    solved, ghost = config.init_backbone == "least-squares", config.feature_target == "ghost"
-    return config.distill and is_random_start(config) and solved and ghost and config.feature_weight > 0
 
 
 @torch.no_grad()
 def start_backbone(
-    student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[DepthBatch], observers: Sequence[Observer]
+    student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[StoredBatch], observer: Observer
 ) -> None:
     """Solve a random backbone's blocks for the acclimated features of some training batches; tell how near they are."""
 
     def pairs() -> Iterator[tuple[torch.Tensor, FeatureMaps]]:
         for batch in batches:
             if len(batch):
-                image = batch.to(student.mean.device).image
-                features = acclimated(image).features
+                moved = batch.to(student.mean.device)
+                image, features = moved.image, acclimated(moved.image, moved.origin).features
                 yield (image - student.mean) / student.std, acclimated.acclimation.encoder_stats.standardise(features)
 
     shares = start_by_least_squares(student.encoder, pairs())
     told = (
         f"explains {', '.join(f'{100 * share:.0f}' for share in shares)} % of the acclimated features, level by level"
     )
-    for observer in observers:
-        observer.on_note(f"backbone: started by least squares, {told}" if shares else "backbone: random")
-
-
-def starts_from_ghost(config: DistillConfig) -> bool:
-    """Whether the student's decoder starts from the ghost's weights.
-
-    By default where the backbone has nothing of its own. A pretrained one gains more in a short training so, but loses
-    in a long one: benchmarks/results/gain.md.
-    """
-    ghost = is_random_start(config) if config.init_decoder == "auto" else config.init_decoder == "ghost"
-    return config.distill and ghost
-
-
-def has_adapters(config: DistillConfig) -> bool:
-    """Whether adapters bring the student's features to the acclimated ones, which its decoder understands."""
-    understood = config.feature_target == "ghost" and config.feature_projection != "dropped"
-    return understood and starts_from_ghost(config)
-
-
-def bound_by_adapters(config: DistillConfig) -> bool:
-    """Whether the feature loss compares what the adapters give, so that decoder and backbone are held to the ghost's.
-
-    A backbone that starts at random gains most so. A pretrained one is held back by it: there the loss has projections
-    of its own, which are dropped.
-    """
-    kind = config.feature_projection
-    return has_adapters(config) and (kind == "folded" or (kind == "auto" and is_random_start(config)))
+    observer.on_note(f"backbone: started by least squares, {told}" if shares else "backbone: random")
 
 
 @torch.no_grad()
-def adapt(student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[DepthBatch]) -> None:
+def adapt(student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterable[StoredBatch]) -> None:
     """Give the student's encoder adapters, fitted on some training batches; nothing else of it changes."""
     adapted = AdaptedEncoder(student.encoder).to(student.mean.device)
     looking = copy.deepcopy(student.encoder).train()  # normed by the batch, as in training; a copy's statistics move
@@ -106,8 +101,9 @@ def adapt(student: DepthStudent, acclimated: AcclimatedTeacher, batches: Iterabl
     def pairs() -> Iterator[tuple[FeatureMaps, FeatureMaps]]:
         for batch in batches:
             if len(batch):
-                image = batch.to(student.mean.device).image
-                yield looking((image - student.mean) / student.std), acclimated(image).features
+                moved = batch.to(student.mean.device)
+                image = moved.image
+                yield looking((image - student.mean) / student.std), acclimated(image, moved.origin).features
 
     adapted.fit(pairs())
     student.encoder = adapted

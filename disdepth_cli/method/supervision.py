@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from disdepth_cli.config import PseudoLabelConfig
+from disdepth_cli.config.training import PseudoLabelOptions
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.losses.depth import EPSILON, log_l1, silog
 from disdepth_cli.losses.relative import absolute_difference, scale_shift_invariant
 from disdepth_cli.machine import sums as across_ranks
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.types import DepthBatch, ViewOrigin
 
 AGREEMENT = 0.1  # relative difference from the flipped image's depth at which confidence has fallen to 1/e
-Look = Callable[[Tensor], Tensor]
-"""image (B, 3, H, W) -> the teacher's depth (B, 1, H, W), in the student's kind."""
+Look = Callable[[Tensor, ViewOrigin | None], Tensor]
+"""image (B, 3, H, W), and where it comes from -> the teacher's depth (B, 1, H, W), in the student's kind."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,12 @@ def pseudo_labelled(batch: DepthBatch, teacher_depth: Tensor | None) -> tuple[Te
     """depth and valid of a batch, with the teacher's depth where an image has no ground truth at all."""
     if teacher_depth is None or bool(batch.labelled.all()):
         return batch.depth, batch.valid
-    without = ~batch.labelled.view(-1, 1, 1, 1)
-    usable = without & torch.isfinite(teacher_depth) & (teacher_depth >= 0)
+    usable = batch.without_truth & torch.isfinite(teacher_depth) & (teacher_depth >= 0)
     return torch.where(usable, teacher_depth, batch.depth), batch.valid | usable
 
 
 def supervise(
-    batch: DepthBatch, prediction: Tensor, pseudo: Tensor, kind: OutputKind, config: PseudoLabelConfig, look: Look
+    batch: DepthBatch, prediction: Tensor, pseudo: Tensor, kind: OutputKind, options: PseudoLabelOptions, look: Look
 ) -> Target:
     """The target of a batch for `prediction` (B, 1, H, W).
 
@@ -53,19 +52,25 @@ def supervise(
     `pseudo_confidence` "flip" its pixels weigh less where the teacher says something else of the flipped image.
     """
     value, valid = pseudo_labelled(batch, pseudo)
-    without = ~batch.labelled.view(-1, 1, 1, 1) & valid
     weight = None
-    if bool(without.any()):
-        if config.pseudo_drop:
-            valid = valid & ~(without & _worst(prediction, value, without, kind, config.pseudo_drop))
-        if config.pseudo_confidence == "flip":
+    without = torch.zeros_like(valid)
+    if not bool(batch.labelled.all()):
+        without = batch.without_truth & valid
+        if options.pseudo_drop:
+            valid = valid & ~(without & _worst(prediction, value, without, kind, options.pseudo_drop))
+        if options.pseudo_confidence == "flip":
             weight = _confidence(batch, pseudo, kind, look)
     counted = (valid & without).float() if weight is None else valid * without * weight
     shares = {
-        "labelled_images": across_ranks.mean(batch.labelled.float()),
+        "labelled_images": labelled_share(batch),
         "pseudo_pixels": across_ranks.mean(counted),
     }
     return Target(value, valid, weight, shares)
+
+
+def labelled_share(batch: DepthBatch) -> Tensor:
+    """The share of the images that have ground truth, a scalar on the device."""
+    return across_ranks.mean((~batch.without_truth).float())
 
 
 def target_parts(prediction: Tensor, target: Target, kind: OutputKind, anchor_weight: float) -> dict[str, Tensor]:
@@ -79,28 +84,49 @@ def target_parts(prediction: Tensor, target: Target, kind: OutputKind, anchor_we
     return parts
 
 
-def imitation(prediction: Tensor, goal: Tensor, kind: OutputKind) -> Tensor:
-    """How far a prediction is from another model's, everywhere: mean |log difference| in metres, |difference| else."""
-    return log_l1(prediction, goal) if kind == "metric_depth" else absolute_difference(prediction, goal)
+def imitation(prediction: Tensor, goal: Tensor, kind: OutputKind, holes: bool = False) -> Tensor:
+    """How far a prediction is from another model's: mean |log difference| in metres, |difference| else.
+
+    holes: the other's depth may not be finite everywhere; what is not does not count.
+    """
+    known = None
+    if holes:
+        known = torch.isfinite(goal)
+        goal = torch.where(known, goal, prediction.detach())
+    if kind == "metric_depth":
+        return log_l1(prediction, goal, known)
+    return absolute_difference(prediction, goal, known)
 
 
 @torch.no_grad()
 def _worst(prediction: Tensor, value: Tensor, pixels: Tensor, kind: OutputKind, share: float) -> Tensor:
     """(B, 1, H, W) bool: the `share` of each image's `pixels` that are farthest from the prediction."""
     error = _distance(prediction, value, kind)
-    flat = torch.where(pixels, error, torch.nan).flatten(1)
-    limit = torch.nanquantile(flat, 1 - share, dim=1)
-    return error > limit.view(-1, 1, 1, 1)
+    # Their quantile, linear between two pixels. torch.nanquantile would make a float64, which MPS has not.
+    ordered = torch.where(pixels, error, torch.inf).flatten(1).sort(dim=1).values
+    place = (1 - share) * (pixels.flatten(1).sum(dim=1, keepdim=True) - 1).clamp(min=0).float()
+    below = ordered.gather(1, place.floor().long())
+    above = ordered.gather(1, place.ceil().long())
+    limit = torch.lerp(below, above, place - place.floor())
+    return (error > limit.view(-1, 1, 1, 1)) & pixels
 
 
 @torch.no_grad()
 def _confidence(batch: DepthBatch, pseudo: Tensor, kind: OutputKind, look: Look) -> Tensor:
     """exp(-difference / 0.1) between the teacher's depth and that of the flipped image; 1 for labelled images."""
-    without = ~batch.labelled
-    flipped = look(batch.image[without].flip(-1)).flip(-1)
+    places = [place for place, labelled in enumerate(batch.labelled.tolist()) if not labelled]
+    origin = None if batch.origin is None else batch.origin.rows(~batch.labelled).flipped()
+    flipped = look(_picked(batch.image, places).flip(-1), origin).flip(-1)
+    doubts = torch.exp(-_distance(_picked(pseudo, places), flipped, kind) / AGREEMENT)
     weight = torch.ones_like(pseudo)
-    weight[without] = torch.exp(-_distance(pseudo[without], flipped, kind) / AGREEMENT)
+    for place, doubt in zip(places, doubts, strict=True):
+        weight[place] = doubt
     return weight
+
+
+def _picked(maps: Tensor, places: list[int]) -> Tensor:
+    """Some images of a batch, picked on the host: an index on the device would have to be sent there."""
+    return torch.stack([maps[place] for place in places])
 
 
 def _distance(a: Tensor, b: Tensor, kind: OutputKind) -> Tensor:

@@ -1,4 +1,5 @@
-"""What a frozen teacher said of a training view, kept on disk: who meets the view again reads it instead of asking.
+"""What a frozen teacher said of a training view, or of a whole image, kept on disk: who meets it again reads it
+instead of asking.
 
 Content decides: a view is found by its pixels, the teacher's weights and the precision, never by an index. Whatever
 changes one of them (an augmentation, a size, a teacher that was trained) simply finds nothing. What is used is always
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import safetensors
@@ -19,7 +21,7 @@ from torch import Tensor
 from disdepth_cli.config.types import Precision
 from disdepth_cli.files import write_atomic, write_first
 from disdepth_cli.teachers.teacher import DepthTeacher
-from disdepth_cli.types import DepthOutput
+from disdepth_cli.types import DepthOutput, ViewOrigin
 
 FORMAT = "disdepth-teacher-view-1"
 CHECK = "check"  # names the digest of a file's other tensors: a damaged file is not believed
@@ -40,31 +42,56 @@ class TeacherMemory:
         self.views, self.computed = 0, 0
         self._identities: dict[DepthTeacher, bytes] = {}
 
-    def look(self, teacher: DepthTeacher, image: Tensor, precision: Precision) -> DepthOutput:
-        """What `teacher(image)` gives, rounded as it is stored, float32; the teacher sees what was not met before.
+    def look(
+        self,
+        teacher: DepthTeacher,
+        image: Tensor,
+        precision: Precision,
+        origin: ViewOrigin | None = None,
+        looking: DepthTeacher | None = None,
+    ) -> DepthOutput:
+        """What `teacher(image, origin)` gives, rounded as it is stored, float32; the teacher sees what was not met
+        before. Of one that sees whole images, an image is one entry, whatever views are cut from it.
 
-        image (B, 3, H, W) float32 RGB in [0, 1]. Called within the autocast of `precision`.
+        image (B, 3, H, W) float32 RGB in [0, 1]. Called within the autocast of `precision`. looking: the
+        same teacher with its weights already cast to it.
 
         Raises:
             DisdepthError: the disk is full, or the folder cannot be written.
         """
         assert teacher.frozen, "a teacher that learns says something else each time"
-        keys = self._keys(teacher, image, precision)
+        looking = looking or teacher
+        if teacher.contract.sees == "stored":
+            return looking(image, origin)
+        return teacher.answer(image, origin, partial(self._look, teacher, looking, precision))
+
+    def _look(
+        self,
+        teacher: DepthTeacher,
+        looking: DepthTeacher,
+        precision: Precision,
+        image: Tensor,
+        focal: Tensor | None,
+    ) -> DepthOutput:
+        keys = self._keys(teacher, image, precision, focal)
         kept = {key: view for key in dict.fromkeys(keys) if (view := self._read(key)) is not None}
         missing = {key: place for place, key in enumerate(keys) if key not in kept}
         if missing:
             places = list(missing.values())
-            output = teacher(image if len(places) == len(image) else image[places])
+            every = len(places) == len(image)
+            output = looking.look(image if every else image[places], focal if every or focal is None else focal[places])
             for key, view in zip(missing, _views(output), strict=True):
                 kept[key] = self._keep(key, view)
         self.views, self.computed = self.views + len(keys), self.computed + len(missing)
         return _batch([kept[key] for key in keys], image.device)
 
-    def _keys(self, teacher: DepthTeacher, image: Tensor, precision: Precision) -> list[str]:
+    def _keys(self, teacher: DepthTeacher, image: Tensor, precision: Precision, focal: Tensor | None) -> list[str]:
         if teacher not in self._identities:
             self._identities[teacher] = _identity(teacher)
         same = f"{FORMAT} {precision} {tuple(image.shape[1:])} ".encode() + self._identities[teacher]
-        return [_digest(same, pixels) for pixels in image.detach().cpu()]
+        lengths = [b""] * len(image) if focal is None else [f"{length:.9g} ".encode() for length in focal.tolist()]
+        images = image.detach().cpu()
+        return [_digest(same + length, pixels) for length, pixels in zip(lengths, images, strict=True)]
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.safetensors"

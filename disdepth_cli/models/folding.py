@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from disdepth_cli.models.lg_conv import LGConv
-from disdepth_cli.models.student import DepthStudent
 
-Model = TypeVar("Model", bound=DepthStudent)
+if TYPE_CHECKING:
+    from disdepth_cli.models.student import DepthStudent
+
+Model = TypeVar("Model", bound="DepthStudent")
 _SIDE = 64  # pixels of the probe image
 _TOLERANCE = 1e-9  # of the largest depth, in float64
 
@@ -26,6 +28,7 @@ def without_norms(student: Model) -> Model:
     time, the student itself comes back.
     """
     exact = copy.deepcopy(student).cpu().double().eval()
+    exact.warned = True  # the probe is small, and what runs the copy brings images to size
     probe = torch.rand(1, 3, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0)).double()
     wanted = exact(probe).depth
     names = {module: name for name, module in exact.named_modules()}

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from disdepth_cli.config.types import LGConvPlace
+from disdepth_cli.config.types import LGConvOn
 
 PARAMETER_SHARE = 0.05
 """The branches together stay under this share of the encoder's parameters, as far as `MIN_HIDDEN` allows."""
@@ -48,7 +48,7 @@ class LGConv(nn.Module):
         return local + a * self.broadcast(g)
 
 
-def insert_lg_convs(encoder: nn.Module, place: LGConvPlace) -> list[str]:
+def insert_lg_convs(encoder: nn.Module, place: LGConvOn) -> list[str]:
     """Wrap the convolutions of `encoder`'s last two stages (strides 16 and 32), in place.
 
     place: `dense` or `depthwise` convolutions with k >= 3, `all` of them, `none`, or `auto`: depth-wise ones in

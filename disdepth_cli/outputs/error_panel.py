@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from disdepth_cli.outputs.pictures import GAP, colourise, panel, scale_bar, text_strip
+from disdepth_cli.depth.colours import colourise
+from disdepth_cli.outputs.pictures import GAP, panel, scale_bar, text_strip
 from disdepth_cli.working_size import resize_image
 
 WIDTH = 480  # pixels of each of the four pictures

@@ -6,6 +6,31 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from disdepth_cli.data.files.image_decoders import opened
+from disdepth_cli.data.files.images import IMAGE_SUFFIXES
+from disdepth_cli.depth.files import SCALE_KEY
+from disdepth_cli.errors import DataError
+from disdepth_cli.reading import read_bytes
+
+ENDINGS = ("_depth.png", "_disparity.png")  # of what predict writes; beside each lies a picture, _color.png
+
+
+def photographs(files: Sequence[Path]) -> list[Path]:
+    """The images among the files of a folder, sorted: no hidden ones, and none that predict has written."""
+    found = sorted(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."))
+    depth = {file for file in found if file.name.endswith(ENDINGS) and _is_prediction(file)}
+    pictures = {file.with_name(f"{file.name.rpartition('_')[0]}_color.png") for file in depth}
+    return [file for file in found if file not in depth and file not in pictures]
+
+
+def _is_prediction(file: Path) -> bool:
+    """Whether a PNG says the scale of its depth."""
+    try:
+        with opened(read_bytes(file, of_pixels=True)) as image:
+            return SCALE_KEY in image.info
+    except (DataError, OSError, ValueError, SyntaxError):
+        return False
+
 
 def output_stems(inputs: Sequence[Path]) -> list[str]:
     """One output stem per input, in order, all different (also where upper and lower case are the same file).

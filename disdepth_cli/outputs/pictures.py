@@ -1,4 +1,4 @@
-"""Depth as pictures: colour maps, an image beside its depth, labelled grids. All images are (H, W, 3) uint8 RGB."""
+"""Pictures of depth: an image beside its depth, labelled grids, scale bars. All images are (H, W, 3) uint8 RGB."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.depth.colours import LEVELS, colour_table
+from disdepth_cli.depth.png import encode_png
+from disdepth_cli.errors import ConfigError
 from disdepth_cli.files import write_atomic
-from disdepth_cli.png import encode_png
 from disdepth_cli.working_size import resize_image
 
-LEVELS = 256
 GAP = 8
 """White pixels between pictures."""
 
@@ -21,41 +21,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 
 Row = Sequence[tuple[str, np.ndarray]]
 """Titled pictures."""
-
-
-def colourise(
-    depth: np.ndarray,
-    colormap: str = "Spectral_r",
-    low: float | None = None,
-    high: float | None = None,
-    grayscale: bool = False,
-    valid: np.ndarray | None = None,
-) -> np.ndarray:
-    """Picture (H, W, 3) uint8 of depth (H, W), in any unit.
-
-    low and high get the colour map's ends; by default the 2nd and 98th percentile over the valid pixels, so that
-    one outlier does not flatten the rest. valid (H, W) bool is by default what is finite and above 0. What is not
-    valid is black. grayscale is brighter where the value is larger.
-
-    Raises:
-        ConfigError: Matplotlib has no such colour map.
-    """
-    table = _colour_table("gray" if grayscale else colormap)
-    valid = np.isfinite(depth) & (depth > 0) if valid is None else valid & np.isfinite(depth)
-    if not valid.any():
-        return np.zeros((*depth.shape, 3), dtype=np.uint8)
-    whole = valid.all()
-    robust = np.percentile(depth if whole else depth[valid], (2, 98)) if low is None or high is None else (0.0, 0.0)
-    low = float(robust[0]) if low is None else low
-    high = float(robust[1]) if high is None else high
-    shares = (np.clip(depth if whole else np.where(valid, depth, low), low, max(high, low)) - low) / max(
-        high - low, 1e-12
-    )
-    # Six times faster than table[...]; it knows no order of channels.
-    picture = cv2.applyColorMap((shares * (LEVELS - 1)).round().astype(np.uint8), table[:, None])
-    if not whole:
-        picture[~valid] = 0
-    return picture
 
 
 def side_by_side(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
@@ -74,7 +39,7 @@ def scale_bar(width: int, labels: Sequence[str], colormap: str = "Spectral_r") -
     """
     bar, text = max(round(width * 0.03), 6), max(round(width * 0.05), 14)
     strip = np.full((bar + text, width, 3), 255, dtype=np.uint8)
-    table = _colour_table(colormap)
+    table = colour_table(colormap)
     strip[:bar] = table[np.linspace(0, LEVELS - 1, width).round().astype(int)]
     font, size, thickness = cv2.FONT_HERSHEY_SIMPLEX, text / 36, max(round(text / 24), 1)
     for number, label in enumerate(labels):
@@ -135,27 +100,6 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
         bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
         content = cv2.imencode(suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
     write_atomic(path, lambda temporary: temporary.write_bytes(content))
-
-
-def check_colormap(name: str) -> None:
-    """Refuse an unknown colour map before any work is done.
-
-    Raises:
-        ConfigError: Matplotlib has none of that name.
-    """
-    from matplotlib import colormaps  # slow to import, and few modules need colours
-
-    if name not in colormaps:
-        hint = near_names(name, colormaps) or "; see Matplotlib's colour map reference, for example Spectral_r"
-        raise ConfigError(f"--colormap {name}: no such colour map{hint}")
-
-
-def _colour_table(name: str) -> np.ndarray:
-    """The colour map as (256, 3) uint8."""
-    from matplotlib import colormaps
-
-    check_colormap(name)
-    return colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].copy()
 
 
 def _draw_title(strip: np.ndarray, title: str) -> None:

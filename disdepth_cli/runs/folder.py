@@ -7,21 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import yaml
-from pydantic import BaseModel
-from torch import Tensor
 
-from disdepth_cli.config import STUDENTS
-from disdepth_cli.errors import CheckpointError, ConfigError, TrainingError
-from disdepth_cli.files import disk_errors, write_atomic, write_text
+from disdepth_cli.config import TrainingConfig
+from disdepth_cli.errors import ConfigError
+from disdepth_cli.files import as_json, disk_errors, is_unfinished, remove_unfinished, write_text
 from disdepth_cli.machine.processes import from_main
+from disdepth_cli.reading import read_json
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.runs.shared_disk import check_seen_by_all
+from disdepth_cli.runs.state_file import StateFile
 
 STATE_KEY = "disdepth-state"
-FREE_TO_CHANGE = {"output", "resume", "offline", "device", "workers", "save_every", "dry_run", "max_corrupt"}
-FREE_TO_CHANGE |= {"push_to_hub", "private", "licence", "control", "keep", "budget"}
-"""Options that may differ when a run is resumed: they do not change its result."""
+PATIENCE = 5.0  # seconds that a file on a shared disk may take to be seen from another machine
+
+DIGEST_KEY = "disdepth-digest"
+ENTRIES = "entries.json"  # beside the states: what the data held when the run began
 
 
 class RunFolder:
@@ -30,7 +31,7 @@ class RunFolder:
     def __init__(self, path: Path, phase: str | None = None) -> None:
         """phase: a second optimisation in the same folder has a state and a metrics table of its own."""
         self.path = path
-        self.state_file = path / "last" / f"{phase or 'state'}.safetensors"
+        self.state = StateFile(path / "last" / f"{phase or 'state'}.safetensors")
         self.metrics_file = path / f"{phase or 'metrics'}.csv"
         self.report_file = path / "report.json"
 
@@ -39,28 +40,44 @@ class RunFolder:
         return RunFolder(self.path, name)
 
     @classmethod
-    def open(cls, config: Any, verb: str, subject: str) -> RunFolder:
+    def open(
+        cls, config: TrainingConfig, verb: str, subject: str, entries: Mapping[str, Any] | None = None
+    ) -> RunFolder:
         """Make the run folder of a configuration, or open it again with `resume`; writes config.yaml.
 
+        entries: of its data, see `check_entries`; None: it is not trained on.
+
         Raises:
-            ConfigError: the folder holds another run, or `resume` finds none, or other options.
+            ConfigError: the folder holds another run, or `resume` finds none, or other options or data.
         """
-        if config.resume and config.output is None:
+        if config.run.resume and config.run.output is None:
             raise ConfigError("--resume: name the run folder to go on with, -o RUN")
-        return cls(from_main(lambda: cls._open(config, verb, subject)))
+        run = cls(from_main(lambda: cls._open(config, verb, subject, entries)))
+        check_seen_by_all(run.path)
+        return run
 
     @classmethod
-    def _open(cls, config: Any, verb: str, subject: str) -> Path:
+    def _open(cls, config: TrainingConfig, verb: str, subject: str, entries: Mapping[str, Any] | None) -> Path:
         """`open` in the process that writes; the others learn the path."""
-        run = cls(config.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
-        if config.resume:
+        run = cls(config.run.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
+        for folder in (run.path, run.state.file.parent):
+            remove_unfinished(folder)
+        if config.run.resume:
             run.check_same(config, verb)
         else:
             run.check_free()
         with disk_errors(run.path):
             (run.path / "last").mkdir(parents=True, exist_ok=True)
+        if entries is not None:
+            run.check_entries(entries)
         write_text(run.path / "config.yaml", yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
         return run.path
+
+    @property
+    def began(self) -> bool:
+        """Whether a state was saved: before its first step a run has none."""
+        states = self.state.file.parent
+        return states.is_dir() and any(file.name != ENTRIES for file in states.iterdir())
 
     def check_free(self, advice: str = "add --resume to go on, or name another -o") -> None:
         """Nothing is there, or only what a run leaves that failed before its first step.
@@ -72,119 +89,62 @@ class RunFolder:
             return
         if not self.path.is_dir():
             raise ConfigError(f"-o {self.path}: is a file; name a folder for the run")
-        states = self.state_file.parent
-        began = states.is_dir() and any(states.iterdir())
-        if began or {file.name for file in self.path.iterdir()} - {"config.yaml", states.name}:
+        held = {file.name for file in self.path.iterdir() if not is_unfinished(file)}
+        if self.began or held - {"config.yaml", self.state.file.parent.name}:
             raise ConfigError(f"{self.path}: already holds something; {advice}")
 
-    def check_same(self, config: BaseModel, verb: str, advice: str = "resume with the same options") -> None:
+    def check_same(self, config: TrainingConfig, verb: str, advice: str = "resume with the same options") -> None:
         """The run was started by this verb with the same options, those aside that are free to change.
 
         Raises:
             ConfigError: it was not, or there is no run.
         """
-        before = read_config(self.path)
+        before = RunContents(self.path).config()
         if before.get("verb") != verb:
             raise ConfigError(f"{self.path}: is a run of {before.get('verb')}, not of {verb}")
-        now = _plain(config)
+        now, free = _plain(config), type(config).named(free=True)
         for name in now:
-            if name not in FREE_TO_CHANGE and name in before and not _same(before[name], now[name]):
+            if name not in free and name in before and not _same(before[name], now[name]):
                 raise ConfigError(
                     f"--{name.replace('_', '-')}: the run in {self.path} was started with {before[name]!r}, "
                     f"not {now[name]!r}; {advice}"
                 )
 
-    def write_report(self, report: Mapping[str, Any]) -> None:
-        """Write report.json."""
-        write_text(self.report_file, json.dumps(report, indent=2) + "\n")
+    def check_entries(self, entries: Mapping[str, Any]) -> None:
+        """The run's data is what it began with, wherever it lies by now; what it begins with is kept.
 
-    def save_state(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Write everything needed to resume: tensors, with the JSON state in the header of the same file.
-
-        One file moved into place: tensors and state can never be of different steps. `last/state.json` repeats the
-        state for people.
-        """
-        text = json.dumps(state, sort_keys=True)
-        content = safetensors.torch.save(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, {STATE_KEY: text}
-        )
-
-        def write(temporary: Path) -> None:
-            temporary.write_bytes(content)
-
-        write_atomic(self.state_file, write)
-        write_text(self.state_file.with_suffix(".json"), text + "\n")
-
-    def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The saved state, or None when the run was stopped before its first save.
+        entries: {"train": {"images", "digest"}, "val": {...}, "depth": what stored depth means}.
 
         Raises:
-            TrainingError: the file is damaged.
+            ConfigError: it is not; the message says how many images there were and are.
         """
-        if not self.state_file.is_file():
-            return None
-        try:
-            with safetensors.safe_open(self.state_file, "pt") as handle:
-                state = json.loads((handle.metadata() or {})[STATE_KEY])
-                return {name: handle.get_tensor(name) for name in handle.keys()}, state  # noqa: SIM118
-        except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
-            raise TrainingError(f"{self.state_file}: the resume state is damaged ({error}); start again") from None
+        file = self.state.file.parent / ENTRIES
+        if not self.began or not file.is_file():
+            write_text(file, json.dumps(entries, indent=2) + "\n")
+            return
+        before = read_json(file, ConfigError)
+        advice = "give the data that the run began with, --data PLACE, or start a new run"
+        for split, name in (("train", "training"), ("val", "val")):
+            then, now = before.get(split), entries[split]
+            if then is None or then == now:
+                continue
+            counts = f"began with {then.get('images')} {name} images, now there are {now['images']}"
+            if then.get("images") == now["images"]:
+                counts = f"has {now['images']} {name} images as it began with, but not the same ones in the same order"
+            raise ConfigError(f"{self.path}: {counts}; {advice}")
+        if before.get("depth") != entries["depth"]:
+            raise ConfigError(
+                f"{self.path}: began with depth [m] = {before.get('depth')}, now it is {entries['depth']}; {advice}"
+            )
+
+    def write_report(self, report: Mapping[str, Any]) -> None:
+        """Write report.json."""
+        write_text(self.report_file, as_json(report, indent=2) + "\n")
 
 
-def read_config(run: Path) -> dict[str, Any]:
-    """The resolved options a run was started with.
-
-    Raises:
-        ConfigError: there is no run in that folder.
-    """
-    file = run / "config.yaml"
-    try:
-        return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ConfigError(f"{run}: holds no run (no config.yaml); start one without --resume") from None
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error})") from None
-
-
-def read_report(run: Path) -> dict[str, Any]:
-    """The report of a run; empty where there is none yet.
-
-    Raises:
-        CheckpointError: it cannot be read.
-    """
-    file = run / "report.json"
-    try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{file}: cannot be read ({error}); make it again with --resume") from None
-
-
-def beside(run: Path, ending: str) -> Path:
-    """The folder beside a run's that has its name and the ending."""
-    run = run if run.name not in ("", "..") else run.resolve()
-    return run.with_name(run.name + ending)
-
-
-def latest_acclimation(root: Path, student: str) -> Path | None:
-    """The newest finished acclimation under `root` that was made for the same student."""
-    found = sorted(root.glob("*/acclimated.safetensors"), key=lambda file: file.stat().st_mtime)
-    for file in reversed(found):
-        try:
-            config = read_config(file.parent)
-        except ConfigError:
-            continue
-        finished = (file.parent / "report.json").is_file()
-        theirs = str(config.get("student"))
-        if finished and STUDENTS.get(theirs, theirs) == STUDENTS.get(student, student):
-            return file.parent
-    return None
-
-
-def _plain(config: BaseModel) -> dict[str, Any]:
+def _plain(config: TrainingConfig) -> dict[str, Any]:
     """The options as plain values; where a run lies, and that it was resumed, are not options of it."""
-    return json.loads(config.model_dump_json(exclude={"output", "resume"}))
+    return config.flat("output", "resume")
 
 
 def _same(before: Any, now: Any) -> bool:

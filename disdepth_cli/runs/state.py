@@ -39,10 +39,11 @@ def unpack(parts: Parts, tensors: dict[str, Tensor], state: dict[str, Any]) -> d
     """Put back what `pack` took; returns the counters."""
     for prefix, module in parts.modules().items():
         module.load_state_dict(_under(tensors, prefix), strict=True)
+    weights = [weight for group in parts.optimizer.param_groups for weight in group["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _under(tensors, "optimizer.").items():
         index, name = key.split(".", 1)
-        moments.setdefault(int(index), {})[name] = value
+        moments.setdefault(int(index), {})[name] = _laid_out(value, weights[int(index)])
     groups = parts.optimizer.state_dict()["param_groups"]
     parts.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     for group, rate in zip(parts.optimizer.param_groups, state["rates"], strict=True):
@@ -50,6 +51,13 @@ def unpack(parts: Parts, tensors: dict[str, Tensor], state: dict[str, Any]) -> d
     if parts.scaler is not None and state["scaler"]:
         parts.scaler.load_state_dict(state["scaler"])
     return state
+
+
+def _laid_out(value: Tensor, weight: Tensor) -> Tensor:
+    """A moment with its weight's strides: in one memory format, many weights are updated by one kernel."""
+    if value.shape != weight.shape:
+        return value
+    return torch.empty_like(weight, dtype=value.dtype, device=value.device, requires_grad=False).copy_(value)
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

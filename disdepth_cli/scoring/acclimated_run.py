@@ -9,7 +9,7 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from disdepth_cli.checkpoint.locate import BUNDLED as BUNDLED
+from disdepth_cli.checkpoint.locate import ACCLIMATED
 from disdepth_cli.checkpoint.metadata import (
     TEACHER_PREFIX,
     CheckpointMetadata,
@@ -22,7 +22,7 @@ from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.student import StudentArchitecture
-from disdepth_cli.runs.folder import read_config
+from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.tuning import load_trained
 from disdepth_cli.types import FeatureSpec
@@ -58,19 +58,6 @@ def load_teacher_weights(path: Path) -> dict[str, Tensor]:
         return {name.removeprefix(TEACHER_PREFIX): handle.get_tensor(name) for name in names}
 
 
-ACCLIMATED = "acclimated.safetensors"
-
-
-def is_acclimated_run(path: Path | str) -> bool:
-    """Whether `path` is the folder of an acclimation, finished or not."""
-    return (Path(path) / ACCLIMATED).is_file()
-
-
-def is_finished(run: Path) -> bool:
-    """Whether an acclimation came to its end, attention tokens and report included."""
-    return is_acclimated_run(run) and (run / "report.json").is_file()
-
-
 def load_acclimated(
     run: Path, precision: Precision, offline: bool = False
 ) -> tuple[AcclimatedTeacher, CheckpointMetadata]:
@@ -81,7 +68,7 @@ def load_acclimated(
         TeacherError: its teacher cannot be loaded.
     """
     acclimation, metadata = load_acclimation(run / ACCLIMATED)
-    config = read_config(run)
+    config = RunContents(run).config()
     if "teacher" not in config:
         raise ConfigError(f"{run / 'config.yaml'}: names no teacher; acclimate again")
     weights = config.get("teacher_weights")
@@ -90,6 +77,7 @@ def load_acclimated(
         revision=config.get("revision"),
         weights=Path(weights) if weights else None,
         offline=offline or bool(config.get("offline")),
+        named=False,
     )
     if metadata.teacher and teacher.contract.fingerprint != metadata.teacher.fingerprint:
         raise CheckpointError(
@@ -107,7 +95,7 @@ def load_ghost(run: Path, wanted: StudentArchitecture) -> dict[str, Tensor]:
         ConfigError: no finished acclimation, or one for another student.
         CheckpointError: damaged.
     """
-    if not is_finished(run):
+    if not RunContents(run).is_finished:
         raise ConfigError(f"--ghost {run}: is no finished acclimated run")
     acclimation, metadata = load_acclimation(run / ACCLIMATED)
     check_same_student(run, metadata, wanted)

@@ -8,27 +8,41 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
-import disdepth_cli
 from disdepth_cli.checkpoint.locate import hub_student, may_be_on_hub, student_file
 from disdepth_cli.config.types import Backend, Precision
-from disdepth_cli.data.shards.eviction import cache_folder
-from disdepth_cli.errors import ConfigError, DisdepthError, ExportError
+from disdepth_cli.errors import ConfigError
 from disdepth_cli.exporting.exported import ExportedPredictor, is_exported, open_exported
-from disdepth_cli.exporting.format_table import FORMATS
 from disdepth_cli.exporting.formats.session import is_installed
-from disdepth_cli.exporting.metadata import sha256_of
-from disdepth_cli.files import write_atomic, write_text
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
+from disdepth_cli.predictor import Predictor
+from disdepth_cli.scoring.exported_once import ExportedOnce, Runtime
 
-Runtime = Literal["onnx", "openvino"]
 RUNTIMES: dict[Runtime, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
 """Backend to the module that it needs, the faster one first: their times are alike, ONNX Runtime starts sooner."""
-RECIPE = 1
-"""Of the files in the cache: raise it when the same checkpoint would be written otherwise."""
+
+
+def open_in_runtime(
+    model: str,
+    backend: Backend | None,
+    device: str,
+    precision: Precision,
+    revision: str | None,
+    offline: bool,
+    observer: Observer,
+) -> Predictor:
+    """A MODEL in the runtime that was asked for, as `open_elsewhere` takes it; else in PyTorch, imported only then.
+
+    Raises:
+        DisdepthError: it cannot be found or opened, or the backend cannot run it.
+    """
+    elsewhere = open_elsewhere(model, backend, device, precision, revision, offline, observer)
+    if elsewhere is not None:
+        return elsewhere
+    from disdepth_cli.scoring.open_model import open_model
+
+    return open_model(model, device, precision, revision, offline)
 
 
 def open_elsewhere(
@@ -38,7 +52,7 @@ def open_elsewhere(
     precision: Precision = "auto",
     revision: str | None = None,
     offline: bool = False,
-    observers: Sequence[Observer] = (),
+    observer: Observer = SILENT,
 ) -> ExportedPredictor | None:
     """A MODEL in another runtime than PyTorch; None where PyTorch is to run it.
 
@@ -64,7 +78,7 @@ def open_elsewhere(
         if runtime is not None and backend != "auto":
             raise ConfigError(f"--backend {backend}: {model} is no student; leave --backend out")
         return None
-    cached = _Cached(file, model, runtime, observers)
+    cached = ExportedOnce(file, model, runtime, observer)
     return cached.open_if_possible() if backend == "auto" else cached.open()
 
 
@@ -73,14 +87,14 @@ def prepare(
     runtime: Runtime,
     revision: str | None = None,
     offline: bool = False,
-    observers: Sequence[Observer] = (),
+    observer: Observer = SILENT,
 ) -> Path:
     """The file in the cache that `open_elsewhere` will open for a student; exported now where it was not before.
 
     Raises:
         CheckpointError, ExportError: it cannot be had.
     """
-    return _Cached(student_file(model, revision, offline), model, runtime, observers).file_there()
+    return ExportedOnce(student_file(model, revision, offline), model, runtime, observer).file_there()
 
 
 def is_student(model: str, revision: str | None = None, offline: bool = False) -> bool:
@@ -127,80 +141,3 @@ def _accelerator() -> bool:
     """Whether PyTorch may find one here, without asking it."""
     nvidia = os.path.exists("/dev/nvidiactl") or shutil.which("nvidia-smi") is not None
     return nvidia or (platform.system() == "Darwin" and platform.machine() == "arm64")
-
-
-class _Cached:
-    """The ONNX file, for any size of image, of one checkpoint."""
-
-    def __init__(self, file: Path, model: str, runtime: Runtime, observers: Sequence[Observer]) -> None:
-        self.file, self.model, self.runtime, self.observers = file, model, runtime, observers
-        key = f"{sha256_of(file)[:32]}-{disdepth_cli.__version__}-{RECIPE}"
-        self.place = cache_folder() / "exports" / f"{key}.onnx"
-        self.failed = self.place.with_suffix(".failed")
-
-    def open(self) -> ExportedPredictor:
-        """The student in the runtime, exported now where it was not before.
-
-        Raises:
-            CheckpointError, ExportError: it cannot be had.
-        """
-        if self.place.is_file():
-            try:
-                return self._opened()
-            except ExportError:  # a damaged copy; what else is wrong shows again below
-                self.place.unlink(missing_ok=True)
-        self._write()
-        return self._opened()
-
-    def file_there(self) -> Path:
-        """The ONNX file.
-
-        Raises:
-            CheckpointError, ExportError: it cannot be had.
-        """
-        if not self.place.is_file():
-            self._write()
-        return self.place
-
-    def open_if_possible(self) -> ExportedPredictor | None:
-        """The same; None where the student has to run in PyTorch, which is said once."""
-        written = self.place.is_file()
-        if self.failed.is_file() or not (written or all(map(is_installed, FORMATS["onnx"].writers))):
-            return None
-        try:
-            return self.open()
-        except ExportError as error:
-            write_text(self.failed, f"{error}\n")
-            for observer in self.observers:
-                observer.on_warning(f"{error}; PyTorch runs this student")
-            return None
-
-    def _opened(self) -> ExportedPredictor:
-        return open_exported(str(self.place), self.runtime)
-
-    def _write(self) -> None:
-        """Export, and compare with PyTorch on a real image."""
-        from disdepth_cli.exporting.calibration import our_sample
-        from disdepth_cli.exporting.check import check_export
-        from disdepth_cli.exporting.metadata import Wanted
-        from disdepth_cli.exporting.write import describe_student, write_student
-        from disdepth_cli.scoring.open_model import open_student
-
-        for observer in self.observers:
-            observer.on_note(
-                f"exporting {self.model} once for {self.runtime}, into {self.place.parent} (--backend torch: without)"
-            )
-        student = open_student(self.file, "cpu", "fp32")
-        about = describe_student(self.file, Wanted("onnx", input="tensor", dynamic="all"), student.parameters)
-
-        def write(temporary: Path) -> None:
-            write_student(student.model, about, temporary)
-            check_export(temporary, about, student, our_sample().check)
-
-        try:
-            write_atomic(self.place, write)
-        except DisdepthError:
-            raise
-        except Exception as error:  # exporters raise anything at a layer that they do not know
-            reason = " ".join(str(error).split())[:200]
-            raise ExportError(f"{self.model}: cannot be exported to ONNX ({type(error).__name__}: {reason})") from error

@@ -7,14 +7,15 @@ from pathlib import Path
 import torch
 
 from disdepth_cli.checkpoint.locate import BUNDLED, hub_student, may_be_on_hub
-from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import CheckpointError, ConfigError, TeacherError
 from disdepth_cli.machine.devices import pick_device, student_precision, teacher_precision
 from disdepth_cli.method.acclimated_teacher import ghost_size
-from disdepth_cli.models.folding import without_norms
+from disdepth_cli.models.student import load_student
 from disdepth_cli.predictor import DepthPredictor
-from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.scoring.acclimated_run import load_acclimated
+from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 
 
@@ -28,11 +29,11 @@ def open_model(
     """
     place = pick_device(device)
     is_file = Path(name).suffix == ".safetensors" or Path(name).is_file()
-    if name == "bundled" or is_file or (Path(name) / "student.safetensors").is_file():
+    if name == "bundled" or is_file or RunContents(Path(name)).has_student:
         return open_student(name, device, precision, revision)
     if may_be_on_hub(name) and hub_student(name, revision, offline) is not None:
         return open_student(name, device, precision, revision, offline)
-    if is_acclimated_run(name):
+    if RunContents(Path(name)).has_acclimation:
         acclimated, metadata = load_acclimated(Path(name), teacher_precision(precision, place), offline)
         architecture = metadata.architecture()
         return DepthPredictor(
@@ -42,8 +43,10 @@ def open_model(
             architecture.max_depth,
             place,
             student_precision(precision, place),
+            architecture.min_depth,
+            origins_of([acclimated.teacher]),
         )
-    if (Path(name) / "config.yaml").is_file():
+    if RunContents(Path(name)).is_begun:
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
     # Measured accuracy is the teacher's reputation: full precision unless asked otherwise.
     teacher = load_teacher(name, revision=revision, offline=offline)
@@ -60,7 +63,8 @@ def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Pr
     if contract.kind == "none":
         raise TeacherError(f"{contract.id}: is an encoder without depth of its own; acclimate it and give that run")
     max_depth = contract.max_depth or float("inf")
-    return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision)
+    origins = origins_of([teacher])
+    return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision, origins=origins)
 
 
 def open_student(
@@ -75,16 +79,7 @@ def open_student(
     Raises:
         CheckpointError: missing, truncated, foreign, not a student, or not to be had from the Hub.
     """
-    place = pick_device(device)
+    pick_device(device)  # a wrong one is refused before a file is fetched
     if str(path) == "bundled" and not BUNDLED.is_file():
-        raise ConfigError("this installation has no bundled student; give --checkpoint FILE")
-    student, metadata = load_checkpoint(path, revision, offline)
-    return DepthPredictor(
-        without_norms(student),
-        student.architecture.working_size,
-        student.architecture.output_kind,
-        metadata.max_depth,
-        place,
-        student_precision(precision, place),
-        sum(parameter.numel() for parameter in student.parameters()),
-    )
+        raise ConfigError("this installation has no bundled student; give --model FILE")
+    return load_student(path, revision=revision, offline=offline).predictor(device, precision)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.data.batches.loader import EvalItem, eval_loader
@@ -27,8 +28,10 @@ from disdepth_cli.evaluation.metrics import (
 )
 from disdepth_cli.evaluation.protocols import Protocol, get_protocol, override
 from disdepth_cli.machine.processes import from_all, rank
+from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.machine.sums import world
 from disdepth_cli.predictor import Predictor
+from disdepth_cli.types import ViewOrigin
 from disdepth_cli.working_size import restore
 
 
@@ -80,7 +83,7 @@ class TeacherTruth:
         (top, left), (height, width) = item.placement.offset, item.placement.scaled
         view = item.image[0, :, top : top + height, left : left + width]
         image = (view.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-        depth = self.teacher.predict(image)
+        depth = self.teacher.predict(image, origin=item.origin)
         if self.kept + depth.nbytes <= KEPT:
             self.known[item.key] = depth
             self.kept += depth.nbytes
@@ -112,7 +115,7 @@ def score(
     items: Sequence[DataItem],
     protocol: Protocol,
     *,
-    workers: int = 0,
+    workers: int | None = 0,
     truth: TeacherTruth | None = None,
     on_image: Callable[[int], object] | None = None,
     details: bool = False,
@@ -121,10 +124,13 @@ def score(
 
     An unreadable file, or one without a valid pixel, becomes an entry of `errors` with its name. `on_image` is told
     how many are done. details: fill `Scores.details` too. The model runs in this thread; `workers` threads decode
-    ahead of it, and as many score behind it. Their number changes nothing in the result.
+    ahead of it, and as many score behind it (None: by cores). Their number changes nothing in the result.
     """
     scores = Scores()
-    predictions = _predictions(predictor, eval_loader(items, source, predictor.working_size, workers), protocol, truth)
+    workers = worker_count(workers, predictor.device)
+    origins = predictor.origins or (truth.teacher.origins if truth else None)
+    loaded = eval_loader(items, source, predictor.working_size, workers, origins)
+    predictions = _predictions(predictor, loaded, protocol, truth)
     judge = _Judge(protocol, predictor.kind, details)
     for done, verdict in enumerate(map_ahead(judge, predictions, workers), start=1):
         verdict.enter(scores)
@@ -146,21 +152,45 @@ class _Prediction(NamedTuple):
 def _predictions(
     predictor: Predictor, loaded: Iterable[EvalItem], protocol: Protocol, truth: TeacherTruth | None
 ) -> Iterator[_Prediction]:
-    """Run the model on each image.
+    """Run the model on each image."""
+    for items in _of_one_size(loaded, predictor.at_once):
+        if items[0].error:
+            yield _Prediction(items[0], None, None, False)
+            continue
+        targets = [_target(item, truth) for item in items]
+        known = [item.origin for item in items if item.origin is not None]
+        origin = ViewOrigin.collate(known) if known else None
+        depths = predictor.predict_unrestored(torch.cat([item.image for item in items]), protocol.tta, origin)
+        for item, depth, (target, relative) in zip(items, depths, targets, strict=True):
+            yield _Prediction(item, depth, target, relative)
+
+
+def _of_one_size(loaded: Iterable[EvalItem], most: int) -> Iterator[list[EvalItem]]:
+    """Neighbours whose images are of one size, at most so many; one that could not be read stays alone."""
+    items: list[EvalItem] = []
+    for item in loaded:
+        if items and (len(items) == most or item.error or item.image.shape != items[0].image.shape):
+            yield items
+            items = []
+        items.append(item)
+        if item.error:
+            yield items
+            items = []
+    if items:
+        yield items
+
+
+def _target(item: EvalItem, truth: TeacherTruth | None) -> tuple[np.ndarray, bool]:
+    """What an image is scored against, and whether that is a teacher's disparity.
 
     Raises:
         DataError: there is neither ground truth nor a teacher.
     """
-    for item in loaded:
-        if item.error:
-            yield _Prediction(item, None, None, False)
-            continue
-        target, relative = item.depth, False
-        if target is None:
-            if truth is None:
-                raise DataError(f"{item.key}: has no depth to be scored against; give depth, or a metric teacher")
-            target, relative = truth(item), truth.teacher.kind == "disparity"
-        yield _Prediction(item, predictor.predict_unrestored(item.image, protocol.tta), target, relative)
+    if item.depth is not None:
+        return item.depth, False
+    if truth is None:
+        raise DataError(f"{item.key}: has no depth to be scored against; give depth, or a metric teacher")
+    return truth(item), truth.teacher.kind == "disparity"
 
 
 class Verdict(NamedTuple):
@@ -226,7 +256,7 @@ def score_split(
     items: Sequence[DataItem],
     protocol: Protocol,
     *,
-    workers: int = 0,
+    workers: int | None = 0,
     truth: TeacherTruth | None = None,
 ) -> Scores:
     """`scoring.score` of the items, in their order, shared among the processes of a run.

@@ -77,7 +77,7 @@ def write_rows(file: Path, scores: Scores, source: DataSource, items: Mapping[st
         rows.append({"image": key, "ground_truth": _place(source, items[key]), **scored, **row(scores, key)})
 
     def write(temporary: Path) -> None:
-        with open(temporary, "w", newline="", encoding="utf-8") as handle:
+        with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as handle:
             table = csv.DictWriter(handle, list(rows[0]))
             table.writeheader()
             table.writerows(rows)

@@ -10,14 +10,15 @@ from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.errors import ConfigError, TeacherError
 from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.hub.fetch import is_hub_id
-from disdepth_cli.machine.devices import pick_device, student_precision
+from disdepth_cli.machine.devices import score_precision
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.predictor import DepthPredictor, Predictor
-from disdepth_cli.runs.folder import read_config
-from disdepth_cli.scoring.acclimated_run import is_acclimated_run, load_acclimated
+from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.teachers.yours.find import is_own
 
 GIVE = "give it with --teacher"
 
@@ -41,9 +42,8 @@ def teacher_of(config: EvaluateConfig, predictor: Predictor) -> DepthPredictor:
     else:
         file = student_file(config.model, config.revision, config.offline)
         teacher = _of_record(read_metadata(file).teacher, file.parent)
-    device = pick_device(config.device)
-    precision = "fp32" if config.precision == "auto" else student_precision(config.precision, device)
-    return teacher_predictor(teacher, device, precision)
+    precision = score_precision(config.precision, predictor.device)
+    return teacher_predictor(teacher, predictor.device, precision)
 
 
 def _named(name: str, config: EvaluateConfig) -> DepthTeacher:
@@ -53,15 +53,15 @@ def _named(name: str, config: EvaluateConfig) -> DepthTeacher:
         TeacherError: it is the model itself.
     """
     same = name == config.model or (Path(name).exists() and Path(name).resolve() == Path(config.model).resolve())
-    if same and not is_acclimated_run(name):
+    if same and not RunContents(Path(name)).has_acclimation:
         raise TeacherError(f"{name} is the model itself")
     return _load(name, offline=config.offline)
 
 
-def _load(name: str, revision: str | None = None, offline: bool = False) -> DepthTeacher:
-    if is_acclimated_run(name):
+def _load(name: str, revision: str | None = None, offline: bool = False, named: bool = True) -> DepthTeacher:
+    if RunContents(Path(name)).has_acclimation:
         return load_acclimated(Path(name), "fp32", offline)[0].teacher
-    return load_teacher(name, revision=revision, offline=offline)
+    return load_teacher(name, revision=revision, offline=offline, named=named)
 
 
 def _of_record(record: TeacherRecord | None, run: Path) -> DepthTeacher:
@@ -78,9 +78,9 @@ def find_teacher(record: TeacherRecord | None, run: Path) -> tuple[str, DepthTea
     if record is None:
         raise TeacherError("the student was trained without a teacher")
     for place in _places(run, record):
-        if record.trained != "frozen" and not is_acclimated_run(place):
+        if record.trained != "frozen" and not RunContents(Path(place)).has_acclimation:
             raise TeacherError(f"acclimation changed the student's teacher ({record.trained}); {GIVE} RUN")
-        teacher = _load(place, record.revision if is_hub_id(place) else None, offline=True)
+        teacher = _load(place, record.revision if is_hub_id(place) else None, offline=True, named=False)
         if teacher.contract.fingerprint != record.fingerprint:
             raise TeacherError(f"{place} has other weights than the teacher that the student learned from; {GIVE}")
         return place, teacher
@@ -90,8 +90,12 @@ def find_teacher(record: TeacherRecord | None, run: Path) -> tuple[str, DepthTea
 def _places(run: Path, record: TeacherRecord) -> list[str]:
     """Where the teacher may lie: what the run's configuration names, then what the student's file does."""
     try:
-        named = read_config(run).get("teacher") or []
+        named = RunContents(run).config().get("teacher") or []
     except ConfigError:  # a file on its own
         named = []
     first = named if isinstance(named, str) else next(iter(named), record.id)
-    return [place for place in dict.fromkeys((first, record.id)) if Path(place).is_dir() or is_hub_id(place)]
+    return [
+        place
+        for place in dict.fromkeys((first, record.id))
+        if Path(place).is_dir() or is_hub_id(place) or is_own(place)
+    ]

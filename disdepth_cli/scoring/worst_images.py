@@ -66,10 +66,10 @@ def draw_worst(
 
 def _look(predictor: Predictor, source: DataSource, item: DataItem, protocol: Protocol) -> Comparison:
     """The image, its ground truth, and the prediction as it was scored."""
-    loaded = EvalDataset([item], source, predictor.working_size)[0]
+    loaded = EvalDataset([item], source, predictor.working_size, predictor.origins)[0]
     truth = loaded.depth
     assert truth is not None  # it was scored
-    predicted = predictor.predict_fitted(loaded.image, loaded.placement, protocol.tta)
+    predicted = predictor.predict_fitted(loaded.image, loaded.placement, protocol.tta, loaded.origin)
     valid = scored_pixels(truth, protocol)
     full = resized(predicted, (truth.shape[0], truth.shape[1]), protocol.resize).astype(np.float64)
     metres = in_metres(full, truth, protocol, predictor.kind, valid)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from disdepth_cli.teachers.contract import IMAGENET_MEAN, IMAGENET_STD, Channels, Kind
+from disdepth_cli.teachers.preprocessing import Processor
 from disdepth_cli.teachers.taps import Seen, as_maps, grid, patch_size, record, recorded
 
 HALF: Channels = (0.5, 0.5, 0.5)
@@ -40,12 +41,19 @@ def _backbone_taps(model: Any) -> tuple[str, ...]:
     return tuple(model.backbone.out_features)
 
 
+def has_stages(config: Any) -> bool:
+    """Whether the encoder halves its resolution from stage to stage: its input is a multiple of the last stride."""
+    is_hybrid = getattr(config, "is_hybrid", False)
+    return is_hybrid or bool(getattr(getattr(config, "backbone_config", None), "depths", None))
+
+
 def _multiple(config: Any) -> int:
-    """Twice the patch: the coarsest map is at half the tokens' resolution. Hierarchical encoders: their last stride."""
-    depths = getattr(getattr(config, "backbone_config", None), "depths", None)
-    if depths and not getattr(config, "is_hybrid", False):
-        return int(patch_size(config) * 2 ** (len(depths) - 1))
-    return 2 * patch_size(config)
+    """The patch; of an encoder with stages its last stride."""
+    if getattr(config, "is_hybrid", False):
+        return 2 * patch_size(config)
+    if has_stages(config):
+        return int(patch_size(config) * 2 ** (len(config.backbone_config.depths) - 1))
+    return patch_size(config)
 
 
 DPT_LIKE = recorded("neck", "neck.fusion_stage")
@@ -63,7 +71,7 @@ class Architecture:
     run: normalised pixels (B, 3, h, w) -> output and features, in one forward.
     resample: how its own post-processing brings the output to the image's size.
     finish: the output, then -> depth in the kind's numbers.
-    mean, std: of its image processor, where the checkpoint has none.
+    mean, std: of its image processor, where the checkpoint has none. processor: which one transformers takes for it.
     """
 
     kind: Callable[[Any], Kind | None]
@@ -76,6 +84,7 @@ class Architecture:
     finish: Callable[[Tensor], Tensor] = lambda output: output
     mean: Channels = HALF
     std: Channels = HALF
+    processor: Processor = "DPT"
 
 
 def native_size(config: Any) -> tuple[int, int]:
@@ -169,7 +178,7 @@ def _depth_pro_taps(model: Any) -> tuple[str, ...]:
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "depth_anything": Architecture(kind=stated_kind, multiple=patch_size, mean=IMAGENET_MEAN, std=IMAGENET_STD),
+    "depth_anything": Architecture(kind=stated_kind, mean=IMAGENET_MEAN, std=IMAGENET_STD),
     "depth_pro": Architecture(
         kind=lambda config: "metric_depth" if config.use_fov_model else "relative_depth",
         max_depth=lambda config: None,
@@ -179,6 +188,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         run=_run_depth_pro,
         resample="bilinear",
         finish=lambda inverse: 1 / inverse.clamp(1e-4, 1e4),
+        processor="DepthPro",
     ),
     "dpt": Architecture(kind=_dpt_kind, taps=_dpt_taps, run=_run_dpt),
     "glpn": Architecture(
@@ -188,12 +198,16 @@ ARCHITECTURES: dict[str, Architecture] = {
         run=recorded("decoder", "decoder"),
         mean=ZERO,  # GLPN's image processor does not normalise
         std=ONE,
+        processor="GLPN",
     ),
-    "tipsv2_dpt": Architecture(kind=lambda config: "metric_depth", resample="bilinear", mean=ZERO, std=ONE),
+    "tipsv2_dpt": Architecture(
+        kind=lambda config: "metric_depth", resample="bilinear", mean=ZERO, std=ONE, processor="Tipsv2Dpt"
+    ),
     "zoedepth": Architecture(
         kind=lambda config: "metric_depth",
         max_depth=lambda config: float(max(head["max_depth"] for head in config.bin_configurations)),
         run=_run_zoedepth,
+        processor="ZoeDepth",
     ),
 }
 """`model_type` of config.json -> how it is used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from disdepth_cli.hub.licences import licence_note
@@ -70,7 +71,8 @@ class ProbeResult:
         )
 
 
-Family = Literal["transformers", "timm"]
+Family = Literal["transformers", "timm", "yours", "stored"]
+Sees = Literal["view", "whole", "stored"]
 Kind = Literal["metric_depth", "disparity", "relative_depth", "none"]
 Taps = Literal["encoder", "neck"]
 Weights = Literal["local", "missing", "random"]
@@ -78,6 +80,16 @@ Channels = tuple[float, float, float]
 
 IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
 IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class StoredDepth:
+    """Depth maps in files. scale: number = stored / scale. invalid: the stored number that says that nothing is known;
+    numbers that are not finite say so too."""
+
+    folder: Path
+    scale: float
+    invalid: float | None
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,13 @@ class TeacherContract:
     mean, std: applied by the teacher itself to RGB in [0, 1].
     working_size: the input at which the teacher's own accuracy is measured.
     taps: names of the features, one per entry of `spec`; finest first, or by depth where the strides are equal.
-    fixed_size: (height, width) [pixels] every view is resized to, for encoders that take one size only; None else.
+    fixed_size: (height, width) [pixels] of the one input that it takes; None: any multiple.
+    sees: in training, the student's view; or the whole image, of which depth and features are cut to the view: so for a
+        fixed size, which a view would be stretched to, and for whoever judges by the whole field of view; or maps that
+        are stored.
+    needs_focal: it asks for the focal length.
+    depth_alone: it has no features but its depth, in steps of resolution; the student learns from its depth.
+    stored: where that lies.
     probe: what was measured on the probe image, None for an encoder.
     weights: "local" (loaded and probed), "missing" (on the Hub only: this contract comes from the config, nothing of
         the weights was probed) or "random" (for tests).
@@ -121,6 +139,15 @@ class TeacherContract:
     weight_bytes: int = 0
     download: str = "nothing"
     flops: int | None = None
+    sees: Sees = "view"
+    needs_focal: bool = False
+    depth_alone: bool = False
+    stored: StoredDepth | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is called where several teachers see a batch."""
+        return f"{self.id} {self.fingerprint}"
 
     def lines(self) -> list[str]:
         """The contract for people, one `key: value` a line."""
@@ -137,9 +164,11 @@ class TeacherContract:
             "fixed_size": "none" if self.fixed_size is None else f"{self.fixed_size[0]}x{self.fixed_size[1]}",
             "working_size": f"{size.height}x{size.width} ({size.scale_rule})",
             "input_size": self._input_size(),
+            "sees": self._sees(),
+            "focal": "needed: of each image, in the list or data.yaml" if self.needs_focal else "not needed",
             "mean": " ".join(f"{value:g}" for value in self.mean),
             "std": " ".join(f"{value:g}" for value in self.std),
-            "taps": " ".join(self.taps),
+            "taps": " ".join(self.taps) + ("; depth alone: output distillation only" if self.depth_alone else ""),
             "channels": " ".join(map(str, self.spec.channels)),
             "strides": " ".join(map(str, self.spec.reductions)),
             "probe": "none" if self.probe is None else self.probe.line(self.kind),
@@ -169,13 +198,23 @@ class TeacherContract:
         """The rule for input sizes, in words."""
         size = self.working_size
         if self.fixed_size is not None:
-            return f"{self.fixed_size[0]}x{self.fixed_size[1]} only; every image is stretched to it"
+            return f"{self.fixed_size[0]}x{self.fixed_size[1]} only; every whole image is stretched to it"
         how = {
             "cover": "aspect kept, covering",
             "short-side": "aspect kept, the shorter side fits",
             "stretch": "aspect ignored",
+            "least-change": "aspect kept, the side that changes less fits",
+            "as-it-is": "each image in its own size",
         }[size.scale_rule]
         return f"multiples of {self.size_multiple}; evaluated at {size.height}x{size.width}, {how}"
+
+    def _sees(self) -> str:
+        """What it is shown in training, in words."""
+        return {
+            "view": "the student's view",
+            "whole": "the whole image once; its depth and features are cut to the student's view",
+            "stored": "nothing; its stored depth is cut to the student's view",
+        }[self.sees]
 
     def _weights(self) -> str:
         if self.weights == "missing":

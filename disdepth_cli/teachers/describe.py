@@ -13,8 +13,9 @@ from disdepth_cli.hub.download_plan import DownloadPlan, describe_files, plan_do
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.contract import TeacherContract
 from disdepth_cli.teachers.files import resolve_small_files
-from disdepth_cli.teachers.flops import forward_flops
+from disdepth_cli.teachers.flops import forward_flops, real_flops
 from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.teachers.yours.find import is_own
 
 
 def describe_teacher(
@@ -28,7 +29,8 @@ def describe_teacher(
     Raises:
         TeacherError: as `load_teacher`.
     """
-    plan = None if weights is not None or Path(name).is_dir() else _plan(name, revision, offline)
+    here = weights is not None or Path(name).is_dir() or is_own(name)
+    plan = None if here else _plan(name, revision, offline)
     if plan is None or all(file.cached for file in plan.weights):
         return with_flops(load_teacher(name, revision=revision, weights=weights, offline=offline))
     contract = _outline(_builder(name, plan))
@@ -41,9 +43,16 @@ def describe_teacher(
 
 
 def with_flops(teacher: DepthTeacher) -> TeacherContract:
-    """The teacher's contract with the FLOPs of one image at its working size."""
+    """The teacher's contract with the FLOPs of one image at its working size.
+
+    Code of other people runs as it is, or not at all: its FLOPs are counted on real numbers, or left open.
+    """
+    if teacher.contract.family == "stored":
+        return teacher.contract
     size = teacher.contract.working_size
-    flops = forward_flops(teacher.network, (size.height, size.width))
+    if teacher.contract.family == "yours":
+        return replace(teacher.contract, flops=real_flops(teacher, size.padded(size.height, size.width)))
+    flops = forward_flops(teacher.network, size.padded(size.height, size.width))
     return replace(teacher.contract, flops=flops)
 
 

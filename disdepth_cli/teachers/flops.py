@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from disdepth_cli.teachers.shapes import TENSORS_OF_ITS_OWN
-from disdepth_cli.teachers.teacher import TeacherNetwork
+from disdepth_cli.teachers.teacher import DepthTeacher, TeacherNetwork
 
 
 def forward_flops(network: TeacherNetwork, size: tuple[int, int]) -> int:
@@ -28,6 +28,20 @@ def forward_flops(network: TeacherNetwork, size: tuple[int, int]) -> int:
     except Exception:
         own = next(network.parameters())
         return _count(network, {}, torch.zeros(1, 3, *size, device=own.device, dtype=own.dtype))
+
+
+def real_flops(teacher: DepthTeacher, size: tuple[int, int]) -> int | None:
+    """FLOPs of one blank image of `size` (height, width) [pixels], which a teacher really looks at; None where its code
+    cannot be counted."""
+    blank = torch.zeros(1, 3, *size, device=teacher.mean.device)
+    focal = torch.full((1,), float(size[1]), device=blank.device) if teacher.contract.needs_focal else None
+    try:
+        with torch.no_grad(), warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
+            warnings.simplefilter("ignore")
+            teacher.look(blank, focal)
+    except Exception:  # code of others, under a mode that it knows nothing of
+        return None
+    return int(counter.get_total_flops()) or None
 
 
 def _count(network: TeacherNetwork, weights: dict[str, torch.Tensor], pixels: torch.Tensor) -> int:

@@ -23,6 +23,9 @@ GRID = (48, 64)
 LARGEST = (144, 192)
 """Height and width [pixels] beyond which the probe would only be slow."""
 
+ROOMS_FOCAL = 0.8660254
+"""Focal length of the room's camera over the photo's width: its field of view is 60 degrees."""
+
 
 STATE_IT = 'state it in its config.json: "depth_estimation_type": "metric" (metres) or "relative" (disparity)'
 
@@ -43,8 +46,11 @@ def probe(
     name: str,
     mean: Channels = (0.5, 0.5, 0.5),
     std: Channels = (0.5, 0.5, 0.5),
+    *focal: Tensor,
 ) -> ProbeResult:
     """Look at the room once, at the given size: channels, strides, and what the numbers are.
+
+    focal (1,): the room's focal length [pixels of that size], for a network that asks for it.
 
     Raises:
         TeacherError: depth or features are not finite numbers, or the depth is the same everywhere.
@@ -53,7 +59,7 @@ def probe(
     pixels = (resize_view(photo, size) - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
     network.eval()
     with torch.no_grad():
-        output, features = network(pixels)
+        output, features = network(pixels, *focal)
     for seen in [*features, *([] if output is None else [output])]:
         if not bool(torch.isfinite(seen).all()):
             raise TeacherError(f"{name}: gives non-finite values for a test image; its weights are damaged, fetch anew")
@@ -63,7 +69,7 @@ def probe(
     )
     if output is None:
         return ProbeResult(spec)
-    if _is_constant(network, pixels, output):
+    if _is_constant(network, pixels, output, *focal):
         figure = f"{float(output.min()):.4g}"
         raise TeacherError(
             f"{name}: gives {figure} everywhere in any test image; its weights are damaged or do not fit its config"
@@ -81,8 +87,17 @@ def probe(
     )
 
 
-def settle_kind(name: str, kind: Kind | None, max_depth: float | None, seen: ProbeResult) -> Kind:
+def settle_kind(
+    name: str,
+    kind: Kind | None,
+    max_depth: float | None,
+    seen: ProbeResult,
+    state_it: str = STATE_IT,
+    said_in: str = "config.json",
+) -> Kind:
     """The kind that the config declares, held against the probe; or the probe's, where it is left open (None).
+
+    state_it: what to do where it is wrong. said_in: where it is declared.
 
     Where the numbers grow with depth and nothing says that they are metres, they are taken for relative depth.
 
@@ -92,16 +107,16 @@ def settle_kind(name: str, kind: Kind | None, max_depth: float | None, seen: Pro
     figures = f"rank correlation with the depth of a test room {seen.correlation:+.2f}"
     if kind is None:
         if seen.direction == 0:
-            raise TeacherError(f"{name}: its config.json leaves open what its numbers are ({figures}); {STATE_IT}")
+            raise TeacherError(f"{name}: its {said_in} leaves open what its numbers are ({figures}); {state_it}")
         return "disparity" if seen.direction < 0 else "relative_depth"
     if seen.direction == (1 if kind == "disparity" else -1):
         move, should = ("grow", "fall") if kind == "disparity" else ("fall", "grow")
         raise TeacherError(
             f"{name}: declares {kind}, but its numbers {move} with depth ({figures}) where they should {should}; "
-            + STATE_IT
+            + state_it
         )
     if kind == "metric_depth":
-        _check_metres(name, max_depth, seen)
+        _check_metres(name, max_depth, seen, said_in)
     return kind
 
 
@@ -115,18 +130,18 @@ def read_room() -> tuple[Tensor, Tensor]:
     return torch.from_numpy(rgb).unsqueeze(0) / 255, torch.from_numpy(depth.astype(np.float32) / 1000)[None, None]
 
 
-def _check_metres(name: str, max_depth: float | None, seen: ProbeResult) -> None:
+def _check_metres(name: str, max_depth: float | None, seen: ProbeResult, said_in: str) -> None:
     assert seen.minimum is not None and seen.maximum is not None
     figures = f"gives {seen.minimum:.4g} to {seen.maximum:.4g} m in a test room"
     if seen.minimum < 0:
-        raise TeacherError(f"{name}: {figures}, and negative metres are no depth; use weights that fit its config.json")
+        raise TeacherError(f"{name}: {figures}, and negative metres are no depth; use weights that fit its {said_in}")
     if max_depth is not None and seen.maximum > 1.05 * max_depth:
         raise TeacherError(
-            f"{name}: {figures}, beyond its own max_depth of {max_depth:g} m; correct max_depth in its config.json"
+            f"{name}: {figures}, beyond its own max_depth of {max_depth:g} m; correct max_depth in its {said_in}"
         )
 
 
-def _is_constant(network: TeacherNetwork, pixels: Tensor, output: Tensor) -> bool:
+def _is_constant(network: TeacherNetwork, pixels: Tensor, output: Tensor, *focal: Tensor) -> bool:
     """Whether the output never varies: not on the photo, its negative or one of more contrast, and not by 1e-8.
 
     An untrained network may well end in a ReLU that lets nothing through here, or in a sigmoid that float32 cannot
@@ -136,7 +151,10 @@ def _is_constant(network: TeacherNetwork, pixels: Tensor, output: Tensor) -> boo
         return False
     try:
         with torch.no_grad():
-            outputs = [network.double()(view)[0] for view in (pixels.double(), -pixels.double(), 4 * pixels.double())]
+            views = (pixels.double(), -pixels.double(), 4 * pixels.double())
+            outputs = [network.double()(view, *focal)[0] for view in views]
+    except (RuntimeError, TypeError, ValueError):  # other people's code may ask for float32
+        return True
     finally:
         network.float()
     values = torch.cat([seen.flatten() for seen in outputs if seen is not None])

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from disdepth_cli.teachers.contract import TeacherContract
-from disdepth_cli.types import DepthOutput, FeatureMaps
+from disdepth_cli.errors import TeacherError
+from disdepth_cli.teachers.contract import Kind, TeacherContract
+from disdepth_cli.types import DepthOutput, FeatureMaps, ViewOrigin
+
+Look = Callable[[Tensor, Tensor | None], DepthOutput]
+"""Images (B, C, h, w) of one size, and focal lengths (B,) [pixels] where the teacher asks for them -> what it says of
+them, depth at their size."""
+
+FOCAL_IS_MISSING = (
+    "needs the focal length [pixels] of each image; give it as the third entry of a line in the list, after image and "
+    "depth, or as `focal:` in data.yaml"
+)
 
 
 class TeacherNetwork(nn.Module):
-    """A model of either family behind one call; what `DepthTeacher` wraps."""
+    """A model of any family behind one call; what `DepthTeacher` wraps."""
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
-        """Normalised pixels (B, 3, h, w) -> output (B, 1, h', w') or None, and features (B, C_i, h_i, w_i)."""
+    def forward(self, pixels: Tensor, *focal: Tensor) -> tuple[Tensor | None, FeatureMaps]:
+        """Normalised pixels (B, 3, h, w) -> output (B, 1, h', w') or None, and features (B, C_i, h_i, w_i).
+
+        focal (B,): focal lengths [pixels of this input], for networks whose contract asks for them.
+        """
         raise NotImplementedError
 
     def finish(self, output: Tensor, size: tuple[int, int]) -> Tensor:
@@ -26,7 +41,8 @@ class DepthTeacher(nn.Module):
     """image (B, 3, H, W) RGB in [0, 1] -> `DepthOutput`: depth (B, 1, H, W) float32 or None, features (B, C, h, w).
 
     Any H and W will do: the view is resized to the teacher's multiple, and its depth back to (H, W). The depth is in
-    the contract's kind and unit, and is not cleaned: non-finite values are the caller's affair.
+    the contract's kind and unit, and is not cleaned: non-finite values are the caller's affair. A teacher that sees
+    whole images takes `image` for one, unless the origin of the views brings the images that they are cut from.
     """
 
     network: TeacherNetwork
@@ -62,13 +78,100 @@ class DepthTeacher(nn.Module):
             nearest_multiple(width, self.contract.size_multiple),
         )
 
-    def forward(self, image: Tensor) -> DepthOutput:
+    def forward(self, image: Tensor, origin: ViewOrigin | None = None) -> DepthOutput:
+        return self.answer(image, origin, self.look)
+
+    def answer(self, image: Tensor, origin: ViewOrigin | None, look: Look) -> DepthOutput:
+        """What is said of views (B, 3, H, W), by whoever looks: of the views, or of their whole images, then cut.
+
+        Raises:
+            TeacherError: it needs a focal length, or a stored map, that is not known.
+        """
+        whole = None if origin is None else origin.whole.get(self.contract.key)
+        if origin is None or whole is None:
+            if self.contract.sees == "stored":
+                raise TeacherError(f"{self.contract.id}: has depth of the images that it was stored for, and no other")
+            return look(image, self._focal(origin))
+        return self._cut_from(whole, origin, (image.shape[-2], image.shape[-1]), look)
+
+    def _focal(self, origin: ViewOrigin | None) -> Tensor | None:
+        """The focal lengths of views, where the teacher asks for them.
+
+        Raises:
+            TeacherError: it does, and one is not known.
+        """
+        if not self.contract.needs_focal:
+            return None
+        if origin is None or bool(torch.isnan(origin.focal).any()):
+            raise TeacherError(f"{self.contract.id}: {FOCAL_IS_MISSING}")
+        return origin.focal
+
+    def _cut_from(self, whole: list[Tensor], origin: ViewOrigin, size: tuple[int, int], look: Look) -> DepthOutput:
+        """What is said of whole images, cut to their views, which are (H, W) = size. Images of one size are looked at
+        together."""
+        focal, order, parts = self._focal(origin), [], []
+        for shape in dict.fromkeys(one.shape for one in whole):
+            places = [place for place, one in enumerate(whole) if one.shape == shape]
+            chosen = torch.tensor([one.shape == shape for one in whole], device=origin.box.device)
+            images, rows = torch.stack([whole[place] for place in places]), origin.rows(chosen)
+            images = images.float() / 255 if images.dtype == torch.uint8 else images
+            scale = rows.zoom * rows.box[:, 3] * (shape[-1] / size[1])  # from the view's pixels to these
+            seen = look(images, None if focal is None else focal[chosen] * scale)
+            parts.append(cut(seen, rows, size, self.contract.spec.reductions, self.contract.kind))
+            order += places
+        return _in_order(parts, order)
+
+    def look(self, image: Tensor, focal: Tensor | None = None) -> DepthOutput:
+        """One forward of the network: what it says of images (B, 3, H, W) of one size, depth (B, 1, H, W)."""
         view = (image.shape[-2], image.shape[-1])
-        pixels = (resize_view(image.float(), self.input_size(*view)) - self.mean) / self.std
-        output, features = self.network(pixels)
+        size = self.input_size(*view)
+        pixels = (resize_view(image.float(), size) - self.mean) / self.std
+        output, features = self.network(pixels, *(() if focal is None else (focal * size[1] / view[1],)))
         if output is None:
             return DepthOutput(depth=None, features=features)
         return DepthOutput(depth=self.network.finish(output.float(), view), features=features)
+
+
+def cut(
+    seen: DepthOutput, origin: ViewOrigin, size: tuple[int, int], strides: Sequence[int], kind: Kind
+) -> DepthOutput:
+    """What was said of whole images, as if it had been said of their views (H, W) = size.
+
+    The features' grids are those that their strides have in the view. A view is magnified by its zoom: its depth is
+    divided by it, disparity multiplied.
+    """
+    depth = None
+    if seen.depth is not None:
+        zoom = origin.zoom.view(-1, 1, 1, 1)
+        depth = _sampled(seen.depth, origin, size)
+        depth = depth * zoom if kind == "disparity" else depth / zoom
+    grids = [(max(round(size[0] / stride), 1), max(round(size[1] / stride), 1)) for stride in strides]
+    features = [_sampled(feature, origin, grid) for feature, grid in zip(seen.features, grids, strict=True)]
+    return DepthOutput(depth=depth, features=features)
+
+
+def _sampled(of_whole: Tensor, origin: ViewOrigin, size: tuple[int, int]) -> Tensor:
+    """Maps (B, C, h, w) of whole images under their views, bilinear, (B, C, *size)."""
+
+    def places(count: int, start: Tensor, length: Tensor) -> Tensor:
+        steps = (torch.arange(count, device=start.device) + 0.5) / count
+        return (start.unsqueeze(1) + steps * length.unsqueeze(1)) * 2 - 1
+
+    top, left, height, width = origin.box.unbind(1)
+    rows, columns = places(size[0], top, height), places(size[1], left, width)
+    columns = torch.where(origin.mirrored.unsqueeze(1), columns.flip(1), columns)
+    grid = torch.stack(torch.broadcast_tensors(columns.unsqueeze(1), rows.unsqueeze(2)), dim=-1)
+    return F.grid_sample(of_whole.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def _in_order(parts: Sequence[DepthOutput], order: Sequence[int]) -> DepthOutput:
+    """The rows of several outputs as one, each at its place in `order`."""
+    if len(parts) == 1:
+        return parts[0]
+    back = torch.tensor(order).argsort()
+    depths = [part.depth for part in parts if part.depth is not None]
+    features = [torch.cat(levels)[back] for levels in zip(*(part.features for part in parts), strict=True)]
+    return DepthOutput(depth=torch.cat(depths)[back] if depths else None, features=features)
 
 
 def nearest_multiple(value: int, multiple: int) -> int:

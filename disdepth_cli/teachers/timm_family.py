@@ -45,7 +45,7 @@ class TimmNetwork(TeacherNetwork):
         self.indices = indices
         self.norm = norm
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
+    def forward(self, pixels: Tensor, *focal: Tensor) -> tuple[Tensor | None, FeatureMaps]:
         model: Any = self.model
         features = model.forward_intermediates(
             pixels,
@@ -145,6 +145,7 @@ def _contract(
         revision=repo.revision if repo else None,
         fingerprint=mark,
         fixed_size=None if step else (height, width),
+        sees="view" if step else "whole",
         weights=weights,
         weight_bytes=size,
     )

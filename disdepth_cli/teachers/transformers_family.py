@@ -16,6 +16,7 @@ from disdepth_cli.teachers.architectures import (
     ARCHITECTURES,
     REFUSED,
     Architecture,
+    has_stages,
     is_unused,
     native_size,
     stated_kind,
@@ -38,7 +39,7 @@ class TransformersNetwork(TeacherNetwork):
         self.architecture = architecture
         self.taps = taps
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor | None, FeatureMaps]:
+    def forward(self, pixels: Tensor, *focal: Tensor) -> tuple[Tensor | None, FeatureMaps]:
         seen = self.architecture.run(self.model, pixels)
         return seen.output.unsqueeze(1), seen.encoder if self.taps == "encoder" else seen.neck
 
@@ -58,10 +59,10 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder", with_w
     """
     architecture = _architecture(repo)
     files = weight_files(repo) if with_weights else []
-    model = _load_model(repo) if with_weights else _empty_model(repo)
+    model = _load_model(repo) if with_weights else empty_model(repo)
     config: Any = model.config
     multiple, side = architecture.multiple(config), architecture.side(config)
-    input_ = read_preprocessing(repo.path, architecture.mean, architecture.std, native_size(config), multiple, side)
+    input_ = _input(repo, architecture, config)
     network = TransformersNetwork(model, architecture, taps)
     size = probe_size(input_.working_size, multiple, side)
     max_depth, declared = architecture.max_depth(config), stated_kind(config) or architecture.kind(config)
@@ -88,10 +89,25 @@ def load_transformers_teacher(repo: ResolvedRepo, taps: Taps = "encoder", with_w
         revision=repo.revision,
         fingerprint=fingerprint(files) if with_weights else "none",
         fixed_size=None if side is None else (side, side),
+        sees="view" if side is None else "whole",
         probe=seen if with_weights else None,
         weight_bytes=total_bytes(files),
     )
     return DepthTeacher(network, contract)
+
+
+def _input(repo: ResolvedRepo, architecture: Architecture, config: Any) -> Preprocessing:
+    """What the model's image processor does to an image."""
+    return read_preprocessing(
+        repo.path,
+        architecture.mean,
+        architecture.std,
+        native_size(config),
+        architecture.multiple(config),
+        architecture.side(config),
+        architecture.processor,
+        patches=not has_stages(config),
+    )
 
 
 def _declared(name: str, kind: Kind | None) -> Kind:
@@ -108,9 +124,9 @@ def _look(
 ) -> ProbeResult:
     """Probe the network; what goes wrong inside transformers becomes one line."""
     try:
-        with _quiet():
+        with quiet():
             return probe(network, size, repo.id, input_.mean, input_.std)
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, AssertionError) as error:
         backbone = getattr(getattr(config, "backbone_config", None), "model_type", None)
         what = f"{config.model_type} with {backbone}" if backbone else config.model_type
         raise TeacherError(
@@ -147,7 +163,7 @@ def _load_model(repo: ResolvedRepo) -> nn.Module:
 
     dtype_option = "dtype" if int(transformers.__version__.split(".")[0]) >= 5 else "torch_dtype"
     # Loading draws random numbers for weights it then overwrites; the caller's seed shall not depend on that.
-    with _quiet(), torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]):
         try:
             model, info = transformers.AutoModelForDepthEstimation.from_pretrained(
                 repo.path,
@@ -159,19 +175,32 @@ def _load_model(repo: ResolvedRepo) -> nn.Module:
             )
         # Configs are validated by several libraries, each with errors of its own.
         except Exception as error:
-            raise TeacherError(f"{repo.id}: transformers cannot load it ({first_line(error)})") from error
+            why = " ".join(str(error).split())[:200]
+            raise TeacherError(f"{repo.id}: transformers cannot load it ({why})") from error
     missing = sorted(key for key in info["missing_keys"] if not is_unused(key))
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise TeacherError(f"{repo.id}: its weights lack {', '.join(missing[:3])}{more}; fetch the whole model")
+        raise TeacherError(f"{repo.id}: {_why_missing(repo, missing, sorted(info['unexpected_keys']))}")
     return model.eval()
 
 
-def _empty_model(repo: ResolvedRepo) -> nn.Module:
+def _why_missing(repo: ResolvedRepo, missing: list[str], unexpected: list[str]) -> str:
+    """What is wrong with weights that lack some: another name before all of them, or that they are not whole."""
+    ends = {name.split(".", 1)[-1] for name in unexpected} | {name.split(".", 2)[-1] for name in unexpected}
+    if unexpected and sum(name in ends for name in missing) > len(missing) / 2:
+        before = unexpected[0].removesuffix(next((name for name in missing if unexpected[0].endswith(name)), ""))
+        return (
+            f"the names of its weights begin with {before or unexpected[0]!r}, as training scripts save them; write "
+            f"them anew: disdepth convert-teacher {repo.path / 'model.safetensors'} --like {repo.path} -o FOLDER"
+        )
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    return f"its weights lack {', '.join(missing[:3])}{more}; fetch the whole model"
+
+
+def empty_model(repo: ResolvedRepo) -> nn.Module:
     """The model of the repository's config, without its weights."""
     import transformers
 
-    with _quiet():
+    with quiet():
         try:
             config = transformers.AutoConfig.from_pretrained(repo.path, trust_remote_code=False, local_files_only=True)
             model: nn.Module = transformers.AutoModelForDepthEstimation.from_config(config)
@@ -182,7 +211,7 @@ def _empty_model(repo: ResolvedRepo) -> nn.Module:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bar, load report or warning of transformers; everything of note becomes an error of ours."""
     from transformers.utils import logging
 

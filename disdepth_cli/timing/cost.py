@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.timing.turns import in_turns, timed
+from disdepth_cli.types import ViewOrigin
 
 WARMUP, RUNS = 2, 15
 
@@ -48,7 +49,10 @@ def model_costs(predictors: Mapping[str, DepthPredictor], height: int, width: in
     """
     images = {name: _image(predictor, height, width) for name, predictor in predictors.items()}
     # What run gives is on the CPU, so a GPU has finished too.
-    calls = {name: partial(timed, partial(predictor.run, images[name])) for name, predictor in predictors.items()}
+    calls = {
+        name: partial(timed, partial(predictor.run, images[name], _whole(images[name])))
+        for name, predictor in predictors.items()
+    }
     found = {}
     for name, (wall, cpu) in in_turns(calls, RUNS, WARMUP).items():
         predictor = predictors[name]
@@ -71,9 +75,15 @@ def flops_of(predictor: DepthPredictor, height: int, width: int) -> int:
     """FLOPs of one image of height x width pixels, brought to the model's own input size."""
     # The counter knows no formula for the CPU's fused attention; the plain one is made of products that it counts.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        predictor.run(_image(predictor, height, width))
+        image = _image(predictor, height, width)
+        predictor.run(image, _whole(image))
     return int(counter.get_total_flops())
 
 
 def _image(predictor: DepthPredictor, height: int, width: int) -> torch.Tensor:
     return torch.rand(1, 3, *predictor.working_size.padded(height, width))
+
+
+def _whole(image: torch.Tensor) -> ViewOrigin:
+    """The origin of an image that is whole: some models ask for a focal length."""
+    return ViewOrigin.of_one((0.0, 0.0, 1.0, 1.0), False, 1.0, float(image.shape[-1]), {})

@@ -15,7 +15,7 @@ from disdepth_cli.exporting.exported import exported_about, is_exported
 from disdepth_cli.exporting.formats.session import MissingTool, is_installed
 from disdepth_cli.exporting.metadata import sha256_of
 from disdepth_cli.exporting.teacher_graph import teacher_file
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.scoring.backend import RUNTIMES, Runtime, is_student, prepare
 from disdepth_cli.scoring.teacher_of import find_teacher
 from disdepth_cli.teachers import load_teacher
@@ -39,7 +39,7 @@ class Field:
     offline: bool = False
 
 
-def entries_of(field: Field, observers: Sequence[Observer] = ()) -> tuple[list[Entry], list[tuple[str, str]]]:
+def entries_of(field: Field, observer: Observer = SILENT) -> tuple[list[Entry], list[tuple[str, str]]]:
     """All entries, and (name, reason) of those that cannot take part.
 
     A student's checkpoint and a teacher are exported for the other runtimes now: that is no part of their start.
@@ -47,7 +47,7 @@ def entries_of(field: Field, observers: Sequence[Observer] = ()) -> tuple[list[E
     Raises:
         DisdepthError: the only model that was named cannot be found.
     """
-    found = _Entries(field, observers)
+    found = _Entries(field, observer)
     for model in field.models:
         try:
             found.add(model)
@@ -63,8 +63,8 @@ def entries_of(field: Field, observers: Sequence[Observer] = ()) -> tuple[list[E
 class _Entries:
     """The entries so far."""
 
-    def __init__(self, field: Field, observers: Sequence[Observer]) -> None:
-        self.field, self.observers = field, observers
+    def __init__(self, field: Field, observer: Observer) -> None:
+        self.field, self.observer = field, observer
         self.entries: list[Entry] = []
         self.lost: list[tuple[str, str]] = []
         self.records: list[tuple[TeacherRecord, Path]] = []
@@ -105,7 +105,7 @@ class _Entries:
             self.entries.append(Entry(name, str(file), "torch", network, file))
         for runtime in self._runtimes():
             try:
-                place = prepare(str(file), runtime, observers=self.observers)
+                place = prepare(str(file), runtime, observer=self.observer)
             except DisdepthError as error:
                 self.lost.append((f"{name} in {runtime}", str(error)))
             else:

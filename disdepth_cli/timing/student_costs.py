@@ -8,15 +8,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from disdepth_cli.checkpoint.metadata import describe, save_checkpoint
-from disdepth_cli.config import StudentConfig
+from disdepth_cli.checkpoint.metadata import save_checkpoint
+from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.exporting.calibration import our_sample
 from disdepth_cli.exporting.format_table import FORMATS
 from disdepth_cli.exporting.formats.session import is_installed
 from disdepth_cli.exporting.metadata import Wanted
 from disdepth_cli.exporting.write import describe_student, write_student
 from disdepth_cli.models.encoder import timm_name
-from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
 from disdepth_cli.scoring.open_model import open_student
 from disdepth_cli.timing.contest import Entry, Row, contest
 from disdepth_cli.timing.cost import flops_of
@@ -47,9 +47,9 @@ class StudentCost:
 
 
 def student_costs(
-    configs: Sequence[StudentConfig], *, threads: int = 1, runs: int = RUNS, torch_too: bool = True
+    students: Sequence[StudentOptions], *, threads: int = 1, runs: int = RUNS, torch_too: bool = True
 ) -> list[StudentCost]:
-    """Costs of the students that the configurations describe, timed in turns, one process each.
+    """Costs of the students that the options describe, timed in turns, one process each.
 
     Every one in ONNX Runtime where that is installed, and in PyTorch (torch_too, or where nothing else is). Weights are
     random: they change no time.
@@ -61,14 +61,14 @@ def student_costs(
     with TemporaryDirectory() as temporary:
         entries: list[Entry] = []
         found: list[tuple[str, int, int]] = []
-        for number, config in enumerate(configs):
+        for number, wanted in enumerate(students):
             file = Path(temporary) / f"{number}.safetensors"
-            found.append((config.student, *_written(config, file)))
+            found.append((wanted.backbone, *_written(wanted, file)))
             if torch_too or not elsewhere:
                 entries.append(Entry("torch", str(file), "torch", str(number)))
             if elsewhere:
-                entries.append(Entry("onnx", _exported(file, config.input_size), "auto", str(number)))
-        image = resize_image(our_sample().check[0], configs[0].input_size)
+                entries.append(Entry("onnx", _exported(file, wanted.input_size), "auto", str(number)))
+        image = resize_image(our_sample().check[0], students[0].input_size)
         rows = contest(entries, image, (), runs=runs, threads=threads)
     return [
         StudentCost(*known, {row.entry.name: row for row in rows if row.entry.network == str(number)})
@@ -76,21 +76,31 @@ def student_costs(
     ]
 
 
-def _written(config: StudentConfig, file: Path) -> tuple[int, int]:
-    """Write such a student with random weights; its parameters and FLOPs."""
-    architecture = StudentArchitecture(
-        backbone=timm_name(config.student),
-        min_depth=0.001,
-        max_depth=10.0,
-        working_size=WorkingSize(*config.input_size),
-        lg_conv=config.lg_conv,
-        decoder_channels=config.decoder_channels,
-        bins=config.bins,
+def untrained(wanted: StudentOptions) -> DepthStudent:
+    """Such a student, with random weights.
+
+    Raises:
+        StudentError: no such backbone.
+    """
+    return build_student(
+        StudentArchitecture(
+            backbone=timm_name(wanted.backbone),
+            min_depth=0.001,
+            max_depth=10.0,
+            working_size=WorkingSize(*wanted.input_size),
+            lg_conv=wanted.lg_conv,
+            decoder_channels=wanted.decoder_channels,
+            bins=wanted.bins,
+        )
     )
-    student = build_student(architecture)
-    save_checkpoint(file, student.state_dict(), describe("student", student))
+
+
+def _written(wanted: StudentOptions, file: Path) -> tuple[int, int]:
+    """Write such a student; its parameters and FLOPs."""
+    student = untrained(wanted)
+    save_checkpoint(file, student.state_dict(), student.describe("student"))
     predictor = open_student(file, "cpu", "fp32")
-    return predictor.parameters, flops_of(predictor, *config.input_size)
+    return predictor.parameters, flops_of(predictor, *wanted.input_size)
 
 
 def _exported(file: Path, size: tuple[int, int]) -> str:

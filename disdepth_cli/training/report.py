@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from disdepth_cli.config import DistillConfig, TrainingConfig
+from disdepth_cli.errors import DataError
 from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.machine.sums import world
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer, Observers
 from disdepth_cli.outputs.curves import plot_curves
+from disdepth_cli.results.training import RunReport
 from disdepth_cli.runs.folder import RunFolder
-from disdepth_cli.training.loop import LOG_EVERY
-from disdepth_cli.training.observers import CsvLog, TensorBoard
-from disdepth_cli.training.task import FitResult
+from disdepth_cli.training.loop.loop import LOG_EVERY
+from disdepth_cli.training.loop.observers import CsvLog, TensorBoard
+from disdepth_cli.training.loop.task import LoopResult
+
+Report = TypeVar("Report", bound=RunReport)
 
 
-def run_observers(run: RunFolder, observers: Sequence[Observer]) -> list[Observer]:
-    """The given observers, and those that every run has; none where another process writes and speaks."""
+def run_observers(run: RunFolder, observer: Observer) -> Observer:
+    """The given observer, and those that every run has; none where another process writes and speaks."""
     if not is_main():
-        return []
-    return [*observers, CsvLog(run.metrics_file, LOG_EVERY), *TensorBoard.when_installed(run.path / "tensorboard")]
+        return SILENT
+
+    def warn(message: str) -> None:
+        observer.on_warning(message)
+
+    return Observers(
+        [
+            observer,
+            CsvLog(run.metrics_file, LOG_EVERY, warn),
+            *TensorBoard.when_installed(run.path / "tensorboard"),
+        ]
+    )
 
 
-def fit_report(result: FitResult) -> dict[str, Any]:
+def fit_report(result: LoopResult) -> dict[str, Any]:
     """The part of report.json that the loop knows."""
     return {
         "processes": world(),
@@ -38,33 +53,37 @@ def fit_report(result: FitResult) -> dict[str, Any]:
     }
 
 
-def finish(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
+def finish(run: RunFolder, report: Report) -> Report:
     """Write report.json and the curves; the report, the main process's in all of them."""
 
-    def write() -> dict[str, Any]:
-        run.write_report(report)
-        plot_curves(run.metrics_file, run.path / "curves.png")
-        return {"run": str(run.path), **report}
+    def write() -> Report:
+        _write(run, report)
+        with suppress(DataError):  # a log is never needed: without one there are no curves
+            plot_curves(run.metrics_file, run.path / "curves.png")
+        return report
 
     return from_main(write)
 
 
-def rewrite(run: RunFolder, report: dict[str, Any]) -> dict[str, Any]:
+def rewrite(run: RunFolder, report: Report) -> Report:
     """Write report.json again, with what has become known since; the report."""
-    from_main(lambda: run.write_report({name: value for name, value in report.items() if name != "run"}))
+    from_main(lambda: _write(run, report))
     return report
 
 
-def recipe_of(config: Any) -> dict[str, Any]:
+def _write(run: RunFolder, report: RunReport) -> None:
+    """A report does not say where it lies."""
+    run.write_report({name: value for name, value in report.as_dict().items() if name != "run"})
+
+
+def recipe_of(config: TrainingConfig) -> dict[str, Any]:
     """The options of a run that shape its result, for a checkpoint's header: no times, no paths."""
-    options = config.model_dump(mode="json", exclude={"data", "output", "resume", "offline", "device", "workers"})
-    hidden = {"teacher", "teacher_weights", "student_weights", "save_every", "dry_run"}
-    hidden |= {"push_to_hub", "private", "licence"}  # of the page on the Hub, not of the student
-    hidden |= {"control", "keep", "sweep", "sweep_steps"}  # of what it is compared with; the weights chosen are there
-    hidden |= {"teacher_cache", "budget"}
-    recipe = {name: value for name, value in options.items() if name not in hidden}
-    if getattr(config, "student_weights", None) is not None:
-        recipe["student_weights"] = Path(config.student_weights).name
-    if getattr(config, "teacher_cache", None) is not None and getattr(config, "distill", True):
+    kind = type(config)
+    elsewhere = frozenset().union(*(kind.named(concerns=other) for other in ("machine", "hub", "comparison")))
+    recipe = config.flat(*elsewhere, *kind.named(local=True))
+    if config.student.weights is not None:
+        recipe["student_weights"] = Path(config.student.weights).name
+    distilled = config.method.distill if isinstance(config, DistillConfig) else True
+    if config.teacher.cache is not None and distilled:
         recipe["teacher_cache"] = True  # it rounds what the teacher says
     return recipe

@@ -14,7 +14,7 @@ from disdepth_cli.method.teacher_cache import TeacherMemory
 from disdepth_cli.observer import Observer
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.training.data import TrainingData
-from disdepth_cli.training.task import Schedule
+from disdepth_cli.training.loop.task import Schedule
 
 
 def refuse_trained(config: AcclimateConfig) -> None:
@@ -23,9 +23,9 @@ def refuse_trained(config: AcclimateConfig) -> None:
     Raises:
         ConfigError: it would be trained, and its outputs kept.
     """
-    if config.teacher_cache is not None and config.train_teacher != "frozen":
+    if config.teacher.cache is not None and config.teacher.train != "frozen":
         raise ConfigError(
-            f"--teacher-cache: keeps what a frozen teacher says, and --train-teacher {config.train_teacher} changes "
+            f"--teacher-cache: keeps what a frozen teacher says, and --train-teacher {config.teacher.train} changes "
             "it at every step; leave one of them out"
         )
 
@@ -34,27 +34,35 @@ def open_memory(
     config: AcclimateConfig | DistillConfig,
     data: TrainingData,
     teachers: Sequence[DepthTeacher],
-    observers: Sequence[Observer],
+    observer: Observer,
 ) -> TeacherMemory | None:
     """The memory a configuration asks for, with a note of the space it will take; None without, or without teachers.
 
     Raises:
         DisdepthError: its folder cannot be written.
     """
-    folder = config.teacher_cache
+    folder = config.teacher.cache
     if folder is None or not teachers:
         return None
     from_main(lambda: check_writable(folder / "view"))
-    size = data.crop_size(config)
-    each = sum(view_bytes(teacher, *size) for teacher in teachers)
-    views = _views_of(config, data)
-    again = "" if config.augment.views else "; every epoch has views of its own (--views N: N views of an image)"
-    for observer in observers:
-        observer.on_note(
-            f"teacher: what it says is kept in {folder}, about {each / 1e6:.1f} MB a view, {each * views / 1e9:.2g} GB "
-            f"for up to {views} views{again}"
-        )
+    size = data.crop_size()
+    for teacher in (teacher for teacher in teachers if teacher.contract.sees != "stored"):
+        note = _space(config, data, teacher, size)
+        observer.on_note(f"teacher: what it says is kept in {folder}, {note}")
     return TeacherMemory(folder)
+
+
+def _space(
+    config: AcclimateConfig | DistillConfig, data: TrainingData, teacher: DepthTeacher, size: tuple[int, int]
+) -> str:
+    """How much space a teacher's outputs will take, in words. size: of the views [pixels]."""
+    if teacher.contract.sees == "whole":
+        working, images = teacher.contract.working_size, len(data.source.train)
+        each = view_bytes(teacher, *working.padded(working.height, working.width))
+        return f"about {each / 1e6:.1f} MB an image, {each * images / 1e9:.2g} GB for {images} images"
+    each, views = view_bytes(teacher, *size), _views_of(config, data)
+    again = "" if data.augment.views else "; every epoch has views of its own (--views N: N views of an image)"
+    return f"about {each / 1e6:.1f} MB a view, {each * views / 1e9:.2g} GB for up to {views} views{again}"
 
 
 def view_bytes(teacher: DepthTeacher, height: int, width: int) -> int:
@@ -66,7 +74,7 @@ def view_bytes(teacher: DepthTeacher, height: int, width: int) -> int:
     return features + (0 if teacher.contract.kind == "none" else 4 * height * width)
 
 
-def replay_report(memory: TeacherMemory | None, observers: Sequence[Observer]) -> dict[str, Any] | None:
+def replay_report(memory: TeacherMemory | None, observer: Observer) -> dict[str, Any] | None:
     """How many views were replayed since the run was started or resumed, in all processes; told, and for report.json.
 
     {"folder", "views", "replayed"}, or None where nothing was kept.
@@ -75,13 +83,12 @@ def replay_report(memory: TeacherMemory | None, observers: Sequence[Observer]) -
         return None
     counts = gather((memory.views, memory.computed))
     views, computed = (sum(one) for one in zip(*counts, strict=True))
-    for observer in observers:
-        observer.on_note(f"teacher: {views - computed} of {views} views replayed from {memory.folder}")
+    observer.on_note(f"teacher: {views - computed} of {views} views replayed from {memory.folder}")
     return {"folder": str(memory.folder), "views": views, "replayed": views - computed}
 
 
 def _views_of(config: AcclimateConfig | DistillConfig, data: TrainingData) -> int:
     """How many different views a run draws, at most."""
-    steps = Schedule.plan(config, data.batches_per_epoch(config, world())).total_steps
-    drawn = steps * config.accumulate * config.batch_size * world()
-    return min(drawn, len(data.source.train) * config.augment.views) if config.augment.views else drawn
+    steps = Schedule.plan(config.loop, data.batches_per_epoch(config.loop.batch_size, world())).total_steps
+    drawn = steps * config.loop.accumulate * config.loop.batch_size * world()
+    return min(drawn, len(data.source.train) * data.augment.views) if data.augment.views else drawn

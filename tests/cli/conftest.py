@@ -2,63 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from disdepth_cli.cli.app import main
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Exit code and what was printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one JSON object that stdout must be."""
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    """`cli(*args)` -> Outcome of `disdepth *args`."""
-
-    def run(*args: object) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["disdepth", *map(str, args)])
-        monkeypatch.setenv("COLUMNS", "200")
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capsys.readouterr()
-        return Outcome(int(stopped.value.code or 0), out, err)
-
-    return run
-
-
-@pytest.fixture
-def refused(cli):
-    """`refused(code, words, *args)`: the command ends with that code and one line on stderr that has all the words."""
-
-    def run(code: int, words: tuple[object, ...], *args: object) -> str:
-        outcome = cli(*args)
-        errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
-        assert outcome.code == code, outcome
-        assert errors == outcome.err.splitlines()[-1:] and len(errors) == 1, outcome.err
-        assert "Traceback" not in outcome.err
-        for word in words:
-            assert str(word) in errors[0], errors[0]
-        return errors[0]
-
-    return run
 
 
 @pytest.fixture(scope="session")

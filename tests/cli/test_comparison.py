@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 
 from disdepth_cli.comparison import sweep as sweeping
-from disdepth_cli.engine.distill import _Distillation
 
 HEADLINES = ("abs_rel", "rmse", "delta1")
 
 
 @pytest.fixture
 def command(rooms, acclimated, short, tmp_path, monkeypatch):
-    monkeypatch.setattr(_Distillation, "_costs", lambda _: {})  # they take seconds
     monkeypatch.setattr(sweeping, "SETTINGS", {"x1": (1.0, 1.0)})
     return ("distill", "-t", acclimated, "--data", rooms, "-o", tmp_path / "run", *short)
 

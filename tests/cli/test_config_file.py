@@ -36,7 +36,8 @@ def test_the_file_gives_options_and_the_command_line_wins(cli, file, rooms, tmp_
 def test_a_crop_on_the_command_line_leaves_the_files_other_views_alone(file):
     path = file({"data": "x", "augment": {"flip": 0.25, "crop_size": "64x64"}})
     config = build_config(DistillConfig, {"augment": {"crop_size": "96x128"}}, path)
-    assert config.augment.crop_size == (96, 128) and config.augment.flip == 0.25
+    views = config.data.augment
+    assert views.crop_size == (96, 128) and views.flip == 0.25
 
 
 @pytest.mark.parametrize("verb", ["acclimate", "distill"])
@@ -79,7 +80,7 @@ def test_a_wrong_file_is_refused_in_one_line(values, words, refused, file):
 
 def test_a_missing_file_is_named(refused, tmp_path):
     refused(2, (tmp_path / "no.yaml", "cannot be read"), "distill", "--config", tmp_path / "no.yaml")
-    refused(2, (tmp_path, "cannot be read"), "distill", "--config", tmp_path)
+    refused(2, (tmp_path, "is a folder, not a file"), "distill", "--config", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_an_empty_depth_range_is_refused(refused, rooms, short):
 
 def test_python_may_give_a_path_wherever_one_may_be_meant(tmp_path):
     places = {"teacher": tmp_path, "data": Path("x")}
-    assert build_config(DistillConfig, places).teacher == [str(tmp_path)]
-    assert build_config(AcclimateConfig, places).teacher == str(tmp_path)
+    assert build_config(DistillConfig, places).teacher.names == [str(tmp_path)]
+    assert build_config(AcclimateConfig, places).teacher.name == str(tmp_path)
     config = build_config(EvaluateConfig, {"model": tmp_path, **places})
     assert (config.model, config.teacher, config.data) == (str(tmp_path), str(tmp_path), "x")

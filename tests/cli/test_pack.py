@@ -86,7 +86,7 @@ def test_a_stop_loses_no_whole_shard(number, cli, rooms, tmp_path) -> None:
     args = ("--shard-count", "2", "--workers", "1" if number == signal.SIGTERM else "0", "--json")
     assert cli("pack", rooms, "-o", tmp_path / "whole", *args).code == 0
     slow = (
-        "import sys, time; import disdepth_cli.data.packing as p; r = p.packed\n"
+        "import sys, time; import disdepth_cli.data.shards.encode as p; r = p.packed\n"
         "def packed(*a): time.sleep(0.15); return r(*a)\n"
         "p.packed = packed\nfrom disdepth_cli.cli.app import main; main()"
     )
@@ -118,7 +118,7 @@ def test_a_kill_leaves_whole_shards_only(cli, rooms, tmp_path) -> None:
     args = ("--shard-count", "6", "--workers", "0")
     assert cli("pack", rooms, "-o", tmp_path / "whole", *args).code == 0
     killed = (
-        "import os, signal; import disdepth_cli.data.packing as p; r, n = p.packed, []\n"
+        "import os, signal; import disdepth_cli.data.shards.encode as p; r, n = p.packed, []\n"
         "def packed(*a):\n n.append(1)\n if len(n) == 10: os.kill(os.getpid(), signal.SIGKILL)\n return r(*a)\n"
         "p.packed = packed\nfrom disdepth_cli.cli.app import main; main()"
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from disdepth_cli.outputs.depth_files import read_depth_png
+from disdepth_cli import Depth
 
 
 @pytest.fixture
@@ -34,9 +34,10 @@ def test_one_image_gives_metres_a_picture_and_a_line(predicted, photo, rooms):
         assert png.mode.startswith("I") and png.size == (96, 64) and np.asarray(png).dtype == np.uint16
         assert png.text["disdepth:scale"] == "1000" and "metres" in png.text["disdepth:unit"]
     metres = np.load(out / f"{stem}_depth.npy")
-    stored, scale = read_depth_png(out / f"{stem}_depth.png")
-    assert metres.dtype == np.float32 and metres.shape == (64, 96) and scale == 1000
-    assert metres.min() > 0 and np.abs(metres - stored).max() <= 0.5 / scale + 1e-6
+    stored, exact = (Depth.load(out / f"{stem}_depth.{suffix}") for suffix in ("png", "npy"))
+    assert metres.dtype == np.float32 and metres.shape == (64, 96) and np.array_equal(exact.values, metres)
+    assert stored.unit == exact.unit == "metres" and stored.max_depth == exact.max_depth == 10.0
+    assert metres.min() > 0 and np.abs(metres - stored.values).max() <= 0.0005 + 1e-6
     assert cv2.imread(str(out / f"{stem}_color.png")).shape == (64, 96 + 8 + 96, 3)
     (line,) = outcome.out.splitlines()
     assert str(photo) in line and "stored / 1000 = metres" in line and f"{stem}_depth.npy" in line
@@ -81,7 +82,7 @@ def test_depth_has_the_size_of_its_image(size, predicted, photo, tmp_path):
     cv2.imwrite(str(file), cv2.resize(cv2.imread(str(photo)), size[::-1]))
     _, out = predicted(file, "--save-numpy")
     assert np.load(out / "view_depth.npy").shape == size
-    assert read_depth_png(out / "view_depth.png")[0].shape == size
+    assert Depth.load(out / "view_depth.png").values.shape == size
 
 
 def test_the_orientation_a_camera_wrote_is_applied(predicted, photo, tmp_path):
@@ -121,10 +122,67 @@ def test_bad_input_is_refused(refused, student, photo, tmp_path):
 
 
 def test_the_bundled_student_is_used_or_missed_by_name(cli, photo, tmp_path):
-    from disdepth_cli.checkpoint.students import BUNDLED
+    from disdepth_cli.checkpoint.locate import BUNDLED
 
     outcome = cli("predict", photo, "-o", tmp_path, "--device", "cpu")
     if BUNDLED.is_file():
         assert outcome.code == 0 and (tmp_path / f"{photo.stem}_depth.png").is_file()
     else:
-        assert outcome.code == 2 and "no bundled student; give --checkpoint FILE" in outcome.err
+        assert outcome.code == 2 and "no bundled student; give --model FILE" in outcome.err
+
+
+def test_a_teacher_or_an_acclimated_run_may_be_the_model(cli, tiny_teacher, acclimated, photo, tmp_path):
+    from disdepth_cli.scoring.open_model import open_model
+
+    for name, model in (("teacher", tiny_teacher), ("acclimated", acclimated)):
+        options = ("--model", model, "-o", tmp_path / name, "--save-numpy", "--device", "cpu", "--json")
+        outcome = cli("predict", photo, *options)
+        assert outcome.code == 0, outcome.err
+        assert outcome.json["checkpoint"] == str(model) and outcome.json["unit"] == "metres = stored / scale"
+        metres = np.load(outcome.json["results"][0]["numpy"])
+        assert np.array_equal(open_model(str(model), "cpu").predict_depth(photo).values, metres)  # as evaluate has it
+        assert Depth.load(outcome.json["results"][0]["depth"]).unit == "metres"
+
+
+def test_a_relative_teacher_says_what_its_numbers_are(cli, tiny_relative_teacher, photo, tmp_path):
+    out, model = tmp_path / "out", ("--model", tiny_relative_teacher, "--device", "cpu", "-o", tmp_path / "out")
+    outcome = cli("predict", photo, *model, "--save-numpy", "--json")
+    assert outcome.code == 0 and "metre" not in outcome.out
+    (one,) = outcome.json["results"]
+    assert outcome.json["kind"] == "disparity" and outcome.json["unit"] == "relative disparity, no unit"
+    assert names(out) == [f"{photo.stem}_{end}" for end in ("color.png", "disparity.npy", "disparity.png")]
+    numbers, stored = np.load(one["numpy"]), cv2.imread(one["disparity"], cv2.IMREAD_UNCHANGED)
+    assert stored.min() == 1 and stored.max() == 65535 and np.ptp(numbers) > 0
+    assert np.abs(stored / one["scale"] + one["offset"] - numbers).max() <= 0.5 / one["scale"] + 1e-6
+    read = Depth.load(one["disparity"])
+    assert (read.kind, read.unit, read.max_depth) == ("disparity", "none", None)
+    assert np.abs(read.values - numbers).max() <= 0.5 / one["scale"] + 1e-6
+    assert [one["min"], one["max"]] == [round(float(numbers.min()), 3), round(float(numbers.max()), 3)]
+    line = cli("predict", photo, *model).out
+    assert "= relative disparity, larger is nearer, no unit)" in line and "metre" not in line
+
+
+def test_a_model_that_gives_no_depth_is_refused(refused, photo, control, tmp_path):
+    out = ("-o", tmp_path / "out", "--device", "cpu")
+    refused(1, ("nothing", "no folder, Hub id"), "predict", photo, "--model", "nothing", *out)
+    refused(1, ("a finished model",), "predict", photo, "--model", _unfinished(control, tmp_path), *out)
+    assert not (tmp_path / "out").exists()
+
+
+def _unfinished(run, tmp_path):
+    folder = tmp_path / "unfinished"
+    folder.mkdir()
+    (folder / "config.yaml").write_bytes((run / "config.yaml").read_bytes())
+    return folder
+
+
+def test_the_old_name_of_the_model_is_taken(cli, student, photo, tmp_path):
+    (tmp_path / "options.yaml").write_text(f"checkpoint: {student}\n")
+    written = []
+    common = ("predict", photo, "--device", "cpu", "--save-numpy", "--json")
+    ways = (("--model", student), ("--checkpoint", student), ("--config", tmp_path / "options.yaml"))
+    for number, given in enumerate(ways):
+        outcome = cli(*common, *given, "-o", tmp_path / str(number))
+        assert outcome.code == 0 and outcome.json["checkpoint"] == str(student), outcome.err
+        written.append(np.load(outcome.json["results"][0]["numpy"]))
+    assert np.array_equal(written[0], written[1]) and np.array_equal(written[0], written[2])

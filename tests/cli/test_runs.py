@@ -10,7 +10,7 @@ import cv2
 import pytest
 import yaml
 
-from disdepth_cli.checkpoint.students import load_student
+from disdepth_cli.models.student import load_student
 
 RUN_FILES = {"config.yaml", "metrics.csv", "report.json", "last", "curves.png"}
 

@@ -57,16 +57,18 @@ def test_without_arguments_the_help_is_shown(cli):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_flag_shows_the_default_of_its_config_field(verb, cli):
-    fields = VERBS[verb].model_fields
-    shown = " ".join(cli(verb, "--help").out.replace("│", " ").split())
+    fields = VERBS[verb].options()
+    shown = " ".join(cli(verb, "--help-all").out.replace("│", " ").replace(",", " ").split())
     rows = {name: f"--{name.replace('_', '-')}" for name in fields}
     rows = {
-        name: re.split(r" --[a-z]", shown.split(f"{flag} ", 1)[1])[0] for name, flag in rows.items() if flag in shown
+        name: re.split(r" --[a-z]", shown.split(f"{flag} ", 1)[1])[0]
+        for name, flag in rows.items()
+        if f"{flag} " in shown
     }
     assert len(rows) > len(fields) / 2
     for name, row in rows.items():
-        default = fields[name].get_default(call_default_factory=True)
-        if not (fields[name].is_required() or default is None or isinstance(default, bool)):
+        default = fields[name].default
+        if not (fields[name].field.is_required() or default in (None, []) or isinstance(default, bool)):
             text = "x".join(map(str, default)) if name in ("input_size", "source") else str(default)
             assert f"[default: {text}]" in row, name
 

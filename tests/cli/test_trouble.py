@@ -9,10 +9,10 @@ import re
 import pytest
 import torch
 
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.errors import DisdepthError
 from disdepth_cli.files import write_atomic
 from disdepth_cli.method import distill_step
+from disdepth_cli.models.student import load_student
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def test_a_rate_that_blows_up_ends_in_one_line(refused, training):
     refused(1, ("--lr",), *training, "--lr", "1e30")
 
 
-def test_a_student_that_gives_no_finite_depth_is_not_scored(refused, control, rooms, tmp_path):
+def test_a_student_of_values_that_are_not_finite_is_refused(refused, control, rooms, tmp_path):
     from disdepth_cli.checkpoint.metadata import save_checkpoint
-    from disdepth_cli.checkpoint.students import load_checkpoint
+    from disdepth_cli.models.student import load_checkpoint
 
     student, metadata = load_checkpoint(control)
     spoilt = {
@@ -87,7 +87,7 @@ def test_a_student_that_gives_no_finite_depth_is_not_scored(refused, control, ro
     }
     save_checkpoint(tmp_path / "nan.safetensors", spoilt, metadata)
     command = ("evaluate", tmp_path / "nan.safetensors", "--data", rooms, "--device", "cpu", "--workers", "0")
-    refused(1, ("no image could be scored", "no finite depth", "--lr"), *command)
+    refused(1, (tmp_path / "nan.safetensors", "holds values that are not finite", "--lr"), *command)
 
 
 def test_a_full_disk_leaves_the_earlier_student_whole_and_the_run_resumable(
@@ -96,7 +96,7 @@ def test_a_full_disk_leaves_the_earlier_student_whole_and_the_run_resumable(
     run = tmp_path / "run"
     with monkeypatch.context():
         fill_disk("state.safetensors", after=6)  # the first save is before the first step
-        refused(1, (run / "last" / "state.safetensors", "disk is full", "run again"), *training, "--save-every", "1")
+        refused(1, (run / "last" / "state.safetensors", "disk is full", "run again"), *training, "--save-every", "0")
         monkeypatch.undo()
     assert load_student(run).training is False and leftovers(tmp_path) == []
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections import Counter
@@ -34,6 +35,20 @@ def make_pairs(tmp_path: Path) -> MakePairs:
         return root
 
     return make
+
+
+@pytest.fixture
+def open_files() -> Callable[[Path], list[str]]:
+    """`open_files(folder)`: the names of the folder's files that this process has open, sorted."""
+    held = Path("/proc/self/fd")
+    if not held.is_dir():
+        pytest.skip("the system does not tell which files are open")
+
+    def names(folder: Path) -> list[str]:
+        paths = [os.path.realpath(link) for link in held.iterdir()]
+        return sorted(Path(path).name for path in paths if path.startswith(os.path.realpath(folder) + os.sep))
+
+    return names
 
 
 Write = Callable[..., Path]

@@ -11,6 +11,7 @@ import OpenEXR
 import pytest
 from PIL import Image
 
+from disdepth_cli.data.files.depth_coding import DepthCoding
 from disdepth_cli.data.files.images import read_depth, read_image
 from disdepth_cli.errors import DataError
 
@@ -198,13 +199,22 @@ def test_depth_formats(tmp_path: Path, name: str, dtype: type, scale: float) -> 
     assert np.abs(depth - METRES).max() <= max(1 / scale, 0.01)
 
 
-def test_npz_takes_depth_or_the_first_array(tmp_path: Path) -> None:
+def test_npz_takes_depth_or_its_only_array(tmp_path: Path) -> None:
     other = np.ones((3, 3), np.float32)
-    np.savez(tmp_path / "named.npz", other=other, depth=METRES)
-    np.savez(tmp_path / "first.npz", METRES, other)
+    np.savez(tmp_path / "named.npz", confidence=other, depth=METRES)
+    np.savez(tmp_path / "predicted.npz", intrinsics=other, Pred_Depth=METRES)
+    np.savez_compressed(tmp_path / "alone.npz", METRES)
     np.savez(tmp_path / "none.npz")
-    for name in ("named.npz", "first.npz"):
+    for name in ("named.npz", "predicted.npz", "alone.npz"):
         np.testing.assert_array_equal(read_depth(tmp_path / name, 1.0), METRES)
+    for held in ({"confidence": other, "a": METRES}, {"conf": other}, {"intrinsics": other}):
+        np.savez(tmp_path / "unclear.npz", **held)
+        with pytest.raises(DataError, match=f"unclear.npz: .*is not clear: {', '.join(sorted(held))}; call it depth"):
+            read_depth(tmp_path / "unclear.npz", 1.0)
+    np.savez(tmp_path / "stereo.npz", disparity=2 / METRES)
+    with pytest.raises(DataError, match="disparity: say `depth_kind: disparity` or `inverse` in data.yaml"):
+        read_depth(tmp_path / "stereo.npz", 1.0)
+    np.testing.assert_allclose(read_depth(tmp_path / "stereo.npz", DepthCoding(2, "disparity")), METRES, rtol=1e-6)
     with pytest.raises(DataError, match=r"none\.npz.*no array"):
         read_depth(tmp_path / "none.npz", 1.0)
 
@@ -240,7 +250,7 @@ def test_three_channel_depth_is_an_error(tmp_path: Path, suffix: str) -> None:
 
 
 def test_wrong_arrays_are_errors(tmp_path: Path) -> None:
-    for stored in (np.ones(5), np.ones((1, 2, 2)), np.ones((0, 3)), np.ones((2, 2), bool), np.ones((2, 2), complex)):
+    for stored in (np.ones(5), np.ones((2, 2, 2)), np.ones((0, 3)), np.ones((2, 2), bool), np.ones((2, 2), complex)):
         with pytest.raises(DataError, match="one channel of numbers"):
             read_depth(_write_depth(tmp_path / "a.npy", stored), 1.0)
 
@@ -267,7 +277,7 @@ def test_broken_depth_names_the_file(tmp_path: Path, suffix: str, share: float |
 
 
 def test_other_kinds_of_depth_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"a\.jpg: is not a depth file; depth is read from \.exr"):
+    with pytest.raises(DataError, match=r"a\.jpg: is not a depth file; depth is read from \.bin, \.dpt, \.exr"):
         read_depth(save(tmp_path / "a.jpg", Image.fromarray(COLOURS)), 1.0)
     with pytest.raises(DataError, match=r"missing\.png: cannot be read"):
         read_depth(tmp_path / "missing.png", 1.0)

@@ -32,7 +32,8 @@ def dataset_of(source: DataSource) -> TrainDataset:
 
 def load(source: DataSource, workers: int, start: int = 0, total: int = 6) -> list[DepthBatch]:
     dataset = dataset_of(source)
-    return list(train_loader(dataset, TrainBatches(Order([len(dataset)], 5), 3, start, total), workers))
+    stored = train_loader(dataset, TrainBatches(Order([len(dataset)], 5), 3, start, total), workers)
+    return [batch.to(torch.device("cpu")) for batch in stored]
 
 
 def test_same_batches_with_any_number_of_workers_and_after_resume(make_pairs) -> None:
@@ -91,7 +92,7 @@ def test_dataset_items(make_pairs) -> None:
     unlabelled = dataset_of(plain)[0, 0]
     assert isinstance(unlabelled, DepthSample)
     assert not unlabelled.labelled
-    assert not unlabelled.valid.any()
+    assert not unlabelled.depth.any()
 
 
 def test_eval_items(make_pairs) -> None:

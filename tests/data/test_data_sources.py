@@ -14,6 +14,7 @@ from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.pair import load_pair, read_pair
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
+from disdepth_cli.inspection.labels import look_at_labels
 from disdepth_cli.inspection.scale import scale_warning
 
 
@@ -41,7 +42,7 @@ def test_data_yaml_with_lists(make_pairs) -> None:
     for given in (write_yaml(root, text), root):
         source = load_source(given)
         assert [item.image.name for item in source.train] == ["0000.png", "0001.png"]
-        assert source.val == (DataItem(root / "rgb/0003.png", root / "depth/0003.png"),)
+        assert source.val == (DataItem(root / "rgb/0003.png", root / "depth/0003.png", focal=518.8),)
         assert (source.depth_scale, source.min_depth, source.max_depth) == (256, 1e-3, 80)
         assert (source.protocol, source.name, source.root) == ("kitti-eigen-garg", "set", root)
         assert source.key(source.val[0]) == "rgb/0003.png"
@@ -52,7 +53,7 @@ def test_leading_slash_is_relative_to_the_root(make_pairs) -> None:
     root = make_pairs(1)
     (root / "train.txt").write_text("/rgb/0000.png /depth/0000.png 518.8\n")
     (item,) = load_source(write_yaml(root, "train: train.txt")).train
-    assert item == DataItem(root / "rgb/0000.png", root / "depth/0000.png")
+    assert item == DataItem(root / "rgb/0000.png", root / "depth/0000.png", focal=518.8)
 
 
 def test_absolute_entries_are_a_last_resort(make_pairs, tmp_path: Path) -> None:
@@ -89,10 +90,11 @@ def test_missing_entries_are_one_error(make_pairs) -> None:
     with pytest.raises(DataError) as caught:
         load_source(write_yaml(root, "train: train.txt"))
     message = str(caught.value)
-    assert f"{root}/train.txt:2: {root}/rgb/nope.png does not exist (3 more lines" in message
+    assert f"{root}/train.txt:2: {root}/rgb/nope.png does not exist" in message
+    assert "(the line: /rgb/nope.png depth/0000.png 1) (3 more lines" in message
     assert "\n" not in message
     (root / "train.txt").write_text(good + "rgb/0000.png depth/gone.png 1\n")
-    with pytest.raises(DataError, match=r"train\.txt:2: .*depth/gone\.png does not exist;"):
+    with pytest.raises(DataError, match=r"train\.txt:2: .*depth/gone\.png does not exist \(the line: .*\);"):
         load_source(root)
 
 
@@ -102,7 +104,7 @@ def test_empty_list_and_binary_list(make_pairs) -> None:
     (root / "train.txt").write_text("\n")
     with pytest.raises(DataError, match=r"train\.txt: lists no images"):
         load_source(root)
-    (root / "train.txt").write_bytes(b"\xff\xfe\x00\x80")
+    (root / "train.txt").write_bytes(b"\xff\x00\x80")
     with pytest.raises(DataError, match=r"train\.txt: is not a text file"):
         load_source(root)
 
@@ -143,8 +145,8 @@ def test_folders_that_make_no_sense(make_pairs, tmp_path: Path) -> None:
     np.save(root / "depth/other.npy", np.ones((48, 64)))
     with pytest.raises(DataError, match=r"none of 2 images in rgb/ .*\(1 depth files\)"):
         load_source(root)
-    (root / "rgb").rename(root / "color")
-    with pytest.raises(DataError, match="has depth/ but no rgb/ or images/"):
+    (root / "rgb").rename(root / "pictures")
+    with pytest.raises(DataError, match="has depth/ but none of rgb/, images/"):
         load_source(root)
     with pytest.raises(DataError, match="does not exist; give a data.yaml"):
         load_source(tmp_path / "nowhere")
@@ -228,33 +230,6 @@ def test_wrong_yaml(tmp_path: Path, text: str, message: str) -> None:
     assert "data.yaml" in str(caught.value)
 
 
-# scale
-
-
-def test_scale_warning(make_pairs, tmp_path: Path) -> None:
-    items = load_source(make_pairs(12)).train
-    assert scale_warning(items, 1000) is None
-    assert "median depth is 2000 m at depth_scale 1," in str(scale_warning(items, 1))
-    assert "median depth is 0.02 m at depth_scale 100000," in str(scale_warning(items, 1e5))
-    zeros = load_source(make_pairs(3, stored=0, name="zeros")).train
-    assert "no valid depth in 2 files" in str(scale_warning(zeros, 1000))
-    assert scale_warning([DataItem(tmp_path / "a.png", None)], 1000) is None
-
-
-def test_scale_warning_reads_few_files(make_pairs, monkeypatch: pytest.MonkeyPatch) -> None:
-    items = load_source(make_pairs(40, size=(4, 4))).train
-    read: list[Path] = []
-
-    def spy(path: Path, scale: float) -> np.ndarray:
-        read.append(path)
-        return np.ones((2, 2), np.float32)
-
-    monkeypatch.setattr("disdepth_cli.inspection.scale.read_depth", spy)
-    assert scale_warning(items, 1000) is None
-    assert 6 <= len(read) <= 8
-    assert read[-1].stem > "0028"
-
-
 # pairs
 
 
@@ -289,15 +264,12 @@ def test_aspect_mismatch_names_both_files(tmp_path: Path) -> None:
 # real data
 
 
-def test_nyu_labelled() -> None:
-    place = os.environ.get("DISDEPTH_TEST_DATA") or Path(__file__).parents[2].parent / "shared/data"
-    file = Path(place) / "nyu_labeled/data.yaml"
-    if not file.exists():
-        pytest.skip(f"real data is not here: {file} (set DISDEPTH_TEST_DATA)")
-    source = load_source(file)
+def test_nyu_labelled(real_data: Path) -> None:
+    source = load_source(real_data / "nyu_labeled" / "data.yaml")
     assert (len(source.items("train")), len(source.items("val"))) == (690, 105)
     assert source.protocol == "nyu-eigen"
-    assert scale_warning(source.val, source.depth_scale) is None
+    labels = look_at_labels(source, "val", source.val, source.min_depth, source.max_depth)
+    assert scale_warning(labels, source.coding) is None
     image, depth = load_pair(source.val[0], source)
     assert depth is not None
     assert image.shape == (*depth.shape, 3) == (480, 640, 3)

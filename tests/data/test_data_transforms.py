@@ -7,14 +7,24 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from disdepth_cli.config import AugmentConfig
 from disdepth_cli.data.batches.views import Border, TrainView, default_crop
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.method.frames import paint_frames
+from disdepth_cli.types import DepthSample, StoredBatch
 from disdepth_cli.working_size import WorkingSize, resize_image
 
 WORKING = WorkingSize(240, 320)
+CPU = torch.device("cpu")
+
+
+def seen(view: TrainView, *args: object) -> tuple[Tensor, Tensor, Tensor]:
+    """image (3, h, w), depth (1, h, w) and valid (1, h, w) of a view, as a network gets them."""
+    pixels, colours, depth = view(*args)  # type: ignore[arg-type]
+    batch = StoredBatch.collate([DepthSample(pixels, colours, depth, "a")]).to(CPU)
+    return batch.image[0], batch.depth[0], batch.valid[0]
 
 
 def nyu_border(height: int, width: int) -> tuple[int, int, int, int]:
@@ -39,7 +49,7 @@ def ramp_image(height: int = 480, width: int = 640) -> np.ndarray:
 
 
 def zoom_of(view: TrainView, image: np.ndarray, epoch: int, index: int) -> float:
-    _, depth, valid = view(image, np.full(image.shape[:2], 4.0, np.float32), epoch, index)
+    _, depth, valid = seen(view, image, np.full(image.shape[:2], 4.0, np.float32), epoch, index)
     assert valid.numpy().all()
     assert np.ptp(depth.numpy()) == 0
     return 4.0 / float(depth[0, 0, 0])
@@ -54,7 +64,7 @@ def test_image_and_depth_move_together(depth_size: tuple[int, int], border: Bord
     for index in range(6):
         zoom = zoom_of(view, image, 3, index)
         for axis, place in enumerate(coordinates(*depth_size)):
-            colours, metres, valid = view(image, (1 + place).astype(np.float32), 3, index)
+            colours, metres, valid = seen(view, image, (1 + place).astype(np.float32), 3, index)
             assert colours.shape == (3, 224, 288)
             assert metres.shape == valid.shape == (1, 224, 288)
             assert (colours.dtype, metres.dtype, valid.dtype) == (torch.float32, torch.float32, torch.bool)
@@ -73,7 +83,7 @@ def test_identity_view_is_the_fitted_image() -> None:
         AugmentConfig(flip=0, scale=1, colour_probability=0), (256, 320), WorkingSize(256, 320), None, 0, 0.1, 10
     )
     depth = np.full((512, 640), 3.0, np.float32)
-    colours, metres, _ = view(image, depth, 0, 0)
+    colours, metres, _ = seen(view, image, depth, 0, 0)
     expected = resize_image(image, (256, 320))
     np.testing.assert_allclose(colours.numpy(), expected.transpose(2, 0, 1) / 255, atol=1e-6)
     assert (metres == 3.0).all()
@@ -84,7 +94,7 @@ def test_zoom_lies_evenly_about_1_and_shows_less() -> None:
     zooms = []
     for index in range(60):
         zoom = zoom_of(view, image, 0, index)
-        colours, _, _ = view(image, None, 0, index)
+        colours, _, _ = seen(view, image, None, 0, index)
         share = float(colours[0, 0, -1] - colours[0, 0, 0])  # of the image's width
         assert share == pytest.approx(127 / (320 * zoom), abs=0.012)
         zooms.append(zoom)
@@ -117,7 +127,7 @@ def test_depth_that_leaves_the_range_is_invalid() -> None:
     view = TrainView(view.augment, view.crop_size, WORKING, None, 0, 2.0, 3.0)
     image, outside = ramp_image(), 0
     for index in range(12):
-        _, depth, valid = view(image, np.full((480, 640), 2.9, np.float32), 0, index)
+        _, depth, valid = seen(view, image, np.full((480, 640), 2.9, np.float32), 0, index)
         assert valid.all() or not valid.any()
         assert ((depth > 2.0) & (depth < 3.0))[valid].all()
         assert (depth[~valid] == 0).all()
@@ -130,9 +140,9 @@ def test_depth_is_never_interpolated() -> None:
     depth = rng.choice(np.float32([0, 1, 2, 4, 8]), (480, 640))
     view, image = make_view(), ramp_image()
     for index in range(5):
-        _, metres, valid = view(image, depth, 0, index)
+        _, metres, valid = seen(view, image, depth, 0, index)
         values = np.unique(metres.numpy()) * zoom_of(view, image, 0, index)
-        np.testing.assert_allclose(values, [0, 1, 2, 4, 8], rtol=1e-5)
+        np.testing.assert_allclose(values, [0, 1, 2, 4, 8], rtol=1e-3)
         assert 0.7 < valid.float().mean() < 0.9
 
 
@@ -144,15 +154,15 @@ def test_border_is_never_seen(scale: float) -> None:
     depth[45:472, 43:608] = 2.0
     view = make_view(border=nyu_border, scale=scale)
     for index in range(30):
-        colours, metres, _ = view(image, depth, 0, index)
+        colours, metres, _ = seen(view, image, depth, 0, index)
         assert colours.numpy().max() == pytest.approx(100 / 255)
         assert metres.numpy().max() <= 2.05
 
 
 def test_unlabelled_view() -> None:
     image = ramp_image()
-    colours, depth, valid = make_view()(image, None, 0, 0)
-    assert torch.equal(colours, make_view()(image, np.ones((480, 640), np.float32), 0, 0)[0])
+    colours, depth, valid = seen(make_view(), image, None, 0, 0)
+    assert torch.equal(colours, seen(make_view(), image, np.ones((480, 640), np.float32), 0, 0)[0])
     assert not depth.any()
     assert not valid.any()
 
@@ -162,14 +172,14 @@ def test_view_depends_on_seed_epoch_and_index_alone() -> None:
     depth = np.linspace(1, 9, 48 * 64, dtype=np.float32).reshape(48, 64)
     view = make_view((32, 32), colour_probability=1)
     np.random.seed(0)
-    first = view(image, depth, 5, 6)
+    first = seen(view, image, depth, 5, 6)
     np.random.seed(1)
     again = pickle.loads(pickle.dumps(make_view((32, 32), nyu_small, colour_probability=1)))
     assert again.border is nyu_small
-    for one, other in zip(first, view(image, depth, 5, 6), strict=True):
+    for one, other in zip(first, seen(view, image, depth, 5, 6), strict=True):
         assert torch.equal(one, other)
-    others = [view(image, depth, 5, 7), view(image, depth, 6, 6), view(image, depth, 6, 5)]
-    others.append(make_view((32, 32), seed=1, colour_probability=1)(image, depth, 5, 6))
+    others = [seen(view, image, depth, 5, 7), seen(view, image, depth, 6, 6), seen(view, image, depth, 6, 5)]
+    others.append(seen(make_view((32, 32), seed=1, colour_probability=1), image, depth, 5, 6))
     assert not any(torch.equal(first[0], other[0]) for other in others)
 
 
@@ -183,7 +193,7 @@ def test_colour_options_leave_the_geometry_alone() -> None:
     plain, coloured = make_view((64, 64)), make_view((64, 64), colour_probability=1)
     different = 0
     for index in range(6):
-        one, other = plain(image, depth, 0, index), coloured(image, depth, 0, index)
+        one, other = seen(plain, image, depth, 0, index), seen(coloured, image, depth, 0, index)
         assert torch.equal(one[1], other[1])
         different += int(not torch.equal(one[0], other[0]))
     assert different == 6
@@ -201,12 +211,12 @@ def test_colour_options_leave_the_geometry_alone() -> None:
 def test_colour_changes(option: str, values: tuple[float, float], expected: np.ndarray) -> None:
     still = {"gamma": (1.0, 1.0), "brightness": (1.0, 1.0), "colour": (1.0, 1.0)}
     view = make_view((32, 32), colour_probability=1, **(still | {option: values}))
-    colours, _, _ = view(np.full((64, 64, 3), 128, np.uint8), None, 0, 0)
+    colours, _, _ = seen(view, np.full((64, 64, 3), 128, np.uint8), None, 0, 0)
     np.testing.assert_allclose(colours.mean((1, 2)).numpy(), expected, atol=0.005)
 
 
 def test_colour_factors_differ_by_channel() -> None:
-    colours, _, _ = make_view((32, 32), colour_probability=1)(np.full((64, 64, 3), 128, np.uint8), None, 0, 0)
+    colours, _, _ = seen(make_view((32, 32), colour_probability=1), np.full((64, 64, 3), 128, np.uint8), None, 0, 0)
     assert len(set(colours.mean((1, 2)).tolist())) == 3
 
 
@@ -216,7 +226,7 @@ def test_any_image_size_gives_the_crop(size: tuple[int, int]) -> None:
         working = WorkingSize(240, 320, scale_rule=rule)  # type: ignore[arg-type]
         view = TrainView(AugmentConfig(), (256, 320), working, None, 0, 1e-3, 10)
         for index in range(3):
-            colours, depth, valid = view(np.full((*size, 3), 9, np.uint8), np.ones(size, np.float32), 0, index)
+            colours, depth, valid = seen(view, np.full((*size, 3), 9, np.uint8), np.ones(size, np.float32), 0, index)
             assert colours.shape == (3, 256, 320)
             assert valid.all()
             assert depth.max() <= 1.02
@@ -234,15 +244,15 @@ def test_impossible_views() -> None:
         make_view(crop=(100, 128))
     view = make_view(border=nyu_border)
     with pytest.raises(DataError, match="40x40 pixels has nothing inside"):
-        view(np.zeros((40, 40, 3), np.uint8), None, 0, 0)
+        seen(view, np.zeros((40, 40, 3), np.uint8), None, 0, 0)
 
 
 def test_views_come_again_where_their_number_is_fixed() -> None:
     image, depth = ramp_image(), np.ones((480, 640), np.float32)
     endless, three = make_view(colour_probability=1), make_view(colour_probability=1, views=3)
     for epoch in range(7):
-        again, every = three(image, depth, epoch, 5)[0], endless(image, depth, epoch, 5)[0]
-        assert torch.equal(again, endless(image, depth, epoch % 3, 5)[0])
+        again, every = seen(three, image, depth, epoch, 5)[0], seen(endless, image, depth, epoch, 5)[0]
+        assert torch.equal(again, seen(endless, image, depth, epoch % 3, 5)[0])
         assert torch.equal(again, every) == (epoch < 3)
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -10,9 +14,8 @@ import pytest
 import scipy.io
 
 from disdepth_cli.data.files.depth_coding import DepthCoding
-from disdepth_cli.data.files.hdf5 import read_entry, read_matlab
+from disdepth_cli.data.files.hdf5 import Hdf5Member, read_matlab
 from disdepth_cli.data.files.images import read_depth
-from disdepth_cli.data.files.location import Member
 from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
@@ -95,16 +98,39 @@ def test_nyu_mat_that_is_not_whole(nyu):
 def test_entries_that_are_not_there(nyu):
     file = str(nyu[0] / "nyu_depth_v2_labeled.mat")
     with pytest.raises(DataError, match=r"has no dephts/0; it holds depths, images, rawDepths"):
-        read_entry(Member("hdf5", file, "dephts/0"))
+        Hdf5Member(file, "dephts/0").read()
     with pytest.raises(DataError, match=r"labeled\.mat:depths/9: cannot be read"):
-        read_entry(Member("hdf5", file, "depths/9"))
+        Hdf5Member(file, "depths/9").read()
     with pytest.raises(DataError, match=r"gone\.hdf5: does not exist"):
-        read_entry(Member("hdf5", str(nyu[0] / "gone.hdf5"), "dataset"))
+        Hdf5Member(str(nyu[0] / "gone.hdf5"), "dataset").read()
     with pytest.raises(DataError, match=r"gone\.mat: cannot be read"):
         read_matlab(nyu[0] / "gone.mat", "x")
     (nyu[0] / "torn.hdf5").write_bytes(Path(file).read_bytes()[:900])
     with pytest.raises(DataError, match=r"torn\.hdf5:dataset: cannot be read"):
-        read_entry(Member("hdf5", str(nyu[0] / "torn.hdf5"), "dataset"))
+        Hdf5Member(str(nyu[0] / "torn.hdf5"), "dataset").read()
+
+
+def test_threads_read_their_own_rows(nyu):
+    source = load_source(nyu[0])
+    items = [*source.train, *source.val]
+    expected = [read_pair(item, source.coding) for item in items]
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda item: read_pair(item, source.coding), items * 25))
+    for number, pair in enumerate(found):
+        for one, other in zip(pair, expected[number % len(items)], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_process_that_is_not_forked_reads_them_too(nyu, tmp_path):
+    """It gets the items alone, as loader workers do where processes are started afresh."""
+    (tmp_path / "item.pickle").write_bytes(pickle.dumps(load_source(nyu[0]).train[0]))
+    script = """
+import pickle, sys
+from disdepth_cli.data.files.pair import read_pair
+print(read_pair(pickle.load(open(sys.argv[1], "rb")), 1.0)[0].shape)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "item.pickle")]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == f"({HIGH}, {WIDE}, 3)\n"
 
 
 # distances along rays
@@ -117,7 +143,7 @@ def test_distance_to_a_plane_becomes_its_depth():
     rays = np.stack([columns, rows, np.full_like(columns, focal)], -1)
     distance = np.linalg.norm(rays * (3 / focal), axis=-1)
     assert distance[0, 0] == pytest.approx(3.70, abs=0.01)
-    coding = DepthCoding(1, ray_focal=focal / width)
+    coding = DepthCoding(1, "along-ray", focal_share=focal / width)
     assert coding.metres(distance) == pytest.approx(3, rel=1e-6)
     # A slanted plane x + y + 4 z = 12, at half the size: the focal length goes with the width.
     half = rays[1::2, 1::2] - [0.5, 0.5, 0]
@@ -172,4 +198,4 @@ def test_hypersim_reads_distances_and_the_official_split(write, tmp_path):
 def test_metres_keep_what_they_were_without_a_focal_length(write):
     file = write("one.npy", np.full((4, 6), 5.0))
     assert read_depth(file, DepthCoding(1)) == pytest.approx(5)
-    assert (read_depth(file, DepthCoding(1, ray_focal=0.9)) < 5).all()
+    assert (read_depth(file, DepthCoding(1, "along-ray", focal_share=0.9)) < 5).all()

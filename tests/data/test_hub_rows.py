@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from disdepth_cli.data.batches.loader import TrainBatches, TrainDataset, train_l
 from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.files.pair import read_pair
-from disdepth_cli.data.sets import hub_rows
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
 from disdepth_cli.working_size import WorkingSize
@@ -29,7 +29,6 @@ HIGH, WIDE = 32, 48
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
     datasets.disable_progress_bars()
-    hub_rows._opened.cache_clear()
 
 
 def picture(number: int) -> Image.Image:
@@ -173,3 +172,25 @@ def test_versions_that_run_code_of_a_data_set_are_not_used(tmp_path, monkeypatch
     monkeypatch.setattr(datasets, "__version__", "3.6.0")
     with pytest.raises(DataError, match=r"version 4 or later: pip install"):
         load_source(folder)
+
+
+def test_rows_that_were_saved_again_are_read_anew(tmp_path):
+    """In the same folder and process."""
+    for first in (0, 10):
+        pictures = [picture(first + number) for number in range(3)]
+        again = datasets.Dataset.from_dict({"image": pictures}, features=datasets.Features({"image": datasets.Image()}))
+        source = load_source(saved(tmp_path / "set", train=again, validation=again))
+        for number, item in enumerate(source.train):
+            image, _ = read_pair(item, source.coding)
+            assert (image == 10 * (first + number)).all()
+
+
+def test_threads_read_their_own_rows(tmp_path):
+    source = load_source(saved(tmp_path / "set", train=rows(20, floating=True), validation=rows(1, floating=True)))
+
+    def wrong(index: int) -> bool:
+        image, depth = read_pair(source.train[index], source.coding)
+        return not (image == 10 * index).all() or not (depth == 1 + index / 8).all()
+
+    with ThreadPoolExecutor(16) as pool:
+        assert not any(pool.map(wrong, [*range(20)] * 10))

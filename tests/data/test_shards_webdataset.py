@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from disdepth_cli import pack
 from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.engine.pack import pack
 
 # The library leaves the files it reads to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -8,15 +8,22 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from disdepth_cli import distill
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.adapters import AdaptedEncoder, folded
 from disdepth_cli.method.distill_step import DistillStep
-from disdepth_cli.method.student_start import adapt, bound_by_adapters, has_adapters, starts_from_ghost
-from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.method.student_start import StudentStart, adapt
+from disdepth_cli.models.student import StudentArchitecture, build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
-from disdepth_cli.types import DepthBatch
+from disdepth_cli.training.loop.task import student_groups
+from disdepth_cli.types import StoredBatch
 from disdepth_cli.working_size import WorkingSize
+
+CPU = torch.device("cpu")
+
+
+def step_options(config):
+    """What a step is given of a configuration."""
+    return config.method, StudentStart.of(config.student, config.method)
 
 
 @pytest.fixture
@@ -27,9 +34,9 @@ def student():
 
 def batches(count):
     torch.manual_seed(1)
-    depth = torch.rand(4, 1, 64, 96) * 4 + 1
-    labelled = torch.ones(4).bool()
-    return [DepthBatch(torch.rand(4, 3, 64, 96), depth, depth > 0, list("abcd"), labelled) for _ in range(count)]
+    colours, depth = torch.linspace(0, 1, 256).expand(4, 3, 256), (torch.rand(4, 64, 96) * 4 + 1).half()
+    pixels = [torch.randint(256, (4, 64, 96, 3), dtype=torch.uint8) for _ in range(count)]
+    return [StoredBatch(one, colours, depth, list("abcd"), [True] * 4) for one in pixels]
 
 
 def moved(student):
@@ -73,21 +80,22 @@ def test_adapting_brings_features_nearer_and_changes_nothing_else(acclimated, st
     before = {name: value.clone() for name, value in student.state_dict().items()}
     some = batches(3)
     adapt(student, teacher, some)
+    image = some[0].to(CPU).image
     after = student.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     encoder = student.encoder.train()
-    wanted = teacher(some[0].image).features
+    wanted = teacher(image).features
     with torch.no_grad():
-        got = encoder((some[0].image - student.mean) / student.std)
-        bare = encoder.net((some[0].image - student.mean) / student.std)
+        got = encoder((image - student.mean) / student.std)
+        bare = encoder.net((image - student.mean) / student.std)
     for mine, raw, theirs in zip(got, bare, wanted, strict=True):
         assert (mine - theirs).square().mean() < 0.9 * (raw - theirs).square().mean()
-    step = DistillStep(student, teacher, DistillConfig(data="x", pretrained=False))
+    step = DistillStep(student, teacher, *step_options(DistillConfig(data="x", pretrained=False)))
     assert not len(step.features[0].project_encoder)
-    terms = step.train()(some[0])
+    terms = step.train()(some[0].to(CPU))
     terms.parts["encoder"].backward()
     assert all(adapter.weight.grad is not None for adapter in encoder.adapters[2:])
-    groups = student.parameter_groups(1e-3, 1e-4, 0.05)
+    groups = student_groups(student, 1e-3, 1e-4, 0.05)
     rates = {id(p): group["lr"] for group in groups for p in group["params"]}
     assert {rates[id(p)] for p in encoder.adapters.parameters()} == {1e-3}
 
@@ -114,19 +122,18 @@ GHOST = {"init_decoder": "ghost"}
 )
 def test_what_a_student_starts_from_and_whether_its_adapters_bind_it(options, from_ghost, there, bound):
     config = DistillConfig(data="x", **options)
-    assert starts_from_ghost(config) is from_ghost
-    assert has_adapters(config) is there
-    assert bound_by_adapters(config) is bound
+    start = StudentStart.of(config.student, config.method)
+    assert (start.from_ghost, start.adapted, start.bound) == (from_ghost, there, bound)
 
 
 def test_adapters_that_only_start_a_student_leave_it_free_to_part_from_the_ghost(acclimated, student):
     teacher, _ = load_acclimated(acclimated, "fp32")
     some = batches(2)
     adapt(student, teacher, some)
-    step = DistillStep(student, teacher, DistillConfig(data="x", init_decoder="ghost")).train()
+    step = DistillStep(student, teacher, *step_options(DistillConfig(data="x", init_decoder="ghost"))).train()
     loss = step.features[0]
     assert len(loss.project_encoder) == 2 and len(loss.project_decoder) == 4
-    parts = step(some[0]).parts
+    parts = step(some[0].to(CPU)).parts
     (parts["encoder"] + parts["decoder"]).backward()
     # From zero, where they start, the projections learn first: the start they were given is not pulled at.
     assert all(p.grad is None or not p.grad.any() for p in student.parameters())
@@ -165,15 +172,15 @@ def test_a_pretrained_students_decoder_starts_where_its_controls_does(acclimated
 def test_raw_features_are_the_teachers_own(acclimated, student):
     teacher, _ = load_acclimated(acclimated, "fp32")
     config = DistillConfig(data="x", feature_target="teacher", attention="uniform", init_decoder="random")
-    step = DistillStep(student, teacher, config).train()
+    step = DistillStep(student, teacher, *step_options(config)).train()
     loss = step.features[0]
     channels = teacher.teacher.contract.spec.channels
     assert [projection.out_channels for projection in loss.project_encoder] == [channels[2], channels[3]]
-    some = batches(1)[0]
+    some = batches(1)[0].to(CPU)
     terms = step(some)
     assert set(terms.parts) == {"depth", "output", "encoder"}
     # Projections start at zero and features are standardised, so the loss starts below 1 and not at their own scale.
-    assert 0 < terms.parts["encoder"].item() < config.feature_weight
+    assert 0 < terms.parts["encoder"].item() < config.method.feature_weight
     terms.parts["encoder"].backward()
     assert all(p.weight.grad is not None and p.weight.grad.abs().sum() > 0 for p in loss.project_encoder)
     assert loss.raw_stats.get_buffer("updates") == 1

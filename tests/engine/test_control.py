@@ -11,30 +11,21 @@ import pytest
 import yaml
 
 from disdepth_cli import distill
-from disdepth_cli.engine.distill import _Distillation
 from disdepth_cli.errors import ConfigError, Interrupted
 
 HEADLINES = {"abs_rel", "rmse", "delta1"}
 
 
-@pytest.fixture(autouse=True)
-def no_costs(monkeypatch):
-    """They take seconds, and are not what is looked at here."""
-    monkeypatch.setattr(_Distillation, "_costs", lambda _: {})
-
-
 @pytest.fixture(scope="module")
 def options(rooms, acclimated, tiny):
-    return {"data": rooms, "teacher": str(acclimated), "max_steps": 6, "save_every": 2, **tiny}
+    return {"data": rooms, "teacher": str(acclimated), "max_steps": 6, "save_every": 0, **tiny}
 
 
 @pytest.fixture(scope="module")
 def whole(options, tmp_path_factory):
     """A run with its control, and what it returned."""
     run = tmp_path_factory.mktemp("whole") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Distillation, "_costs", lambda _: {})
-        return run, distill(output=run, control=True, **options)
+    return run, distill(output=run, control=True, **options)
 
 
 def student(run):
@@ -72,7 +63,7 @@ def test_both_arms_are_those_that_one_would_train_alone(whole, options, rooms, t
 def test_the_report_has_the_control_and_the_gain_of_the_shipped_files(whole):
     run, returned = whole
     report, control = report_of(run), report_of(run.with_name("run-control"))
-    assert returned == {"run": str(run), **report}
+    assert returned.as_dict() == {"run": str(run), **report}
     assert report["control"]["run"] == str(run.with_name("run-control")) and report["control"]["steps"] == 6
     assert control["distilled"] is False and report["distilled"] is True
     assert set(report["gain"]) == HEADLINES
@@ -147,8 +138,14 @@ def test_a_control_of_changed_data_is_no_control(whole, options, rooms, tmp_path
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(other))
     config = tmp_path / "run" / "config.yaml"
     config.write_text(config.read_text().replace(str(rooms), str(tmp_path / "data.yaml")))
+    options = {**options, "data": tmp_path / "data.yaml", "output": tmp_path / "run", "control": True, "resume": True}
+    with pytest.raises(
+        ConfigError, match=r"0.001 to 10 m, now it is .* 0.001 to 8 m; give the data that the run began"
+    ):
+        distill(**options)
+    (tmp_path / "run" / "last" / "entries.json").unlink()  # as in a run of an earlier version
     with pytest.raises(ConfigError, match=r"run-control: was made for max depth 8.0, the student for 10"):
-        distill(output=tmp_path / "run", control=True, resume=True, **{**options, "data": tmp_path / "data.yaml"})
+        distill(**options)
 
 
 @pytest.mark.parametrize("flag", ["control", "sweep"])

@@ -9,11 +9,17 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.method.acclimated_teacher import ghost_size
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
-from disdepth_cli.training.data import prepare_data
+from disdepth_cli.training.prepare import prepare_data
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
+
+
+def step_options(config):
+    """What a step is given of a configuration."""
+    return config.method, StudentStart.of(config.student, config.method)
 
 
 def test_the_student_sees_frames_and_the_teacher_does_not(acclimated, monkeypatch):
@@ -24,7 +30,7 @@ def test_the_student_sees_frames_and_the_teacher_does_not(acclimated, monkeypatc
     seen = {"student": [], "teacher": []}
     for name, module in (("student", student), ("teacher", teacher)):
         module.register_forward_pre_hook(lambda _, inputs, name=name: seen[name].append(inputs[0]))
-    step = DistillStep(student, teacher, DistillConfig(data="x"), frame=1.0)
+    step = DistillStep(student, teacher, *step_options(DistillConfig(data="x")), frame=1.0)
     step.train()(batch)
     assert (seen["student"][0] != 0.4).any() and (seen["teacher"][0] == 0.4).all()
     step.eval()(batch)
@@ -40,7 +46,7 @@ def test_frames_by_default_where_the_border_crop_cuts_one_away(rooms, tmp_path, 
     (tmp_path / "data.yaml").write_text(f"{text}\npath: {rooms.parent}\nprotocol: {protocol}\n")
     assert load_source(tmp_path / "data.yaml").protocol == protocol
     config = DistillConfig(data=tmp_path / "data.yaml", augment={"frame": frame})
-    assert prepare_data(config, []).frame_share(config) == share
+    assert prepare_data(config).frame_share() == share
 
 
 def test_an_acclimated_teacher_gets_no_padding():

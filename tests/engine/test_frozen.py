@@ -11,18 +11,23 @@ import torch
 from safetensors.torch import load_file
 
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.supervision import pseudo_labelled
-from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.models.student import StudentArchitecture, build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
+
+
+def step_options(config):
+    """What a step is given of a configuration."""
+    return config.method, StudentStart.of(config.student, config.method)
 
 
 @pytest.fixture
@@ -52,7 +57,7 @@ def same(before, module):
 def test_distillation_changes_the_student_and_nothing_else(acclimated, student, batch, attention, init):
     teacher, _ = load_acclimated(acclimated, "fp32")
     config = DistillConfig(data="x", attention=attention, init_decoder=init)
-    step = DistillStep(student, teacher, config)
+    step = DistillStep(student, teacher, *step_options(config))
     assert not any(name.startswith("_frozen") or "teacher" in name for name in step.state_dict())
     before, own = state(teacher), state(student)
     optimizer = torch.optim.SGD(step.parameters(), lr=1e-3)
@@ -70,7 +75,7 @@ def test_distillation_changes_the_student_and_nothing_else(acclimated, student, 
 @pytest.mark.parametrize(("chosen", "matter"), [({}, False), ({"attention": "learned"}, True)])
 def test_attention_tokens_weigh_the_loss_where_they_are_asked_for(acclimated, student, batch, chosen, matter):
     teacher, _ = load_acclimated(acclimated, "fp32")
-    step = DistillStep(student, teacher, DistillConfig(data="x", **chosen)).eval()
+    step = DistillStep(student, teacher, *step_options(DistillConfig(data="x", **chosen))).eval()
     with torch.no_grad():
         before = step(batch).parts["encoder"].item()
         for embedding in teacher.acclimation.attention.embedding:
@@ -82,7 +87,7 @@ def test_attention_tokens_weigh_the_loss_where_they_are_asked_for(acclimated, st
 @pytest.mark.parametrize("init", ["ghost", "random"])
 def test_each_loss_part_reaches_the_student(acclimated, student, batch, init):
     teacher, _ = load_acclimated(acclimated, "fp32")
-    step = DistillStep(student, teacher, DistillConfig(data="x", init_decoder=init)).train()
+    step = DistillStep(student, teacher, *step_options(DistillConfig(data="x", init_decoder=init))).train()
     loss = step.features[0]
     for projection in (*loss.project_encoder, *loss.project_decoder):  # at zero they would let nothing through
         torch.nn.init.eye_(projection.weight[:, :, 0, 0])
@@ -95,7 +100,9 @@ def test_each_loss_part_reaches_the_student(acclimated, student, batch, init):
 
 def test_feature_loss_is_zero_for_a_student_that_agrees(acclimated, student, batch, monkeypatch):
     teacher, _ = load_acclimated(acclimated, "fp32")
-    step = DistillStep(student, teacher, DistillConfig(data="x", init_decoder="ghost", feature_projection="folded"))
+    step = DistillStep(
+        student, teacher, *step_options(DistillConfig(data="x", init_decoder="ghost", feature_projection="folded"))
+    )
     seen = teacher(batch.image)
     standard = teacher.acclimation.encoder_stats.standardise(seen.features)
     agreeing = replace(seen, features=standard)  # what the projections, here the identity, are to make of its features

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.half_size import half_size_look
+from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
+
+
+def step_options(config):
+    """What a step is given of a configuration."""
+    return config.method, StudentStart.of(config.student, config.method)
 
 
 def small_student():
@@ -32,10 +39,11 @@ def test_the_answer_lies_on_the_whole_images_grids():
     assert torch.isfinite(half.depth).all() and half.depth.min() > 0
 
 
+@pytest.mark.filterwarnings("ignore:this student works at")  # in evaluation mode
 def test_a_share_of_the_steps_is_small_and_the_rest_is_not():
     student, sizes = small_student()
     config = DistillConfig(data=".", distill=False, small_first=0.6)
-    step = DistillStep(student, None, config)
+    step = DistillStep(student, None, *step_options(config))
     depth = torch.full((1, 1, 64, 128), 2.0)
     batch = DepthBatch(torch.rand(1, 3, 64, 128), depth, depth > 0, ["a"], torch.tensor([True]))
     for done in range(5):

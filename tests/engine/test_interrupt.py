@@ -8,7 +8,6 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
 from disdepth_cli.machine.processes import load_shared
 from disdepth_cli.machine.signals import StopSignal
@@ -65,7 +64,7 @@ class Broken:
 def test_a_batch_that_workers_could_not_hand_over_is_an_empty_one_once_a_stop_is_asked_for(broken):
     stop = StopSignal()
     with pytest.raises(type(broken)):
-        load_shared(Broken(broken), stop, torch.device("cpu"))
+        load_shared(Broken(broken), stop)
     stop.requested = True
-    batch, shared = load_shared(Broken(broken), stop, torch.device("cpu"))
+    batch, shared = load_shared(Broken(broken), stop)
     assert not len(batch) and shared.empty and shared.stop

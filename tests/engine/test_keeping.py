@@ -12,7 +12,6 @@ from disdepth_cli import distill, evaluate
 from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.comparison.gain import FEWEST
 from disdepth_cli.comparison.keeping import choose, hand_out, is_settled
-from disdepth_cli.engine.distill import _Distillation
 from disdepth_cli.errors import CheckpointError, ConfigError
 
 
@@ -98,16 +97,13 @@ def options(rooms, acclimated, tiny, tmp_path_factory):
 def losing(options, new_watcher, tmp_path_factory):
     """A run whose control is better, and what it said."""
     run, watcher = tmp_path_factory.mktemp("losing") / "run", new_watcher()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Distillation, "_costs", lambda _: {})
-        distill(output=run, control=True, observers=[watcher], **options)
+    distill(output=run, control=True, observers=[watcher], **options)
     return run, watcher
 
 
 @pytest.fixture
 def copied(losing, tmp_path, monkeypatch):
     """That run and its control, to be gone on with."""
-    monkeypatch.setattr(_Distillation, "_costs", lambda _: {})
     for name in ("run", "run-control"):
         shutil.copytree(losing[0].with_name(name), tmp_path / name)
     return tmp_path / "run"
@@ -173,7 +169,6 @@ def test_training_again_leaves_no_student_of_before(copied, options):
 
 
 def test_with_few_images_only_better_lets_the_control_have_it(rooms, options, watcher, tmp_path, monkeypatch):
-    monkeypatch.setattr(_Distillation, "_costs", lambda _: {})
     few = options | {"data": rooms}
     run = tmp_path / "run"
     kept = distill(output=run, control=True, **few)["kept"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.method.student_start import starts_backbone
+from disdepth_cli.method.student_start import StudentStart
 
 ASKED = ("--no-pretrained", "--batch-size", "2")
 
@@ -22,7 +22,8 @@ ASKED = ("--no-pretrained", "--batch-size", "2")
     ],
 )
 def test_who_is_started(options, expected):
-    assert starts_backbone(DistillConfig(data="x", **options)) is expected
+    config = DistillConfig(data="x", **options)
+    assert StudentStart.of(config.student, config.method).solved is expected
 
 
 @pytest.mark.slow

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
+from disdepth_cli import acclimate, distill
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.engine.acclimate import acclimate
-from disdepth_cli.engine.distill import distill
 from disdepth_cli.observer import Silent
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 
@@ -87,7 +86,7 @@ def test_no_warning_of_open_or_unknown_licences(
         announce("fetching it")
         return load_teacher(name, **how)
 
-    monkeypatch.setattr("disdepth_cli.engine.open_teacher.load_teacher", load)
+    monkeypatch.setattr("disdepth_cli.training.acclimation.open_teacher.load_teacher", load)
     acclimate(teacher=teacher, output=tmp_path / "run", attention_steps=0, observers=[ears], **options)
     assert not ears.of_licence
     assert ears.notes[0] == "fetching it"  # what will be downloaded is said before all else

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import yaml
 
 from disdepth_cli import distill, evaluate
 from disdepth_cli.errors import ConfigError
+from disdepth_cli.machine import join
+from disdepth_cli.training import session
 
 RANKS = Path(__file__).parent / "ranks"
 
@@ -76,6 +79,12 @@ def test_validation_by_two_is_that_of_one(seen, rooms):
         assert alone[name] == pytest.approx(value, rel=1e-5), name
 
 
+def test_several_batches_a_step_end_in_one_model(seen):
+    (main, other), _ = seen
+    assert main["accumulated"]["weights"] == other["accumulated"]["weights"] != main["whole"]["weights"]
+    assert main["accumulated"]["images"] == 3 * 2 * 4
+
+
 def test_a_signal_to_one_stops_all_and_resume_is_exact(seen):
     (main, other), out = seen
     assert main["stopped"]["error"] == "Interrupted" and other["stopped"]["error"] == "ElsewhereError"
@@ -88,7 +97,7 @@ def test_a_signal_to_one_stops_all_and_resume_is_exact(seen):
 
 def test_resume_with_another_number_of_processes_is_refused(seen, rooms, tiny):
     _, out = seen
-    options = {**tiny, "batch_size": 2, "distill": False, "save_every": 2, "max_steps": 5}
+    options = {**tiny, "batch_size": 2, "distill": False, "save_every": 0, "max_steps": 5}
     with pytest.raises(ConfigError, match="was started with 2 processes, now there are 1; .*resume with as many"):
         distill(data=rooms, output=out / "whole", resume=True, **options)
 
@@ -133,6 +142,55 @@ def test_a_failure_of_one_ends_all_with_one_line(how, line, torchrun, rooms, tmp
     result = torchrun(RANKS / "failing.py", how, *command)
     assert result.returncode != 0 and result.stdout == ""
     assert len(own_lines(result)) == 1 and own_lines(result)[0].startswith(line), result.stderr
+
+
+@pytest.mark.slow
+def test_a_process_that_does_not_answer_ends_all(torchrun, rooms, tmp_path):
+    options = ("--no-distill", "--no-pretrained", "--offline", "--device", "cpu", "--workers", 0, "--batch-size", 2)
+    command = ("distill", "--data", rooms, "-o", tmp_path / "run", "--input-size", "64x96", "--max-steps", 50, *options)
+    result = torchrun(RANKS / "failing.py", "stop", *command)
+    (line,) = own_lines(result)
+    assert line.startswith("error: another process of this run has not answered for 5 s"), result.stderr
+    assert "PyTorch says:" in line and "Timed out" in line
+
+
+@pytest.mark.parametrize("command", ["acclimate", "distill"])
+def test_machines_without_a_shared_disk_are_refused(command, torchrun, rooms, tiny_teacher, tmp_path, monkeypatch):
+    """Two working folders are two machines: what one writes, the other does not see."""
+    monkeypatch.chdir(tmp_path)
+    of = ("--teacher", tiny_teacher) if command == "acclimate" else ("--no-distill", "--no-pretrained")
+    options = (*of, "--offline", "--device", "cpu", "--workers", 0, "--batch-size", 2, "--input-size", "64x96")
+    result = torchrun(RANKS / "failing.py", "elsewhere", command, "--data", rooms, "-o", "run", *options)
+    (line,) = own_lines(result)
+    assert line.startswith("error: -o run: process 1 on ") and "a disk that all of them share" in line, result.stderr
+
+
+def test_what_the_network_between_processes_says_is_kept():
+    nccl = "NCCL error in: /pytorch/ProcessGroupNCCL.cpp:1275, unhandled system error, NCCL version 2.21.5\nLast error"
+    error = str(join._worded(RuntimeError(nccl)))
+    assert error.startswith("the network between the GPUs (NCCL) failed; NCCL_DEBUG=INFO tells more; PyTorch says: ")
+    assert "unhandled system error" in error and "killed" not in error
+    late = "[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=7)"
+    assert "has not answered for 600 s" in str(join._worded(RuntimeError(f"NCCL: {late}")))
+    gone = "[/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:2000"
+    error = str(join._worded(RuntimeError(gone)))
+    assert "ended without a word (killed, or out of memory)" in error and "Connection closed by peer" in error
+    other = RuntimeError("shapes differ")
+    assert join._worded(other) is other
+
+
+def test_gradients_are_exchanged_once_a_step(rooms, tiny, tmp_path, monkeypatch):
+    """With several batches a step, all but the last one's backward keep to themselves."""
+    whole, alone = session.make_accelerator, []
+
+    def make(config):
+        accelerator = whole(config)
+        accelerator.no_sync = lambda module: (alone.append(1), nullcontext())[1]
+        return accelerator
+
+    monkeypatch.setattr(session, "make_accelerator", make)
+    distill(data=rooms, distill=False, accumulate=3, max_steps=2, output=tmp_path / "run", **tiny)
+    assert len(alone) == 2 * 2
 
 
 @pytest.mark.parametrize("start", [("-m", "disdepth_cli"), (RANKS / "failing.py", "late")], ids=["plain", "late"])

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from disdepth_cli import distill
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError, Interrupted
-from disdepth_cli.training.data import prepare_data
-from disdepth_cli.training.loop import Fit
-from disdepth_cli.training.task import Schedule
+from disdepth_cli.models.student import load_student
+from disdepth_cli.training.loop.loop import TrainingLoop
+from disdepth_cli.training.loop.task import Schedule
+from disdepth_cli.training.prepare import prepare_data
 
 OTHER = 7919  # what a second phase adds to the seed
 
@@ -26,9 +26,9 @@ def drawn(rooms):
         common = {"data": rooms, "input_size": "64x96", "batch_size": 17, "workers": 0}
         config = DistillConfig(**common, seed=run_seed, augment={"crop_size": "32x64", **augment})
         keys, views = [], {}
-        for batch in prepare_data(config, ()).batches(config, 0, 1, run_seed + offset)(0, 2):
+        for batch in prepare_data(config).batches(config.loop.batch_size, 0, 1, run_seed + offset)(0, 2):
             keys += batch.keys
-            for key, image in zip(batch.keys, batch.image, strict=True):
+            for key, image in zip(batch.keys, batch.to(torch.device("cpu")).image, strict=True):
                 views.setdefault(key, []).append(image)
         return keys, views
 
@@ -69,20 +69,20 @@ def test_validations_every_few_epochs_and_at_the_end():
     every = Schedule(total_steps=14, steps_per_epoch=4)
     assert [step for step in range(1, 15) if every.validates_after(step)] == [4, 8, 12, 14]
     config = DistillConfig(data="x", epochs=7, validate_every=3)
-    third = Schedule.plan(config, 4)
+    third = Schedule.plan(config.loop, 4)
     assert [step for step in range(1, 29) if third.validates_after(step)] == [12, 24, 28]
     with pytest.raises(ValueError, match="validate_every"):
         DistillConfig(data="x", validate_every=0)
 
 
 def test_a_run_that_validates_less_often_resumes_to_the_same_bytes(rooms, tiny, monkeypatch, tmp_path):
-    options = {"data": rooms, "distill": False, "max_steps": 14, "validate_every": 2, "save_every": 3, **tiny}
+    options = {"data": rooms, "distill": False, "max_steps": 14, "validate_every": 2, "save_every": 0, **tiny}
     report = distill(output=tmp_path / "whole", **options)
     with open(tmp_path / "whole" / "metrics.csv", newline="") as handle:
         rows = [(row["step"], row["epoch"]) for row in csv.DictReader(handle) if row["split"] == "val"]
     assert rows == [("8", "2"), ("14", "4")] and report["best_step"] in (8, 14)
 
-    take = Fit._one_step
+    take = TrainingLoop.take_step
 
     def stopped(self, batches):
         taken = take(self, batches)
@@ -90,7 +90,7 @@ def test_a_run_that_validates_less_often_resumes_to_the_same_bytes(rooms, tiny, 
         return taken
 
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr(Fit, "_one_step", stopped)
+        patch.setattr(TrainingLoop, "take_step", stopped)
         distill(output=tmp_path / "stopped", **options)
     with pytest.raises(ConfigError, match="--validate-every: .*started with 2, not 1"):
         distill(output=tmp_path / "stopped", resume=True, **options | {"validate_every": 1})

@@ -7,14 +7,19 @@ import torch
 
 from disdepth_cli import acclimate, distill
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.checkpoint.students import load_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.teacher_fusion import blend, teacher_shares
-from disdepth_cli.models.student import build_student
+from disdepth_cli.models.student import build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated, load_acclimation
 from disdepth_cli.types import DepthBatch
+
+
+def step_options(config):
+    """What a step is given of a configuration."""
+    return config.method, StudentStart.of(config.student, config.method)
 
 
 def test_mean_and_pick():
@@ -71,7 +76,7 @@ def test_the_mean_over_the_same_teacher_twice_is_that_teacher(pair):
     parts = []
     for teachers in ([acclimated], [acclimated, acclimated]):
         torch.manual_seed(0)  # the projections' biases are random
-        parts.append(DistillStep(student, teachers, config).eval()(batch).parts)
+        parts.append(DistillStep(student, teachers, *step_options(config)).eval()(batch).parts)
     once, twice = parts
     for name, part in once.items():
         assert twice[name].item() == pytest.approx(part.item(), rel=1e-4), name

@@ -15,7 +15,6 @@ from disdepth_cli.comparison import sweep as sweeping
 from disdepth_cli.comparison.sweep import SETTINGS, settings_of, steps_of
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.config.build import build_config
-from disdepth_cli.engine.distill import _Distillation
 from disdepth_cli.errors import ConfigError, Interrupted
 
 NAMES = ["control", "x1", "output-only"]
@@ -23,9 +22,8 @@ NAMES = ["control", "x1", "output-only"]
 
 @pytest.fixture(scope="module", autouse=True)
 def quick():
-    """Costs take seconds; three settings show what six do."""
+    """Three settings show what six do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_Distillation, "_costs", lambda _: {})
         patch.setattr(sweeping, "SETTINGS", {name: SETTINGS[name] for name in NAMES[1:]})
         yield
 
@@ -33,7 +31,7 @@ def quick():
 @pytest.fixture(scope="module")
 def common(rooms, tiny):
     weights = {"output_weight": 2.0, "feature_weight": 0.5}
-    return {"data": rooms, "sweep": True, "sweep_steps": 3, "max_steps": 5, "save_every": 1, **weights, **tiny}
+    return {"data": rooms, "sweep": True, "sweep_steps": 3, "max_steps": 5, "save_every": 0, **weights, **tiny}
 
 
 @pytest.fixture
@@ -147,9 +145,9 @@ def test_the_least_harmful_is_taken_with_a_warning_where_none_beats_the_control(
     """The scores of the short runs are given; what follows from them is looked at."""
     errors = dict(zip(NAMES, (control, *others), strict=True))
 
-    def score(config, data, whole, train, observers):
-        best = {"rmse": errors[config.output.name], "abs_rel": 0.1, "delta1": 0.9}
-        return {"run": str(config.output), "best": best}
+    def score(config, data, whole, observer):
+        best = {"rmse": errors[config.run.output.name], "abs_rel": 0.1, "delta1": 0.9}
+        return {"run": str(config.run.output), "best": best}
 
     monkeypatch.setattr(sweeping, "train_arm", score)
     swept = distill(observers=[watcher], **options)["sweep"]

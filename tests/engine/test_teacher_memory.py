@@ -39,13 +39,13 @@ def teacher(tiny_teacher):
 def looks(monkeypatch):
     """How many images every call of any teacher saw, in training or not."""
     seen: list[int] = []
-    forward = DepthTeacher.forward
+    look = DepthTeacher.look
 
-    def counted(self, image):
+    def counted(self, image, focal=None):
         seen.append(len(image))
-        return forward(self, image)
+        return look(self, image, focal)
 
-    monkeypatch.setattr(DepthTeacher, "forward", counted)
+    monkeypatch.setattr(DepthTeacher, "look", counted)
     return seen
 
 
@@ -113,10 +113,10 @@ def test_another_view_precision_or_teacher_finds_nothing(teacher, looks, tmp_pat
 
 
 def test_numbers_beyond_float16_survive(teacher, monkeypatch, tmp_path):
-    forward = DepthTeacher.forward
+    look = DepthTeacher.look
 
-    def wild(self, image):
-        output = forward(self, image)
+    def wild(self, image, focal=None):
+        output = look(self, image, focal)
         output.depth[:, :, 0, :4] = torch.tensor([torch.nan, torch.inf, 1e6, 1e-9])
         output.features[0][0, 0, 0, 0] = 1e5  # of the first image only
         output.features[1][0, 0, 0, 0] = torch.nan
@@ -124,7 +124,7 @@ def test_numbers_beyond_float16_survive(teacher, monkeypatch, tmp_path):
         output.features[2][0, 0, 0, 0] = 1e38
         return output
 
-    monkeypatch.setattr(DepthTeacher, "forward", wild)
+    monkeypatch.setattr(DepthTeacher, "look", wild)
     image = views(2)
     with torch.no_grad():
         raw = teacher(image)
@@ -161,17 +161,17 @@ def test_a_damaged_file_is_computed_again_and_replaced(damage, teacher, looks, t
 
 def test_of_two_that_compute_the_same_view_the_first_counts_for_both(teacher, monkeypatch, tmp_path):
     """Else one of them would learn from numbers that its repetition does not find."""
-    forward, meeting = DepthTeacher.forward, threading.Barrier(2)
+    look, meeting = DepthTeacher.look, threading.Barrier(2)
     image, calls = views(1), []
 
-    def apart(self, image):
-        output = forward(self, image)
+    def apart(self, image, focal=None):
+        output = look(self, image, focal)
         calls.append(0)
         output.depth += len(calls)  # as kernels differ, only more
         meeting.wait(timeout=60)  # neither has stored anything yet
         return output
 
-    monkeypatch.setattr(DepthTeacher, "forward", apart)
+    monkeypatch.setattr(DepthTeacher, "look", apart)
     given = {}
 
     def run(name):

@@ -13,8 +13,8 @@ from PIL import Image
 
 from disdepth_cli import acclimate, distill, evaluate, predict
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.errors import ConfigError, DataError
+from disdepth_cli.models.student import load_checkpoint
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 
 
@@ -63,8 +63,8 @@ def test_it_is_evaluated_after_an_alignment_in_disparity(relative_run, rooms):
 
 def test_nothing_it_predicts_is_called_metres(relative_run, photos, tmp_path):
     photo = sorted(photos.iterdir())[0]
-    result = predict(sources=[str(photo)], checkpoint=relative_run / "student", output=tmp_path, save_numpy=True)
-    assert result["kind"] == "disparity" and "metre" not in json.dumps(result)
+    result = predict(photo, model=relative_run / "student", output=tmp_path, save_numpy=True)
+    assert result["kind"] == "disparity" and "metre" not in json.dumps(result.as_dict())
     one = result["results"][0]
     stored = Image.open(one["disparity"])
     assert "metre" not in stored.info["disdepth:unit"] and float(stored.info["disdepth:scale"]) == 65535

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from disdepth_cli.checkpoint.metadata import describe, save_checkpoint
+from disdepth_cli.checkpoint.metadata import save_checkpoint
 from disdepth_cli.config import STUDENTS
 from disdepth_cli.models.lg_conv import LGConv
 from disdepth_cli.models.student import StudentArchitecture, build_student
@@ -40,7 +40,7 @@ def make_student(file: Path, name: str, lg_conv: str = "none", relative: bool = 
     with torch.no_grad():
         for _ in range(30):
             student(views)
-    save_checkpoint(file, student.state_dict(), describe("student", student))
+    save_checkpoint(file, student.state_dict(), student.describe("student"))
     return file
 
 

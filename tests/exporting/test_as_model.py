@@ -21,8 +21,8 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 PROBE = """
 import json, sys
-from disdepth_cli.engine.predict import predict
-result = predict(sources=[sys.argv[1]], checkpoint=sys.argv[2], output=sys.argv[3], save_numpy=True)
+from disdepth_cli import predict
+result = predict([sys.argv[1]], model=sys.argv[2], output=sys.argv[3], save_numpy=True)
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 """
 
@@ -98,7 +98,7 @@ def test_the_folder_of_an_export_is_a_model_too(files, image):
 def test_images_of_another_size_are_named_and_the_others_are_done(files, image, rooms, tmp_path):
     room = sorted((rooms.parent / "rgb").iterdir())[0]
     told = Told()
-    result = predict(sources=[str(image), str(room)], checkpoint=files["onnx"], output=tmp_path, observers=[told])
+    result = predict(sources=[str(image), str(room)], model=files["onnx"], output=tmp_path, observers=[told])
     assert len(result["results"]) == 1 and len(result["errors"]) == 1
     assert "takes images of 64x96 only, and this image is 128x160" in told.warnings[0]
     assert str(image) in told.warnings[0]
@@ -109,7 +109,7 @@ def test_auto_exports_a_checkpoint_once_says_so_and_gives_its_metres(tiny_studen
     for number in (1, 2):
         told = Told()
         result = predict(
-            sources=[str(image)], checkpoint=tiny_student, save_numpy=True, output=tmp_path, device="cpu",
+            sources=[str(image)], model=tiny_student, save_numpy=True, output=tmp_path, device="cpu",
             observers=[told],
         )  # fmt: skip
         np.testing.assert_allclose(depth_of(result), wanted, rtol=1e-5)
@@ -138,7 +138,7 @@ def test_a_student_that_cannot_be_exported_runs_in_torch_and_that_is_said_once(t
     monkeypatch.setattr(write, "write_student", lambda *_: (_ for _ in ()).throw(NotImplementedError("no such layer")))
     told = Told()
     for _ in range(2):
-        assert backend.open_elsewhere(str(tiny_student), device="cpu", observers=[told]) is None
+        assert backend.open_elsewhere(str(tiny_student), device="cpu", observer=told) is None
     assert len(told.warnings) == 1 and "no such layer" in told.warnings[0] and "PyTorch runs" in told.warnings[0]
     with pytest.raises(ExportError, match="no such layer"):
         backend.open_elsewhere(str(tiny_student), "onnx")

@@ -8,6 +8,7 @@ import pytest
 
 from disdepth_cli import benchmark, distill, export
 from disdepth_cli.errors import ConfigError, ExportError
+from disdepth_cli.timing import budget
 from disdepth_cli.timing.contest import Entry, contest
 from disdepth_cli.timing.turns import Spread, in_turns, timed
 
@@ -27,6 +28,7 @@ def result(tiny_student, tiny_teacher, rooms, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_a_student_is_timed_in_every_runtime_beside_its_teacher(result):
     rows = [row for row in result["rows"] if "failed" not in row]
     found = [(row["model"], row["runtime"].split()[0]) for row in rows]
@@ -41,6 +43,7 @@ def test_a_student_is_timed_in_every_runtime_beside_its_teacher(result):
     assert set(result["advantage"]) == {row["runtime"] for row in rows}
 
 
+@pytest.mark.slow
 def test_the_same_networks_depth_is_compared_and_its_accuracy_is_that_of_pytorch(result):
     torch, onnx, openvino, half, *_ = (row for row in result["rows"] if "failed" not in row)
     assert torch["parity"] is None and torch["x_torch"] == 1
@@ -50,12 +53,14 @@ def test_the_same_networks_depth_is_compared_and_its_accuracy_is_that_of_pytorch
     assert 1e-6 < half["parity"]["mean"] < 1e-2 and half["file_mb"] < 0.7 * onnx["file_mb"]
 
 
+@pytest.mark.slow
 def test_each_has_a_memory_of_its_own(result):
     torch, onnx, *_ = result["rows"]
     assert onnx["peak_mb"] < 0.6 * torch["peak_mb"]  # without PyTorch
     assert onnx["start_cpu_s"] < torch["start_cpu_s"]
 
 
+@pytest.mark.slow
 def test_what_fails_stays_in_the_table_with_its_reason(result):
     (failed,) = (row for row in result["rows"] if "failed" in row)
     assert failed["model"].endswith("torn.onnx") and "is damaged" in failed["failed"]
@@ -88,6 +93,7 @@ def test_models_take_turns_and_cpu_time_is_not_wall_time():
     assert Spread.of([3, 1, 2]) == Spread(1, 2, 3)
 
 
+@pytest.mark.slow
 def test_students_are_priced_before_any_training():
     result = benchmark(students="mobilenetv3,resnet18", input_size="64x96", runs=3)
     small, large = result["students"]
@@ -98,14 +104,24 @@ def test_students_are_priced_before_any_training():
         assert all(row["cpu_ms"]["median"] > 0 for row in one["runtimes"].values())
 
 
-def test_a_budget_names_what_fits_and_changes_nothing(rooms, tmp_path):
+@pytest.mark.slow
+def test_a_budget_names_what_fits_and_changes_nothing(rooms, tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "STUDENTS", {"mobilenetv3": "mobilenetv3_large_100"})  # each takes seconds
     options = {"data": rooms, "distill": False, "pretrained": False, "input_size": "64x96", "device": "cpu"}
-    with pytest.raises(ConfigError, match=r"--budget 0.01ms: resnet18: .* ms CPU .*; none fits; the fastest is"):
-        distill(budget="0.01ms", student="resnet18", output=tmp_path / "run", **options)
+    with pytest.raises(ConfigError, match=r"--budget 0.01ms: resnet10t: .* ms CPU .*; none fits; the fastest is"):
+        distill(budget="0.01ms", student="resnet10t", output=tmp_path / "run", **options)
     assert not (tmp_path / "run").exists()
     plan = distill(budget="1000ms", student="mobilenetv3", dry_run=True, **options)["plan"]
     assert plan["latency"].startswith("mobilenetv3: ") and "64x96, ONNX Runtime" in plan["latency"]
-    assert len(plan["fits_budget"]) == 6 and plan["student"] == "mobilenetv3_large_100"
+    assert len(plan["fits_budget"]) == 1 and plan["student"] == "mobilenetv3_large_100"
+
+
+def test_without_a_budget_a_dry_run_times_the_student_in_pytorch(rooms):
+    plan = distill(data=rooms, distill=False, student="mobilenetv3", input_size="64x96", device="cpu", dry_run=True)[
+        "plan"
+    ]
+    assert plan["latency"].startswith("mobilenetv3: ") and "64x96, PyTorch" in plan["latency"]
+    assert plan["fits_budget"] is None
 
 
 def test_what_cannot_be_timed_is_refused(tiny_student, tmp_path):

@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from disdepth_cli.checkpoint.students import load_checkpoint, load_student
 from disdepth_cli.config import STUDENTS
 from disdepth_cli.models.folding import without_norms
 from disdepth_cli.models.heads import BinHead, expectation
 from disdepth_cli.models.lg_conv import LGConv
-from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.models.student import StudentArchitecture, build_student, load_checkpoint, load_student
 from disdepth_cli.scoring.open_model import open_model
 from disdepth_cli.working_size import WorkingSize
 

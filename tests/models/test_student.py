@@ -8,12 +8,13 @@ import torch
 from safetensors.torch import save_file
 
 from disdepth_cli.config import STUDENTS
-from disdepth_cli.config.training import StudentConfig
+from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.errors import StudentError
 from disdepth_cli.method.acclimation import Acclimation, ChannelStatistics
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
 from disdepth_cli.models.lg_conv import LGConv, insert_lg_convs
 from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.training.loop.task import student_groups
 from disdepth_cli.types import FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 
@@ -61,9 +62,9 @@ def test_lg_conv_places(place, kinds):
 
 
 def test_lg_conv_is_off_unless_asked_for():
-    asked = build_student(architecture("resnet18", lg_conv=StudentConfig(lg_conv="auto").lg_conv))
+    asked = build_student(architecture("resnet18", lg_conv=StudentOptions(lg_conv="auto").lg_conv))
     assert any(isinstance(module, LGConv) for module in asked.modules())
-    for plain in (architecture("resnet18"), architecture("resnet18", lg_conv=StudentConfig().lg_conv)):
+    for plain in (architecture("resnet18"), architecture("resnet18", lg_conv=StudentOptions().lg_conv)):
         assert not any(isinstance(module, LGConv) for module in build_student(plain).modules())
 
 
@@ -167,7 +168,7 @@ def test_channel_statistics_standardise_with_fixed_numbers():
 
 def test_parameter_groups_cover_everything_once():
     student = build_student(architecture())
-    groups = student.parameter_groups(1e-3, 1e-4, 0.05)
+    groups = student_groups(student, 1e-3, 1e-4, 0.05)
     ids = [id(p) for group in groups for p in group["params"]]
     assert sorted(ids) == sorted(id(p) for p in student.parameters())
     lg = {id(p) for m in student.modules() if isinstance(m, LGConv) for p in m.broadcast.parameters()}

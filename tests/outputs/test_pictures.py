@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from disdepth_cli.depth.colours import colourise
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.outputs.pictures import colourise, panel, scale_bar, side_by_side, write_image
+from disdepth_cli.outputs.pictures import panel, scale_bar, side_by_side, write_image
 
 DEPTH = np.linspace(1, 9, 48 * 64, dtype=np.float32).reshape(48, 64)
 

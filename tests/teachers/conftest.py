@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from disdepth_cli.teachers import DepthTeacher, load_teacher
-from disdepth_cli.teachers.transformers_family import _quiet
+from disdepth_cli.teachers.transformers_family import quiet
 
 VIT = {
     "hidden_size": 24,
@@ -46,7 +45,7 @@ def save(config, folder: Path, processor: dict | None = None) -> Path:
     from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
     torch.manual_seed(0)
-    with _quiet():
+    with quiet():
         model = AutoModelForDepthEstimation.from_config(config)
         for name, weight in model.named_parameters():
             if weight.ndim > 1:  # upstream's small start values would give the same depth everywhere
@@ -124,10 +123,11 @@ def zoedepth_config(backbone_config=None, several: bool = False, **options):
     return ZoeDepthConfig(backbone_config=backbone_config or BeitConfig(**BEIT), **sizes)
 
 
-def depth_pro_config(**options):
+def depth_pro_config(patch: int = 8, **options):
     from transformers import DepthProConfig, Dinov2Config
 
-    encoder = {"hidden_size": 24, "num_attention_heads": 2, "num_hidden_layers": 4, "patch_size": 8, "image_size": 32}
+    encoder = {"hidden_size": 24, "num_attention_heads": 2, "num_hidden_layers": 4}
+    encoder |= {"patch_size": patch, "image_size": 32}
     encoders = {f"{part}_model_config": Dinov2Config(**encoder) for part in ("image", "patch", "fov")}
     return DepthProConfig(
         patch_size=32,
@@ -178,13 +178,15 @@ MODELS: dict[str, tuple[Callable, dict | None]] = {
     "dpt-dinov2-metric": (lambda: with_backbone(projection_config, "Dinov2Config"), processor("DPT", 84, 112)),
     "dpt-projection": (projection_config, None),
     "depth-pro": (depth_pro_config, processor("DepthPro", 128, 128)),
+    # As the published one, whose output is as large as its input.
+    "depth-pro-16": (lambda: depth_pro_config(patch=16), processor("DepthPro", 128, 128)),
     "depth-pro-no-fov": (lambda: depth_pro_config(use_fov_model=False), None),
     "glpn": (glpn_config, {"image_processor_type": "GLPNImageProcessor"}),
     "tipsv2": (tipsv2_config, processor("Tipsv2Dpt", 84, 112)),
     "zoedepth": (zoedepth_config, processor("ZoeDepth", 64, 96)),
     "zoedepth-swinv2": (
         lambda: with_backbone(zoedepth_config, "Swinv2Config", **SWIN_NECK),
-        processor("ZoeDepth", 64, 96),
+        processor("ZoeDepth", 64, 96, ensure_multiple_of=32),
     ),
     "zoedepth-nk": (lambda: zoedepth_config(several=True), processor("ZoeDepth", 64, 96)),
 }
@@ -237,9 +239,5 @@ def dpt_folder(tiny: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_teacher() -> Path:
-    data = Path(os.environ.get("DISDEPTH_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    folder = data / "teachers" / "dav2s_nyu"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there; DISDEPTH_TEST_DATA names the data folder")
-    return folder
+def real_teacher(real_data: Path) -> Path:
+    return real_data / "teachers" / "dav2s_nyu"

@@ -41,7 +41,7 @@ def test_a_local_folder_is_measured(metric_folder: Path) -> None:
     size = (metric_folder / "model.safetensors").stat().st_size
     assert seen["kind"] == "metric_depth"
     assert seen["output"] == "depth in metres, up to 10 m"
-    assert seen["input_size"] == "multiples of 14; evaluated at 238x322, aspect kept, covering"
+    assert seen["input_size"] == "multiples of 14; evaluated at 238x322, aspect kept, the side that changes less fits"
     assert (seen["taps"], seen["strides"]) == ("stage1 stage2 stage3 stage4", "14 14 14 14")
     assert seen["weights"] == "on this machine, probed" and seen["download"] == "nothing"
     assert seen["size_on_disk"] == f"{size / 1e6:.1f} MB" != "0.0 MB"
@@ -55,7 +55,7 @@ def test_other_kinds_in_words(relative_folder: Path) -> None:
     assert seen["output"] == "inverse depth, larger is nearer, of unknown scale and shift"
     assert (seen["gflops"], seen["licence_note"][:8]) == ("not counted", "unknown;")
     fixed = as_dict(load_teacher("timm:test_maxvit", pretrained=False).contract.lines())
-    assert fixed["input_size"] == "160x160 only; every image is stretched to it"
+    assert fixed["input_size"] == "160x160 only; every whole image is stretched to it"
     assert fixed["output"].startswith("features only") and fixed["weights"] == "random"
     assert fixed["size_on_disk"] == "0.0 MB"
 
@@ -245,7 +245,7 @@ def test_a_snapshot_without_weights_is_told_from_a_model_without_safetensors(
     folder.mkdir(parents=True)
     shutil.copy(metric_folder / "config.json", folder)
     repo = replace(resolve_teacher(str(folder)), revision="abc")
-    with pytest.raises(TeacherError, match=r"abc: has no model\.safetensors in the local cache; run once without"):
+    with pytest.raises(TeacherError, match=r"abc: has no model\.safetensors; it is not in the local cache; run"):
         weight_files(repo)
 
 

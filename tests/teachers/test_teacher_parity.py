@@ -16,7 +16,7 @@ from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.teacher import resize_view
-from disdepth_cli.teachers.transformers_family import _quiet
+from disdepth_cli.teachers.transformers_family import quiet
 from disdepth_cli.types import DepthBatch
 from disdepth_cli.working_size import WorkingSize
 
@@ -32,19 +32,19 @@ EXPECTED = {
     "metric": ("metric_depth", 10.0, *VIT),
     "relative": ("disparity", None, *VIT),
     "relative-beit": ("disparity", None, 16, (16,) * 4, *VIT[2:]),
-    "dpt": ("disparity", None, 32, (16,) * 4, (24,) * 4, "layer1 layer2 layer3 layer4"),
+    "dpt": ("disparity", None, 16, (16,) * 4, (24,) * 4, "layer1 layer2 layer3 layer4"),
     "hybrid": ("disparity", None, 32, (4, 8, 16, 16), (8, 16, 24, 24), "stage1 stage2 layer3 layer4"),
-    "dpt-beit": ("disparity", None, 32, (16,) * 4, *VIT[2:]),
+    "dpt-beit": ("disparity", None, 16, (16,) * 4, *VIT[2:]),
     "dpt-swinv2": ("disparity", None, 32, (4, 8, 16, 32), (8, 16, 32, 64), VIT[3]),
-    "dpt-dinov2": ("disparity", None, 28, *VIT[1:]),
-    "dpt-dinov2-metric": ("metric_depth", None, 28, *VIT[1:]),
+    "dpt-dinov2": ("disparity", None, *VIT),
+    "dpt-dinov2-metric": ("metric_depth", None, *VIT),
     "depth-pro": ("metric_depth", None, *DEPTH_PRO),
     "depth-pro-no-fov": ("relative_depth", None, *DEPTH_PRO),
     "glpn": ("metric_depth", 10.0, 32, (4, 8, 16, 32), (8, 16, 24, 32), "block1 block2 block3 block4"),
-    "tipsv2": ("metric_depth", 8.0, 28, *VIT[1:]),
-    "zoedepth": ("metric_depth", 10.0, 32, (16,) * 4, *VIT[2:]),
+    "tipsv2": ("metric_depth", 8.0, *VIT),
+    "zoedepth": ("metric_depth", 10.0, 16, (16,) * 4, *VIT[2:]),
     "zoedepth-swinv2": ("metric_depth", 10.0, 32, (4, 8, 16, 32), (8, 16, 32, 64), VIT[3]),
-    "zoedepth-nk": ("metric_depth", 80.0, 32, (16,) * 4, *VIT[2:]),
+    "zoedepth-nk": ("metric_depth", 80.0, 16, (16,) * 4, *VIT[2:]),
 }
 NO_PADDING = {"zoedepth": {"do_remove_padding": False}}
 
@@ -67,7 +67,7 @@ def folder(name: str, tiny: Callable[[str], Path]) -> Path:
 def upstream(folder: Path):
     from transformers import AutoModelForDepthEstimation
 
-    with _quiet():
+    with quiet():
         return AutoModelForDepthEstimation.from_pretrained(folder, dtype=torch.float32).eval()
 
 
@@ -76,7 +76,7 @@ def processor_of(folder: Path, model_type: str):
     import transformers
 
     if (folder / "preprocessor_config.json").is_file():
-        with _quiet():
+        with quiet():
             return transformers.AutoImageProcessor.from_pretrained(folder)
     kinds = {"depth_anything": transformers.DPTImageProcessor, "depth_pro": transformers.DepthProImageProcessor}
     return kinds[model_type]()
@@ -86,10 +86,10 @@ def views(*shape: int) -> torch.Tensor:
     return torch.rand(*shape, generator=torch.Generator().manual_seed(1))
 
 
-def assert_same_depth(ours: torch.Tensor, theirs: torch.Tensor) -> None:
+def assert_same_depth(ours: torch.Tensor, theirs: torch.Tensor, rtol: float = 1e-4) -> None:
     assert ours.shape == theirs.shape
     assert float(theirs.std()) > 1e-3 * float(theirs.mean()) > 0  # a constant would tell nothing
-    assert torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.mean()))  # for what a ReLU cuts off
+    assert torch.allclose(ours, theirs, rtol=rtol, atol=1e-5 * float(theirs.mean()))  # for what a ReLU cuts off
 
 
 def test_depth_is_upstreams_after_its_post_processing(name: str, teacher: DepthTeacher, folder: Path) -> None:
@@ -119,15 +119,13 @@ def test_prediction_is_upstreams_pipeline(teacher: DepthTeacher, folder: Path) -
         processor.size = {"height": size.height, "width": size.width}
         processor.image_mean, processor.image_std = teacher.contract.mean, teacher.contract.std
     image = (views(size.height, size.width, 3).numpy() * 255).astype(np.uint8)
-    padding = {"do_pad": False} if kind == "zoedepth" else {}
     with torch.no_grad():
-        outputs = model(**processor(images=image, return_tensors="pt", **padding))
-    processed = processor.post_process_depth_estimation(
-        outputs, target_sizes=[image.shape[:2]], **NO_PADDING.get(kind, {})
-    )
+        outputs = model(**processor(images=image, return_tensors="pt"))
+    processed = processor.post_process_depth_estimation(outputs, [image.shape[:2]])  # as its pipeline calls it
     predictor = teacher_predictor(teacher, torch.device("cpu"), "fp32")
     assert predictor.kind == teacher.contract.kind
-    assert_same_depth(torch.from_numpy(predictor.predict(image)), processed[0]["predicted_depth"])
+    rtol = 2e-3 if kind == "zoedepth" else 1e-4  # its margin makes the image smaller: eight bits a pixel, here
+    assert_same_depth(torch.from_numpy(predictor.predict(image)), processed[0]["predicted_depth"], rtol)
 
 
 def test_contract_and_features_are_as_declared(name: str, teacher: DepthTeacher) -> None:

@@ -13,7 +13,7 @@ from disdepth_cli.teachers.preprocessing import read_preprocessing
 
 def read(folder: Path, options: object, name: str = "preprocessor_config.json"):
     (folder / name).write_text(json.dumps(options))
-    return read_preprocessing(folder, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2), (518, 518), 14)
+    return read_preprocessing(folder, (0.4, 0.4, 0.4), (0.2, 0.2, 0.2), (518, 518), 14)
 
 
 def test_defaults_without_a_file(tmp_path: Path) -> None:
@@ -22,28 +22,53 @@ def test_defaults_without_a_file(tmp_path: Path) -> None:
     assert (seen.working_size.height, seen.working_size.width) == (476, 644)
 
 
+KEPT = {"keep_aspect_ratio": True}
+
+
 @pytest.mark.parametrize(
-    ("options", "image", "scaled"),
+    ("options", "image", "scaled", "seen"),
     [
-        ({"size": {"height": 238, "width": 322}, "keep_aspect_ratio": True}, (480, 640), (238, 322)),
-        ({"size": {"height": 518, "width": 518}, "keep_aspect_ratio": True}, (480, 640), (518, 686)),
-        ({"size": {"height": 280, "width": 280}, "keep_aspect_ratio": False}, (480, 640), (280, 280)),
-        ({"size": {"shortest_edge": 280}}, (480, 640), (280, 378)),
-        ({"size": 280}, (480, 640), (280, 280)),
-        ({"size": {"height": 384, "width": 384}}, (480, 640), (378, 378)),
-        (
-            {"size": {"height": 384, "width": 512}, "keep_aspect_ratio": True, "ensure_multiple_of": 32},
-            None,
-            (448, 448),
-        ),
-        ({"size": {"height": 9, "width": 9}, "do_resize": False}, (518, 518), (518, 518)),
-        ({"size": {"height": 384, "width": 512}, "ensure_multiple_of": 1 / 32}, None, (378, 518)),
+        # What the processor makes of the image, and what of that the network's patches of 14 pixels see.
+        ({"size": {"height": 238, "width": 322}, **KEPT, "ensure_multiple_of": 14}, (480, 640), (238, 322), None),
+        ({"size": {"height": 518, "width": 518}, **KEPT, "ensure_multiple_of": 14}, (480, 640), (518, 686), None),
+        ({"size": {"height": 518, "width": 518}, **KEPT, "ensure_multiple_of": 14}, (375, 1242), (518, 1722), None),
+        ({"size": {"height": 518, "width": 518}, **KEPT, "ensure_multiple_of": 14}, (96, 128), (392, 518), None),
+        ({"size": {"height": 280, "width": 280}, "keep_aspect_ratio": False}, (480, 640), (280, 280), None),
+        ({"size": {"shortest_edge": 280}}, (480, 640), (280, 373), (280, 364)),
+        ({"size": 280}, (480, 640), (280, 280), None),
+        ({"size": {"height": 384, "width": 384}}, (480, 640), (384, 384), (378, 378)),
+        ({"size": {"height": 384, "width": 512}, **KEPT, "ensure_multiple_of": 32}, (400, 400), (384, 384), (378, 378)),
+        ({"size": {"height": 9, "width": 9}, "do_resize": False}, (518, 518), (518, 518), None),
+        ({"do_resize": False}, (480, 640), (480, 640), (476, 630)),
+        ({"do_resize": False, "do_pad": True, "size_divisor": 14}, (480, 640), (480, 640), (490, 644)),
+        ({"size": {"height": 384, "width": 512}, "ensure_multiple_of": 1 / 32}, (448, 448), (384, 512), (378, 504)),
     ],
 )
-def test_working_size(tmp_path: Path, options: dict, image: tuple[int, int] | None, scaled: tuple[int, int]) -> None:
+def test_working_size(
+    tmp_path: Path, options: dict, image: tuple[int, int], scaled: tuple[int, int], seen: tuple[int, int] | None
+) -> None:
     size = read(tmp_path, options).working_size
-    assert size.scaled(*(image or (448, 448))) == scaled
-    assert scaled[0] % size.multiple == 0 and scaled[1] % size.multiple == 0
+    assert size.scaled(*image) == scaled
+    assert size.padded(*image) == (seen or scaled)
+
+
+def test_an_encoder_with_stages_takes_whole_multiples(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"size": {"height": 384, "width": 500}}))
+    size = read_preprocessing(tmp_path, (0.5,) * 3, (0.5,) * 3, (480, 640), 32, patches=False).working_size
+    assert size.scaled(480, 640) == size.padded(480, 640) == (384, 512)
+
+
+def test_thin_and_huge_images_stay_within_memory(tmp_path: Path) -> None:
+    kept = read(tmp_path, {"size": 518, "do_resize": False}).working_size
+    rows, columns = kept.padded(6000, 9000)
+    assert 2_000_000 < rows * columns < 2_200_000
+    assert rows / columns == pytest.approx(6000 / 9000, rel=0.02)
+
+
+def test_glpn_rounds_down(tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"do_resize": True, "size_divisor": 32}))
+    size = read_preprocessing(tmp_path, (0.0,) * 3, (1.0,) * 3, (480, 640), 32, processor="GLPN").working_size
+    assert size.padded(375, 1242) == (352, 1216) and size.padded(31, 70) == (32, 64)
 
 
 def test_a_network_of_one_size_takes_no_other(tmp_path: Path) -> None:
@@ -59,7 +84,8 @@ def test_a_network_of_one_size_takes_no_other(tmp_path: Path) -> None:
         ({"do_normalize": False, "image_mean": [0.4, 0.5, 0.6]}, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
         ({"do_rescale": False, "image_mean": [51, 102, 153], "image_std": [51] * 3}, (0.2, 0.4, 0.6), (0.2, 0.2, 0.2)),
         ({"rescale_factor": 2 / 255, "image_mean": [1] * 3, "image_std": [1] * 3}, (0.5,) * 3, (0.5,) * 3),
-        ({}, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        ({"do_resize": True}, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # the class's own
+        ({}, (0.4, 0.4, 0.4), (0.2, 0.2, 0.2)),
     ],
 )
 def test_mean_and_std_are_for_the_unit_range(tmp_path: Path, options: dict, mean: tuple, std: tuple) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from disdepth_cli.types import FeatureMaps, FeatureSpec
 from disdepth_cli.working_size import WorkingSize
 
 PROJECT = Path(__file__).parents[2]
-TRAINED = PROJECT / "examples" / "tiny_teacher"
+TRAINED = PROJECT / "disdepth_cli" / "assets" / "tiny_teacher"
 SIZE = (112, 154)
 
 
@@ -53,8 +52,7 @@ def edited(folder: Path, tmp_path: Path, **values: object) -> Path:
 
 
 def test_the_room_is_rendered_by_the_projects_own_example() -> None:
-    sys.path.insert(0, str(PROJECT / "examples"))
-    from render_rooms import room
+    from disdepth_cli.demo.rooms import room
 
     photo, depth = room(seed=53, split=0, index=0, height=192, width=256)
     files = [ASSETS / "probe_rgb.png", ASSETS / "probe_depth.png"]

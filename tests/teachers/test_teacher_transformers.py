@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from disdepth_cli.errors import TeacherError
+from disdepth_cli.machine.devices import cast_weights
 from disdepth_cli.teachers import DepthTeacher, load_teacher
-from disdepth_cli.teachers.transformers_family import _quiet
+from disdepth_cli.teachers.transformers_family import quiet
 
 TYPES = ("metric", "relative", "dpt", "hybrid", "dpt-swinv2", "depth-pro", "glpn", "tipsv2", "zoedepth", "zoedepth-nk")
 
@@ -21,7 +22,7 @@ TYPES = ("metric", "relative", "dpt", "hybrid", "dpt-swinv2", "depth-pro", "glpn
 def upstream(folder: Path):
     from transformers import AutoModelForDepthEstimation
 
-    with _quiet():
+    with quiet():
         return AutoModelForDepthEstimation.from_pretrained(folder, dtype=torch.float32).eval()
 
 
@@ -112,7 +113,7 @@ def test_dinov2_depthers_of_dpt_give_metres() -> None:
     assert dpt.kind(DPTConfig(backbone_config=dinov2, add_projection=True)) == "metric_depth"
     assert dpt.kind(DPTConfig(backbone_config=dinov2)) == "disparity"
     assert dpt.kind(DPTConfig(add_projection=True)) is None
-    assert dpt.multiple(DPTConfig(backbone_config=dinov2)) == 28
+    assert dpt.multiple(DPTConfig(backbone_config=dinov2)) == 14
 
 
 def test_double_max_depth_doubles_depth(metric_folder: Path, tmp_path: Path) -> None:
@@ -232,3 +233,15 @@ def test_the_real_teacher(real_teacher: Path) -> None:
         theirs = upstream(real_teacher)((image - teacher.mean) / teacher.std).predicted_depth
     assert float((ours - theirs).abs().max() / theirs.max()) < 1e-5
     assert float(ours.min()) > 0 and float(ours.max()) <= 10
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_weights_cast_once_say_what_autocast_says(loaded: Callable[[str], DepthTeacher], name: str) -> None:
+    teacher, image = loaded(name), views(1, 3, 60, 80)
+    cast = cast_weights(teacher, "bf16")
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        expected, got = teacher(image), cast(image)
+    assert torch.equal(got.depth, expected.depth)
+    assert all(torch.equal(one, other) for one, other in zip(got.features, expected.features, strict=True))
+    assert {weight.dtype for weight in teacher.parameters()} == {torch.float32}
+    assert any(weight.dtype == torch.bfloat16 for weight in cast.parameters())

@@ -16,16 +16,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from disdepth_cli.data.batches.order import Order
+from disdepth_cli.data.batches.origin import Origins
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.pair import load_pair, read_pair
 from disdepth_cli.data.files.workers import map_ahead, start_worker
 from disdepth_cli.errors import DataError
-from disdepth_cli.types import DepthBatch, DepthSample
+from disdepth_cli.types import DepthSample, StoredBatch, ViewOrigin
 from disdepth_cli.working_size import Placement, WorkingSize, fit, to_pixels
 
 _PREFETCH = 4
+BYTES_A_PIXEL = 5
+PATIENCE = 300.0
+"""Seconds that the loop waits for a batch. Less than processes wait for each other: the one without a batch speaks."""
 
 
 class LoadFailure(NamedTuple):
@@ -42,7 +46,7 @@ class EvalItem:
     image (1, 3, h, w) float32 RGB in [0, 1]; placement brings a prediction back to the image's size; depth
     (H, W) float32 [m] at the ground truth's own size (which may not be the image's), 0 = invalid and otherwise
     as stored: the protocol says which range counts. None: no ground truth. `error` says why the item could not
-    be read; image is then (1, 3, 0, 0) and depth None.
+    be read; image is then (1, 3, 0, 0) and depth None. origin: where a teacher asks for it.
     """
 
     image: Tensor
@@ -50,13 +54,17 @@ class EvalItem:
     depth: np.ndarray | None
     key: str
     error: str | None = None
+    origin: ViewOrigin | None = None
 
 
 class TrainDataset(Dataset[DepthSample | LoadFailure]):
     """Training views, by (epoch, index)."""
 
-    def __init__(self, items: Sequence[DataItem], source: DataSource, view: TrainView) -> None:
-        self.items, self.source, self.view = items, source, view
+    def __init__(
+        self, items: Sequence[DataItem], source: DataSource, view: TrainView, origins: Origins | None = None
+    ) -> None:
+        """origins: for teachers that need more of a view than its pixels."""
+        self.items, self.source, self.view, self.origins = items, source, view, origins
 
     def __len__(self) -> int:
         return len(self.items)
@@ -67,10 +75,12 @@ class TrainDataset(Dataset[DepthSample | LoadFailure]):
         key = self.source.key(item)
         try:
             image, depth = load_pair(item, self.source)
-            pixels, metres, valid = self.view(image, depth, epoch, index, bordered=not item.foreign)
+            pixels, colours, metres = self.view(image, depth, epoch, index, bordered=not item.foreign)
+            ask = self.origins
+            origin = None if ask is None else ask.of_view(item, image, self.source, self.view, epoch, index)
         except DataError as error:
             return LoadFailure(key, str(error))
-        return DepthSample(pixels, metres, valid, key, labelled=depth is not None)
+        return DepthSample(pixels, colours, metres, key, depth is not None, origin)
 
 
 class TrainBatches(Sampler[list[tuple[int, int]]]):
@@ -106,26 +116,37 @@ def batches_per_epoch(length: int, batch_size: int, world: int = 1) -> int:
 
 def train_loader(
     dataset: TrainDataset, batches: TrainBatches, workers: int, pin_memory: bool = False
-) -> DataLoader[DepthBatch]:
-    """The batches of a run, in order, whatever the number of workers."""
+) -> DataLoader[StoredBatch]:
+    """The batches of a run, in order, whatever the number of workers.
+
+    A worker that gives nothing for `PATIENCE` seconds, or that is killed, raises a RuntimeError of PyTorch's.
+    """
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # the loader's type is what comes out of the collate function
         batch_sampler=batches,
         num_workers=workers,
-        collate_fn=_collate,
+        collate_fn=_collate if workers == 0 else _collate_to_send,
         worker_init_fn=start_worker,
         persistent_workers=workers > 0,
         prefetch_factor=_PREFETCH if workers > 0 else None,
-        pin_memory=pin_memory and torch.cuda.is_available(),
+        pin_memory=pin_memory,
+        timeout=PATIENCE if workers > 0 else 0,
         generator=torch.Generator(),  # else each loader draws from the global generator
     )
+
+
+def shared_bytes(size: tuple[int, int], batch_size: int, workers: int) -> int:
+    """Shared memory [bytes] that the batches of `workers` take at most, of views of that size [pixels]."""
+    return BYTES_A_PIXEL * size[0] * size[1] * batch_size * (workers * _PREFETCH + 1)
 
 
 class EvalDataset(Dataset[EvalItem]):
     """Whole images, fitted to a model's working size."""
 
-    def __init__(self, items: Sequence[DataItem], source: DataSource, working: WorkingSize) -> None:
-        self.items, self.source, self.working = items, source, working
+    def __init__(
+        self, items: Sequence[DataItem], source: DataSource, working: WorkingSize, origins: Origins | None = None
+    ) -> None:
+        self.items, self.source, self.working, self.origins = items, source, working, origins
 
     def __len__(self) -> int:
         return len(self.items)
@@ -135,23 +156,29 @@ class EvalDataset(Dataset[EvalItem]):
         key = self.source.key(item)
         try:
             image, depth = read_pair(item, self.source.coding)
+            fitted, placement = fit(image, self.working)
+            origin = None if self.origins is None else self.origins.of_whole(item, image, self.source, placement)
         except DataError as error:
             nowhere = Placement((0, 0), (0, 0), (0, 0))
             return EvalItem(torch.zeros(1, 3, 0, 0), nowhere, None, key, str(error))
-        fitted, placement = fit(image, self.working)
         # NumPy's division: in a thread, torch would start more threads.
-        return EvalItem(torch.from_numpy(to_pixels(fitted)), placement, depth, key)
+        return EvalItem(torch.from_numpy(to_pixels(fitted)), placement, depth, key, origin=origin)
 
 
 def eval_loader(
-    items: Sequence[DataItem], source: DataSource, working: WorkingSize, workers: int
+    items: Sequence[DataItem], source: DataSource, working: WorkingSize, workers: int, origins: Origins | None = None
 ) -> Iterator[EvalItem]:
     """The items one at a time, in order, decoded ahead by that many threads; 0: each when it is asked for."""
-    dataset = EvalDataset(items, source, working)
+    dataset = EvalDataset(items, source, working, origins)
     return map_ahead(dataset.__getitem__, range(len(dataset)), workers)
 
 
-def _collate(loaded: list[DepthSample | LoadFailure]) -> DepthBatch:
+def _collate(loaded: list[DepthSample | LoadFailure]) -> StoredBatch:
     samples = [one for one in loaded if isinstance(one, DepthSample)]
     failures = [(one.key, one.reason) for one in loaded if isinstance(one, LoadFailure)]
-    return DepthBatch.collate(samples, failures)
+    return StoredBatch.collate(samples, failures)
+
+
+def _collate_to_send(loaded: list[DepthSample | LoadFailure]) -> StoredBatch:
+    """In a worker. Here a lack of shared memory can be met; PyTorch would lose the batch, and the run would wait."""
+    return _collate(loaded).in_shared_memory()

@@ -75,6 +75,10 @@ class DataSource:
         labelled = labelled_count(self.train)
         return labelled, len(self.train) - labelled
 
+    def focal_of(self, item: DataItem) -> float | None:
+        """Focal length of an image [pixels]; None where nobody states it."""
+        return item.focal or self.coding.focal
+
     def key(self, item: DataItem) -> str:
         """What an item is called in reports and caches: its path relative to the root, or all of it."""
         place = str(item.image)

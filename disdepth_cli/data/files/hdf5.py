@@ -2,48 +2,89 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from disdepth_cli.data.files.location import READERS, Member
+from disdepth_cli.data.files.location import Member
 from disdepth_cli.errors import DataError
+from disdepth_cli.reading import check_pixels, read_bytes, reading
 
 
-def read_entry(member: Member) -> np.ndarray:
-    """An array of an HDF5 file: `NAME` is all of it, `NAME/17` its row 17, counted from 0.
+@dataclass(frozen=True, slots=True)
+class Hdf5Member(Member):
+    """An array of an HDF5 file: the entry `NAME` is all of it, `NAME/17` its row 17, counted from 0."""
 
-    The file is opened for each read, so that no handle is shared by processes.
+    def read(self) -> np.ndarray:
+        """The array. The file is opened for each read, so that no handle is shared by processes.
+
+        Raises:
+            DataError: the file or the entry is missing, or it is not an HDF5 file.
+        """
+        name, _, row = self.entry.rpartition("/")
+        with reading(self, "cannot be read"), _opened(Path(self.file)) as file:
+            if name and name in file and row.isdecimal():
+                held = _own(file, name)
+                _check_size(held.shape[1:], held.dtype)
+                return np.asarray(held[int(row)])
+            if self.entry in file:
+                held = _own(file, self.entry)
+                _check_size(held.shape, held.dtype)
+                return np.asarray(held)
+            there = ", ".join(sorted(file)) or "nothing"
+            raise DataError(f"{self.file}: has no {self.entry}; it holds {there}")
+
+
+def _opened(file: Path) -> Any:
+    """An HDF5 file, open.
 
     Raises:
-        DataError: the file or the entry is missing, or it is not an HDF5 file.
+        DataError: there is none.
     """
     import h5py  # only such data sets need it
 
-    name, _, row = member.entry.rpartition("/")
-    try:
-        with h5py.File(member.file, "r", locking="best-effort") as file:
-            if name and name in file and row.isdecimal():
-                return np.asarray(file[name][int(row)])
-            if member.entry in file:
-                return np.asarray(file[member.entry])
-            held = ", ".join(sorted(file)) or "nothing"
-            raise DataError(f"{member.file}: has no {member.entry}; it holds {held}")
-    except FileNotFoundError:
-        raise DataError(f"{member.file}: does not exist") from None
-    except (OSError, IndexError, ValueError) as error:
-        raise DataError(f"{member}: cannot be read ({' '.join(str(error).split())[:200]})") from None
+    if not file.is_file():
+        raise DataError(f"{file}: {'is not a file' if file.exists() else 'does not exist'}")
+    return h5py.File(file, "r", locking="best-effort")
 
 
-def read_matlab_entry(member: Member) -> np.ndarray:
-    """As `read_entry`, with the axes reversed: MATLAB stores arrays column by column.
+def _own(file: Any, name: str) -> Any:
+    """An array whose numbers lie in this very file: HDF5 may name any other file of the machine as theirs.
 
     Raises:
-        DataError: as `read_entry`.
+        ValueError: they lie elsewhere, or it is no array.
     """
-    return read_entry(member).T
+    import h5py
+
+    held = file[name]
+    if not isinstance(held, h5py.Dataset):
+        raise ValueError(f"{name} is no array")
+    if held.external or held.is_virtual or held.file.filename != file.filename:
+        raise ValueError("its numbers lie in another file, which is never read")
+    return held
+
+
+def _check_size(shape: tuple[int, ...], kind: np.dtype) -> None:
+    if kind.hasobject:
+        raise ValueError("it holds no plain numbers")
+    check_pixels(*shape)
+
+
+@dataclass(frozen=True, slots=True)
+class MatlabMember(Hdf5Member):
+    """As `Hdf5Member`, with the axes reversed: MATLAB stores arrays column by column."""
+
+    def read(self) -> np.ndarray:
+        """The array.
+
+        Raises:
+            DataError: as `Hdf5Member.read`.
+        """
+        return Hdf5Member.read(self).T
 
 
 def names(file: Path) -> Mapping[str, tuple[int, ...]]:
@@ -54,11 +95,8 @@ def names(file: Path) -> Mapping[str, tuple[int, ...]]:
     """
     import h5py
 
-    try:
-        with h5py.File(file, "r", locking="best-effort") as opened:
-            return {name: held.shape for name, held in opened.items() if isinstance(held, h5py.Dataset)}
-    except OSError as error:
-        raise DataError(f"{file}: is not an HDF5 file ({' '.join(str(error).split())[:200]})") from None
+    with reading(file, "is not an HDF5 file"), _opened(file) as opened:
+        return {name: held.shape for name, held in opened.items() if isinstance(held, h5py.Dataset)}
 
 
 def read_matlab(file: Path, *wanted: str) -> list[np.ndarray]:
@@ -69,17 +107,10 @@ def read_matlab(file: Path, *wanted: str) -> list[np.ndarray]:
     """
     from scipy.io import loadmat  # only such data sets need it
 
-    try:
-        held: dict[str, Any] = loadmat(str(file), variable_names=wanted)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # scipy raises anything on other bytes: ValueError, NotImplementedError, MatReadError
-        raise DataError(f"{file}: is not a MATLAB file ({' '.join(str(error).split())[:200]})") from None
+    data = read_bytes(file)
+    with reading(file, "is not a MATLAB file"):
+        held: dict[str, Any] = loadmat(io.BytesIO(data), variable_names=wanted)
     for name in wanted:
         if name not in held:
             raise DataError(f"{file}: has no {name}")
     return [np.asarray(held[name]).reshape(-1) for name in wanted]
-
-
-READERS["hdf5"] = read_entry
-READERS["matlab"] = read_matlab_entry

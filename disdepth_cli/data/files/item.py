@@ -16,13 +16,16 @@ class DataItem:
     """One image and its depth, each a file or an entry of one; None: an image without ground truth.
 
     foreign: it comes from elsewhere than the labelled images, so the protocol's border crop is not for it.
-    masks: maps of the depth's size; depth counts where all of them are above 0.
+    masks: maps of the depth's size; depth counts where all of them are above 0. scale: of its depth, where it is not
+    the data's. focal: focal length [pixels of the image], where its list states one.
     """
 
     image: Place
     depth: Place | None
     foreign: bool = False
     masks: tuple[Place, ...] = ()
+    scale: float | None = None
+    focal: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,12 @@ def foreign_flags(items: Sequence[DataItem]) -> np.ndarray:
     if isinstance(items, BlockItems):
         return items.foreign_flags()
     return np.fromiter((item.foreign for item in items), bool, len(items))
+
+
+def first_without_focal(items: Sequence[DataItem]) -> DataItem | None:
+    """The first item that states no focal length; of shards, which state none, the first of all."""
+    some = items[:1] if isinstance(items, BlockItems) else items
+    return next((item for item in some if item.focal is None), None)
 
 
 def few_labelled(items: Sequence[DataItem], count: int) -> Sequence[DataItem]:

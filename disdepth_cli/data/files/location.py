@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -10,25 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from disdepth_cli.errors import DataError
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One entry of a file that holds many. It prints as `FILE:ENTRY`.
-
-    kind: a key of `READERS`, how the file is read. file: its path or URL. entry: what the reader needs to find the
-    entry, such as a member's name or `depths/17`.
-    """
-
-    kind: str
-    file: str
-    entry: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.entry}"
-
-
-Place = Path | Member
+from disdepth_cli.reading import read_bytes
 
 
 class Encoded(NamedTuple):
@@ -38,8 +20,29 @@ class Encoded(NamedTuple):
     suffix: str
 
 
-READERS: dict[str, Callable[[Member], Encoded | np.ndarray]] = {}
-"""By `Member.kind`: gives encoded bytes, or the array that is stored; raises `DataError`, and what decoders raise."""
+@dataclass(frozen=True, slots=True)
+class Member(ABC):
+    """One entry of a file that holds many. It prints as `FILE:ENTRY`. Each kind of file has a class of its own.
+
+    file: its path or URL. entry: what finds the entry in it, such as a member's name or `depths/17`.
+    """
+
+    file: str
+    entry: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.entry}"
+
+    @abstractmethod
+    def read(self) -> Encoded | np.ndarray:
+        """Encoded bytes, or the array that is stored. Several threads may read at once.
+
+        Raises:
+            DataError: it cannot be read; decoders may raise errors of their own.
+        """
+
+
+Place = Path | Member
 
 
 def suffix_of(place: Place) -> str:
@@ -55,17 +58,11 @@ def fetch(place: Place) -> Encoded | np.ndarray:
         DataError: it is missing, empty or cannot be read.
     """
     if isinstance(place, Member):
-        reader = READERS.get(place.kind)
-        if reader is None:
-            raise DataError(f"{place}: there is no reader of {place.kind!r}")
-        stored = reader(place)
+        stored = place.read()
         if isinstance(stored, Encoded) and not stored.data:
             raise DataError(f"{place}: is empty; replace or remove it")
         return stored
-    try:
-        data = place.read_bytes()
-    except OSError as error:
-        raise DataError(f"{place}: cannot be read ({error.strerror or error})") from None
+    data = read_bytes(place, of_pixels=True)
     if not data:
         raise DataError(f"{place}: is empty; replace or remove it")
     return Encoded(data, suffix_of(place))

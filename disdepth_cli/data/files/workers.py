@@ -43,7 +43,7 @@ def map_ahead(call: Callable[[Input], Output], inputs: Iterable[Input], threads:
 
 def start_worker(worker: int) -> None:
     """One thread a worker, and Ctrl-C is the parent's affair: it saves the run and ends its workers."""
-    import torch  # here: what only decodes in threads has no use for it
+    import torch  # who only reads data does without it
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)

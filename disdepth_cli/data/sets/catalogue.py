@@ -170,7 +170,7 @@ _VKITTI2 = Format(
         depth=("vkitti_2.0.3_depth/{scene}/{variation}/frames/depth/{camera}/depth_{frame}.png",),
         split=HeldOut("scene", ("Scene02",)),
     ),
-    coding=DepthCoding(100, no_depth_from=65535),
+    coding=DepthCoding(100, invalid=(65535,)),
     max_depth=80,
     protocol="vkitti2",
 )
@@ -189,7 +189,7 @@ _HYPERSIM = Format(
     "The focal length that the field takes for all: 886.81 pixels of 1024",
     signs=(("ai_*_*/images/scene_cam_*_geometry_hdf5",),),
     files=_HYPERSIM_FILES,
-    coding=DepthCoding(1, ray_focal=886.81 / 1024),
+    coding=DepthCoding(1, "along-ray", focal_share=886.81 / 1024),
     max_depth=20,
     protocol="hypersim",
 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, overload
 
@@ -13,10 +12,11 @@ import numpy as np
 
 from disdepth_cli.data.files.images import read_stored
 from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.data.files.location import READERS, Encoded, Member, Place
+from disdepth_cli.data.files.location import Encoded, Member, Place
 from disdepth_cli.data.sets.data_yaml import DataFile
 from disdepth_cli.data.sets.listing import every_tenth
 from disdepth_cli.errors import DataError, near_names
+from disdepth_cli.hub.fetch import is_hub_id
 
 _SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk writes: several splits, or one
 _IMAGE_NAMES = ("image", "rgb", "img", "color", "pixel_values")
@@ -24,11 +24,84 @@ _VAL_SPLITS = ("validation", "val", "valid", "test")
 _MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tiff", b"MM\0*": ".tiff", b"\x93NUM": ".npy"}
 
 
+class HubColumns:
+    """The columns of `owner/name` or of a folder, opened once by every process that reads them, for any number of
+    threads. Each data set that is opened has its own, so what was saved again is read anew."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self._process: int | None = None
+        self._splits: Any = None
+        self._columns: dict[tuple[str, str], Any] = {}
+
+    def __reduce__(self) -> tuple[type[HubColumns], tuple[str]]:
+        return HubColumns, (self.place,)
+
+    @property
+    def splits(self) -> Any:
+        """Split -> rows.
+
+        Raises:
+            DataError: it cannot be opened.
+        """
+        if self._process != os.getpid():
+            self._splits, self._columns = _opened(self.place), {}
+            self._process = os.getpid()
+        return self._splits
+
+    def column(self, split: str, name: str) -> Any:
+        """One column alone, so that no other is read: images as their bytes, anything else as arrays.
+
+        Raises:
+            DataError: as `splits`.
+        """
+        splits = self.splits
+        found = self._columns.get((split, name))
+        if found is None:  # several threads may make it; each is as good
+            found = self._columns[split, name] = _column(splits[split], name)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class HubMember(Member):
+    """One column of one row: `SPLIT/COLUMN/ROW`."""
+
+    columns: HubColumns = field(compare=False, repr=False)
+
+    def read(self) -> Encoded | np.ndarray:
+        """The bytes of an image, or an array.
+
+        Raises:
+            DataError: the data set cannot be opened, nothing is there, or it names a file that is not its own.
+        """
+        split, rest = self.entry.split("/", 1)
+        column, row = rest.rsplit("/", 1)
+        held = self.columns.column(split, column)[int(row)][column]
+        if held is None:
+            raise DataError(f"{self}: there is nothing in this row")
+        if isinstance(held, np.ndarray):
+            return held
+        data = held["bytes"] if held["bytes"] is not None else self._file(held["path"]).read_bytes()
+        known = next((suffix for magic, suffix in _MAGIC.items() if data.startswith(magic)), None)
+        return Encoded(data, known or PurePosixPath(held["path"] or "").suffix.lower())
+
+    def _file(self, path: str) -> Path:
+        """The file that a row names. What was downloaded names what was downloaded, not other files of this machine."""
+        from datasets import config
+        from huggingface_hub import constants
+
+        caches = (config.HF_DATASETS_CACHE, config.DOWNLOADED_DATASETS_PATH, constants.HF_HUB_CACHE)
+        file = Path(path).resolve()
+        if Path(self.file).is_dir() or any(file.is_relative_to(Path(cache).resolve()) for cache in caches):
+            return file
+        raise DataError(f"{self}: names {path}, which did not come with the data set; do not trust it")
+
+
 class HubRows(Sequence[DataItem]):
     """Rows of one split. An item names its row; nothing is read here."""
 
-    def __init__(self, place: str, split: str, rows: Sequence[int], image: str, depth: str | None) -> None:
-        self.place, self.split, self.rows, self.image, self.depth = place, split, rows, image, depth
+    def __init__(self, columns: HubColumns, split: str, rows: Sequence[int], image: str, depth: str | None) -> None:
+        self.columns, self.split, self.rows, self.image, self.depth = columns, split, rows, image, depth
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,13 +112,13 @@ class HubRows(Sequence[DataItem]):
     def __getitem__(self, index: slice) -> HubRows: ...
     def __getitem__(self, index: int | slice) -> DataItem | HubRows:
         if isinstance(index, slice):
-            return HubRows(self.place, self.split, self.rows[index], self.image, self.depth)
+            return HubRows(self.columns, self.split, self.rows[index], self.image, self.depth)
         row = int(self.rows[index])
         depth = self._member(self.depth, row) if self.depth is not None else None
         return DataItem(self._member(self.image, row), depth)
 
     def _member(self, column: str, row: int) -> Member:
-        return Member("hub", self.place, f"{self.split}/{column}/{row}")
+        return HubMember(self.columns.place, f"{self.split}/{column}/{row}", self.columns)
 
 
 @dataclass(frozen=True)
@@ -73,13 +146,14 @@ def open_rows(place: str, described: DataFile) -> HubSplits:
     Raises:
         DataError: it cannot be opened, or a split or column is missing or not clear.
     """
-    held = _opened(place, os.getpid())
+    columns = HubColumns(place)
+    held = columns.splits
     train, val = _split_names(place, held, described)
     image, depth = _columns(place, held[train or val].features, described.columns or {})
 
     def rows(split: str | None, chosen: Sequence[int] | None = None) -> HubRows:
         name = split or ""
-        return HubRows(place, name, range(len(held[name]) if name else 0) if chosen is None else chosen, image, depth)
+        return HubRows(columns, name, range(len(held[name]) if name else 0) if chosen is None else chosen, image, depth)
 
     if val is None and train is not None:
         held_out = every_tenth(len(held[train]))
@@ -145,28 +219,8 @@ def _in_metres(first: Place) -> bool:
         return False  # whoever needs the row says what is wrong with it
 
 
-def read_row(member: Member) -> Encoded | np.ndarray:
-    """One column of one row: the bytes of an image, or an array.
-
-    Raises:
-        DataError: the data set cannot be opened.
-    """
-    split, rest = member.entry.split("/", 1)
-    column, row = rest.rsplit("/", 1)
-    held = _column(member.file, split, column, os.getpid())[int(row)][column]
-    if held is None:
-        raise DataError(f"{member}: there is nothing in this row")
-    if isinstance(held, np.ndarray):
-        return held
-    data = held["bytes"] if held["bytes"] is not None else Path(held["path"]).read_bytes()
-    known = next((suffix for magic, suffix in _MAGIC.items() if data.startswith(magic)), None)
-    return Encoded(data, known or PurePosixPath(held["path"] or "").suffix.lower())
-
-
-@lru_cache(maxsize=16)
-def _column(place: str, split: str, column: str, process: int) -> Any:
-    """One column alone, so that no other is read: images as their bytes, anything else as arrays."""
-    rows = _opened(place, process)[split].select_columns([column])
+def _column(rows: Any, column: str) -> Any:
+    rows = rows.select_columns([column])
     if not _is_picture(rows.features[column]):
         return rows.with_format("numpy")
     from datasets import Image
@@ -174,9 +228,10 @@ def _column(place: str, split: str, column: str, process: int) -> Any:
     return rows.cast_column(column, Image(decode=False))
 
 
-@lru_cache(maxsize=4)
-def _opened(place: str, process: int) -> Any:
-    """Split -> rows; opened once in every process."""
+def _opened(place: str) -> Any:
+    """Split -> rows."""
+    if not (Path(place).is_dir() or is_hub_id(place)):
+        raise DataError(f"{place}: is neither a folder nor a data set on the Hub (OWNER/NAME)")
     try:
         import datasets
 
@@ -198,6 +253,3 @@ def _opened(place: str, process: int) -> Any:
 
 def _one_line(error: Exception) -> str:
     return (" ".join(str(error).split()) or type(error).__name__)[:200]
-
-
-READERS["hub"] = read_row

@@ -9,10 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from disdepth_cli.data.files.hdf5 import names, read_matlab
+from disdepth_cli.data.files.hdf5 import Hdf5Member, MatlabMember, names, read_matlab
 from disdepth_cli.data.files.item import DataItem, Skipped
-from disdepth_cli.data.files.location import Member, Place
-from disdepth_cli.data.sets.listing import Listing, rows, without_depth
+from disdepth_cli.data.files.location import Place
+from disdepth_cli.data.sets.listing import Listing
+from disdepth_cli.data.sets.lists import rows, stated_focal, without_depth
 from disdepth_cli.data.sets.patterns import Folders, fitting
 from disdepth_cli.data.sets.splits import Found, SplitRule
 from disdepth_cli.errors import DataError
@@ -66,7 +67,7 @@ class Paired:
                 wanted = self.depth[0] if depth is None else self.masks[masks.index(None)]
                 splits.skipped.append(Skipped("", str(fit.path), f"no {_filled(wanted, fit.fields)} in {root}"))
                 continue
-            place: Place = Member("hdf5", str(depth), self.inside) if self.inside else depth
+            place: Place = Hdf5Member(str(depth), self.inside) if self.inside else depth
             found.append((DataItem(fit.path, place, masks=tuple(m for m in masks if m)), fit.fields))
         return _split(self.split, root, found, splits)
 
@@ -99,7 +100,7 @@ class Listed:
                 continue
             places = [_below(root, below, entry, folders) for entry in words[:2]]
             if len(places) == 2 and places[0] and places[1]:
-                listing.items.append(DataItem(places[0], places[1]))
+                listing.items.append(DataItem(places[0], places[1], focal=stated_focal(words)))
                 listing.slashed += words[0].startswith("/")
             else:
                 gone = words[places.index(None)] if None in places else "the depth of a row with one entry"
@@ -201,9 +202,10 @@ def _timed(file: Path) -> list[tuple[float, Path]]:
 
 
 def _members(file: Path, images: str, depth: str, chosen: np.ndarray) -> list[DataItem]:
-    kind, place = "matlab", str(file)
-    numbers = (int(row) - 1 for row in chosen)
-    return [DataItem(Member(kind, place, f"{images}/{n}"), Member(kind, place, f"{depth}/{n}")) for n in numbers]
+    def member(name: str, number: int) -> MatlabMember:
+        return MatlabMember(str(file), f"{name}/{number}")
+
+    return [DataItem(member(images, number), member(depth, number)) for number in (int(row) - 1 for row in chosen)]
 
 
 def _split(rule: SplitRule, root: Path, found: Found, splits: Splits) -> Splits:

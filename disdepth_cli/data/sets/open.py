@@ -7,31 +7,35 @@ from dataclasses import replace
 from pathlib import Path
 
 from disdepth_cli.data.files.dataset import DataSource, Split
-from disdepth_cli.data.files.depth_coding import DepthCoding
 from disdepth_cli.data.files.item import DataItem, Skipped
 from disdepth_cli.data.sets import hub_rows
 from disdepth_cli.data.sets.catalogue import HUB, get_format, recognise
 from disdepth_cli.data.sets.data_yaml import DataFile, read_description
+from disdepth_cli.data.sets.folders import scan_folder, scan_images, scan_splits
 from disdepth_cli.data.sets.layouts import Splits
-from disdepth_cli.data.sets.listing import Listing, every_tenth, read_list, scan_folder, scan_images
-from disdepth_cli.data.shards.cache import is_remote
+from disdepth_cli.data.sets.listing import Listing, every_tenth
+from disdepth_cli.data.sets.lists import read_list
+from disdepth_cli.data.shards.address import checked, is_remote
 from disdepth_cli.data.shards.from_yaml import joined, said_by_index, shards_of, shared_shard
 from disdepth_cli.data.shards.index import has_index, names_shards, open_shards
 from disdepth_cli.data.shards.items import ShardItems
 from disdepth_cli.errors import DataError
+from disdepth_cli.reading import reading
 
 
 def load_source(data: Path | str, strict: bool = True) -> DataSource:
     """A data set from a `data.yaml`, a folder that holds one, a published data set's folder, `rgb/` + `depth/`, a
     folder of images, or shards.
 
-    A folder without a split: every 10th file by name, at least one, is val. strict: list entries that point nowhere
-    are an error; else they are the source's `missing`.
+    Folders called train, val, test ... are the split; without them every 10th file by name, at least one, is val.
+    strict: list entries that point nowhere are an error; else they are the source's `missing`.
 
     Raises:
         DataError: a path is missing, data.yaml is wrong, nothing is found, or list entries point nowhere.
     """
-    source = _from_shards(str(data)) if _are_shards(str(data)) else _load(Path(data).expanduser())
+    with reading(data, "cannot be opened as a data set"):
+        place = checked(str(data))
+        source = _from_shards(place) if _are_shards(place) else _load(Path(place).expanduser())
     if strict and source.missing:
         first, more = source.missing[0], len(source.missing) - 1
         further = f" ({more} more lines point nowhere)" if more else ""
@@ -99,7 +103,7 @@ def _unlabelled(file: Path, root: Path, described: DataFile) -> tuple[Sequence[D
     if (shards := shards_of(file, "unlabeled", described.unlabeled, root)) is not None:
         return shards, []
     unpaired = _collect(file, root, None, described.unlabeled)
-    return [DataItem(item.image, None, foreign=True) for item in unpaired.items], unpaired.missing
+    return [DataItem(item.image, None, foreign=True, focal=item.focal) for item in unpaired.items], unpaired.missing
 
 
 def _from_shards(place: str) -> DataSource:
@@ -151,7 +155,12 @@ def _check_held_out(file: Path, further: Sequence[DataItem], val: Sequence[DataI
 
 
 def _from_folder(folder: Path, described: DataFile) -> DataSource:
-    return _split(folder.resolve().name, folder, described, scan_folder(folder))
+    """A folder of images: the split that its folders say, else every 10th."""
+    name, parts = folder.resolve().name, scan_splits(folder)
+    if parts and list(parts) != ["train"]:
+        splits = Splits.of(parts.get("train", Listing()), parts.get("val", Listing()))
+        return _source(name, folder, described, splits)
+    return _split(name, folder, described, parts.get("train") or scan_folder(folder))
 
 
 def _split(name: str, root: Path, described: DataFile, listing: Listing) -> DataSource:
@@ -164,22 +173,34 @@ def _split(name: str, root: Path, described: DataFile, listing: Listing) -> Data
 
 
 def _source(name: str, root: Path, described: DataFile, splits: Splits) -> DataSource:
-    known = described.format
-    coding = DepthCoding() if known in (None, HUB) else get_format(known).coding
     return DataSource(
         name=name,
         root=root,
         train=tuple(splits.train) if isinstance(splits.train, list) else splits.train,
-        val=tuple(splits.val) if isinstance(splits.val, list) else splits.val,
-        coding=replace(coding, scale=described.depth_scale),
+        val=_scaled(splits.val, described, root),
+        coding=described.coding(),
         min_depth=described.min_depth,
         max_depth=described.max_depth,
         protocol=described.protocol,
         skipped=tuple(splits.skipped),
         missing=tuple(splits.missing),
         slashed=splits.slashed,
-        format=known,
+        format=described.format,
     )
+
+
+def _scaled(val: Sequence[DataItem], described: DataFile, root: Path) -> Sequence[DataItem]:
+    """The val items, with their own scale where data.yaml gives one.
+
+    Raises:
+        DataError: they are of a kind that has one scale alone.
+    """
+    scale = described.val_depth_scale
+    if scale is None or scale == described.depth_scale:
+        return tuple(val) if isinstance(val, list) else val
+    if isinstance(val, ShardItems) or described.format == HUB:
+        raise DataError(f"{root}: depth_scale: shards and Hub data sets have one number for both splits")
+    return tuple(replace(item, scale=scale) for item in val)
 
 
 def _collect(file: Path, root: Path, split: Split | None, entries: str | list[str] | None) -> Listing:
@@ -197,7 +218,10 @@ def _collect(file: Path, root: Path, split: Split | None, entries: str | list[st
 
 
 def _paired(place: Path, root: Path, split: Split) -> Listing:
-    return scan_folder(place, split) if place.is_dir() else read_list(place, root, split)
+    if not place.is_dir():
+        return read_list(place, root, split)
+    parts = scan_splits(place, beside=True)
+    return parts[split] if split in parts else scan_folder(place, split, beside=True)
 
 
 def _unpaired(place: Path, root: Path) -> Listing:

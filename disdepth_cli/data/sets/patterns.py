@@ -41,14 +41,14 @@ def _in_order(name: str) -> list[int | str]:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Match:
     """A path that fits a template, and the parts that its fields stand for."""
 
     path: Path
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
-def fitting(template: str, root: Path, folders: Folders, fields: Mapping[str, str] | None = None) -> Iterator[Fit]:
+def fitting(template: str, root: Path, folders: Folders, fields: Mapping[str, str] | None = None) -> Iterator[Match]:
     """The files and folders below `root` that fit a template, in order of their names.
 
     `{name}` is any part of one name, `{name:path}` any number of folders (also none), `*` anything. A field that is
@@ -57,7 +57,7 @@ def fitting(template: str, root: Path, folders: Folders, fields: Mapping[str, st
     yield from _fitting(template.split("/"), root, folders, dict(fields or {}))
 
 
-def _fitting(parts: Sequence[str], folder: Path, folders: Folders, fields: dict[str, str]) -> Iterator[Fit]:
+def _fitting(parts: Sequence[str], folder: Path, folders: Folders, fields: dict[str, str]) -> Iterator[Match]:
     head, rest = parts[0], parts[1:]
     if (name := _path_field(head)) is not None:
         if name in fields:
@@ -71,12 +71,12 @@ def _fitting(parts: Sequence[str], folder: Path, folders: Folders, fields: dict[
         if rest:
             yield from _fitting(rest, path, folders, known)
         else:
-            yield Fit(path, known)
+            yield Match(path, known)
 
 
 def _any_depth(
     name: str, rest: Sequence[str], folder: Path, folders: Folders, fields: dict[str, str], above: tuple[str, ...]
-) -> Iterator[Fit]:
+) -> Iterator[Match]:
     """Whatever fits `rest` in the nearest folders where anything does: below one that fits is not looked."""
     found = False
     for fit in _fitting(rest, folder, folders, {**fields, name: "/".join(above)}):
@@ -90,18 +90,18 @@ def _any_depth(
             yield from _any_depth(name, rest, below, folders, fields, (*above, entry))
 
 
-def _entries(part: str, folder: Path, folders: Folders, fields: Mapping[str, str]) -> Iterator[Fit]:
+def _entries(part: str, folder: Path, folders: Folders, fields: Mapping[str, str]) -> Iterator[Match]:
     """The names in a folder that fit one part of a template, and the fields they give."""
     filled = _FIELD.sub(lambda found: fields.get(found[1], found[0]), part)
     held = folders.held(folder)
     if "*" not in filled and not _FIELD.search(filled):
         if filled in held:
-            yield Fit(Path(filled))
+            yield Match(Path(filled))
         return
     pattern = _regex(filled)
     for name in held:
         if not name.startswith(".") and (match := pattern.fullmatch(name)):
-            yield Fit(Path(name), match.groupdict())
+            yield Match(Path(name), match.groupdict())
 
 
 def _regex(part: str) -> re.Pattern[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 
 from disdepth_cli.data.files.hdf5 import read_matlab
 from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.data.sets.listing import TENTH, every_tenth, rows
-from disdepth_cli.errors import DataError
+from disdepth_cli.data.sets.listing import TENTH, every_tenth
+from disdepth_cli.data.sets.lists import rows
+from disdepth_cli.reading import read_bytes, reading
 
 Found = Sequence[tuple[DataItem, Mapping[str, str]]]
 """Items, in order, each with the named parts of its path."""
@@ -108,16 +110,16 @@ class FrameTable:
         return labels
 
     def _read(self, file: Path) -> dict[tuple[str, str, int], str]:
-        try:
-            with open(file, newline="", encoding="utf-8-sig") as handle:
+        text = read_bytes(file).decode("utf-8-sig", "replace")
+        with reading(file, "is not Hypersim's table of splits"):
+            try:
                 return {
                     (row["scene_name"], row["camera_name"], int(row["frame_id"])): row["split_partition_name"]
-                    for row in csv.DictReader(handle)
+                    for row in csv.DictReader(io.StringIO(text))
                     if row["included_in_public_release"].strip().lower() == "true"
                 }
-        except (OSError, KeyError, ValueError, AttributeError, UnicodeDecodeError) as error:
-            why = f"no column {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-            raise DataError(f"{file}: is not Hypersim's table of splits ({why})") from None
+            except KeyError as error:
+                raise ValueError(f"no column {error}") from None
 
 
 @dataclass(frozen=True)

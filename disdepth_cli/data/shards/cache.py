@@ -1,43 +1,32 @@
 """Local copies of shards that lie elsewhere: downloaded whole, once for all workers and processes, and bounded.
 
 `DISDEPTH_CACHE` names the folder (default: `disdepth` in the user's cache folder) and `DISDEPTH_CACHE_GB` how much the
-copies may take (default 50). The copy that was used longest ago goes first, never one that a running training needs
-now: every process writes down which ones those are. fsspec opens the addresses: http(s)://, hf://, s3://, ...
+copies may take (default 50). The copy that was used longest ago goes first. A file that is open stays readable after
+that. fsspec opens the addresses: http(s)://, hf://, s3://, ...
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import re
 import shutil
-import socket
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from disdepth_cli.data.shards.eviction import bytes_of, cache_folder, cache_limit, make_room
+from disdepth_cli.data.shards.address import checked
+from disdepth_cli.data.shards.eviction import cache_folder, lock_of, make_room, part_of, touch
 from disdepth_cli.errors import DataError, DisdepthError
-from disdepth_cli.files import disk_errors, write_text
+from disdepth_cli.files import disk_errors
 
 TRIES = 5
 BACKOFF = 0.5  # seconds before the second try, doubled each time
-_FAILED_FOR = 60.0  # seconds for which an address that failed is not asked again by this process
 _PIECE = 1 << 20
 _FINAL = (401, 403, 404, 410)  # answers of web servers that stay what they are
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "http": "aiohttp"}
 _PACKAGES |= {"https": "aiohttp"}
-_failed: dict[str, tuple[float, str]] = {}
-
-
-def is_remote(place: str) -> bool:
-    """Whether a place is an address rather than a file."""
-    return "://" in place
 
 
 def read_remote(url: str) -> bytes:
@@ -50,10 +39,14 @@ def read_remote(url: str) -> bytes:
     return _with_patience(url, lambda: filesystem.cat_file(path))
 
 
-def copy_of(url: str) -> Path:
-    """Where the local copy of a shard lies, or will lie. Nothing of the address becomes a folder."""
+def copy_of(url: str, sha256: str | None = None) -> Path:
+    """Where the local copy of a shard lies, or will lie. Nothing of the address becomes a folder.
+
+    sha256: what an index says of it; a shard that was packed again gets another copy.
+    """
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", url.rpartition("/")[2].removesuffix(".tar"))[:60]
-    return cache_folder() / "shards" / f"{hashlib.sha256(url.encode()).hexdigest()[:20]}-{name}.tar"
+    digest = hashlib.sha256(f"{url} {sha256}".encode() if sha256 else url.encode()).hexdigest()[:20]
+    return cache_folder() / "shards" / f"{digest}-{name}.tar"
 
 
 def local_copy(url: str, size: int | None = None, sha256: str | None = None) -> Path:
@@ -64,76 +57,50 @@ def local_copy(url: str, size: int | None = None, sha256: str | None = None) -> 
     Raises:
         DataError: it cannot be reached, or is not what it should be.
     """
-    copy = copy_of(url)
-    if _is_current(copy, size, sha256):
-        os.utime(copy)
-        return copy
-    when, why = _failed.get(url, (0.0, ""))
-    if time.monotonic() - when < _FAILED_FOR and why:
-        raise DataError(why)
-    with disk_errors(copy):
-        (copy.parent / "locks").mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(copy.parent / "locks" / f"{copy.name}.lock"):
-            if not _is_current(copy, size, sha256):  # another process may have been faster
-                _download(url, copy, size, sha256)
-    except DisdepthError as error:
-        _failed[url] = (time.monotonic(), str(error))
-        raise
+    copy = copy_of(url, sha256)
+    if not _is_whole(copy, size):
+        with disk_errors(copy):
+            (copy.parent / "locks").mkdir(parents=True, exist_ok=True)
+            with lock_of(copy):
+                if not _is_whole(copy, size):  # another process may have been faster
+                    _download(url, copy, size, sha256)
+    touch(copy)
     return copy
 
 
-def pin(urls: Iterable[str]) -> None:
-    """Write down which shards this process needs now; their copies stay. Replaces what it needed before."""
-    file = cache_folder() / "pins" / f"{socket.gethostname()}-{os.getpid()}.json"
-    write_text(file, json.dumps([copy_of(url).name for url in urls]))
-
-
-def room_for(urls: Iterable[str], size: int) -> bool:
-    """Whether `size` more bytes fit beside the copies of `urls` without passing the limit."""
-    return bytes_of(copy_of(url) for url in urls) + size <= cache_limit()
-
-
-def _is_current(copy: Path, size: int | None, sha256: str | None) -> bool:
-    """Copies are moved into place whole; one of another size, or with another digest noted, is of an older shard."""
-    if not copy.is_file() or size not in (None, bytes_of([copy])):
+def _is_whole(copy: Path, size: int | None) -> bool:
+    """Copies are moved into place whole; one of another size is of an older shard."""
+    try:
+        return size in (None, copy.stat().st_size)
+    except OSError:
         return False
-    note = copy.with_suffix(".sha256")
-    return sha256 is None or (note.is_file() and note.read_text() == sha256)
 
 
 def _download(url: str, copy: Path, size: int | None, sha256: str | None) -> None:
     filesystem, path = _filesystem(url)
-    partial = copy.with_suffix(".part")
     known: int | None = _with_patience(url, lambda: filesystem.size(path)) or size
     if size is not None and known != size:
         raise DataError(f"{url}: has {known} bytes, but its index says {size}; copy shards and index again")
-    make_room(copy, known or 0)
+    part = part_of(copy, known)
+    part.touch()
+    make_room(part)
 
     def fetch() -> None:
-        _fetch(filesystem, path, partial, known)
-        if sha256 and sha256_of(partial) != sha256:
-            partial.unlink()
+        _fetch(filesystem, path, part, known)
+        if sha256 and sha256_of(part) != sha256:
+            part.unlink()
             raise OSError("it arrived damaged (sha256 differs from the index)")
 
-    try:
-        _with_patience(url, fetch)
-    finally:
-        copy.with_suffix(".wanted").unlink(missing_ok=True)  # what is there counts itself now
-    with disk_errors(copy):
-        copy.with_suffix(".sha256").unlink(missing_ok=True)
-        os.replace(partial, copy)
-        if sha256:
-            write_text(copy.with_suffix(".sha256"), sha256)
+    _with_patience(url, fetch)
+    os.replace(part, copy)
 
 
-def _fetch(filesystem: Any, path: str, partial: Path, size: int | None) -> None:
-    """Copy what is missing of `path` behind what `partial` has."""
-    have = bytes_of([partial])
-    if size is not None and have > size:
-        partial.unlink()
-        have = 0
-    with open(partial, "ab") as local:
+def _fetch(filesystem: Any, path: str, part: Path, size: int | None) -> None:
+    """Copy what is missing of `path` behind what `part` has."""
+    with open(part, "ab") as local:
+        have = local.tell()
+        if size is not None and have > size:
+            local.truncate(have := 0)
         try:
             with filesystem.open(path, "rb") as remote:
                 if have:
@@ -143,7 +110,8 @@ def _fetch(filesystem: Any, path: str, partial: Path, size: int | None) -> None:
             local.truncate(0)
             with filesystem.open(path, "rb", block_size=0) as remote:  # as one stream
                 shutil.copyfileobj(remote, local, _PIECE)
-    have = bytes_of([partial])
+        local.flush()
+        have = os.fstat(local.fileno()).st_size
     if size is not None and have != size:
         raise OSError(f"the download ended after {have} of {size} bytes")
 
@@ -191,8 +159,8 @@ def _filesystem(url: str) -> tuple[Any, str]:
     import fsspec  # loading these takes a moment, and most data is local
     from huggingface_hub import constants
 
-    scheme = url.partition("://")[0].lower()
-    if constants.HF_HUB_OFFLINE and scheme not in ("file", "memory"):
+    scheme = checked(url).partition("://")[0].lower()  # whoever names the address: nothing else reaches fsspec
+    if constants.HF_HUB_OFFLINE:
         raise DataError(f"{url}: needs the network, and --offline (HF_HUB_OFFLINE) forbids it; copy it here first")
     try:
         return fsspec.core.url_to_fs(url)
@@ -200,7 +168,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
         what = f"pip install {_PACKAGES[scheme]}" if scheme in _PACKAGES else str(error)
         raise DataError(f"{url}: {scheme}:// needs a further package; {what}") from None
     except ValueError as error:
-        raise DataError(f"{url}: {_reason(error)}; addresses start with http(s)://, hf:// or s3://") from None
+        raise DataError(f"{url}: is not a whole address ({_reason(error)})") from None
 
 
 def sha256_of(file: Path) -> str:

@@ -111,7 +111,7 @@ def packed(item: DataItem, source: DataSource, packing: Packing) -> dict[str, by
             metres = cv2.resize(metres, target[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
     files = {extension: data}
     if metres is not None:
-        files[f"depth.{packing.depth}"] = _depth_bytes(item, metres, packing)
+        files[f"depth.{packing.depth}"] = _depth_bytes(item, metres, packing, source.coding.is_plain)
     return files
 
 
@@ -139,7 +139,8 @@ def _image_bytes(item: DataItem, image: np.ndarray) -> tuple[str, bytes]:
     return "png", _encoded(".png", image[..., ::-1])
 
 
-def _depth_bytes(item: DataItem, metres: np.ndarray, packing: Packing) -> bytes:
+def _depth_bytes(item: DataItem, metres: np.ndarray, packing: Packing, plain: bool) -> bytes:
+    """plain: its file may be what is wanted already."""
     numbers = metres * np.float32(packing.scale)
     numbers = np.rint(numbers) if packing.depth == "png" else numbers
     largest = float(numbers.max(initial=0))
@@ -153,7 +154,7 @@ def _depth_bytes(item: DataItem, metres: np.ndarray, packing: Packing) -> bytes:
             return file.getvalue()
     whole = numbers.astype(np.uint16)
     assert item.depth is not None
-    if suffix_of(item.depth) == ".png":
+    if plain and suffix_of(item.depth) == ".png":
         found, stored = fetch(item.depth), read_stored(item.depth)
         if isinstance(found, Encoded) and stored.dtype == np.uint16 and np.array_equal(stored, whole):
             return found.data

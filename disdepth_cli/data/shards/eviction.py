@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import time
-from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
 
 from disdepth_cli.errors import ConfigError
-
-_FOREIGN_PINS = 24 * 3600.0  # seconds for which the word of a process on another machine counts
-_GIVEN_UP = 24 * 3600.0  # seconds after which a download that nobody goes on with is removed
 
 
 def cache_folder() -> Path:
@@ -40,71 +35,58 @@ def cache_limit() -> int:
     return int(limit * 1e9)
 
 
-def make_room(copy: Path, size: int) -> None:
-    """Remove the copies that were used longest ago until `size` more bytes fit, or only those in use are left.
+def part_of(copy: Path, size: int | None) -> Path:
+    """Where a download is written. Its name says the size that it will have, so that others leave it that room."""
+    return copy.with_name(f"{copy.stem}.{size or 0}.part")
 
-    What other downloads are about to take counts too, unless they were given up.
+
+def lock_of(file: Path) -> FileLock:
+    """The lock that whoever downloads a copy holds; of the copy or of its part."""
+    return FileLock(file.parent / "locks" / f"{file.name.partition('.')[0]}.lock")
+
+
+def touch(copy: Path) -> None:
+    """Note that a copy is in use now."""
+    now = time.time_ns()  # what the system would put here may be some milliseconds old
+    with suppress(OSError):  # it is gone, or belongs to somebody else
+        os.utime(copy, ns=(now, now))
+
+
+def make_room(part: Path) -> None:
+    """Remove what was used longest ago until all copies, and all parts at their whole sizes, fit in the limit.
+
+    `part`, which must be there, stays, and so does what another process downloads now. No lock is needed: each part
+    is there before its process looks around, and processes that look at once remove the same files.
     """
-    folder, wanted = copy.parent, copy.with_suffix(".wanted")
-    with FileLock(folder / "locks" / "evict.lock"):
-        wanted.write_text(str(size))
-        for file in (*folder.glob("*.wanted"), *folder.glob("*.part")):
-            if time.time() - _status(file)[0] > _GIVEN_UP:
-                file.unlink(missing_ok=True)
-        used = sum(map(_noted, folder.glob("*.wanted")))
-        copies = sorted((*_status(file), file) for file in folder.glob("*.tar"))
-        used, limit = used + sum(taken for _, taken, _ in copies), cache_limit()
-        kept = _pinned()
-        for _, taken, file in copies:
-            if used <= limit:
-                return
-            if file.name not in kept:
-                file.unlink(missing_ok=True)
-                used -= taken
+    limit = cache_limit()
+    kinds = ("*.part", "*.tar")  # in this order: a part that becomes a copy meanwhile is counted twice, not left out
+    found = sorted((*use_of(file), file) for kind in kinds for file in part.parent.glob(kind))
+    taken = sum(size for _, size, _ in found)
+    for _, size, file in found:
+        if taken <= limit:
+            return
+        if file != part and _removed(file):
+            taken -= size
 
 
-def _pinned() -> set[str]:
-    """Names of the copies that running processes need now. Notes of processes that ended are removed."""
-    names: set[str] = set()
-    for note in (cache_folder() / "pins").glob("*.json"):
-        host, _, process = note.stem.rpartition("-")
-        try:
-            here = host == socket.gethostname() and os.name == "posix"
-            alive = _runs(int(process)) if here else time.time() - note.stat().st_mtime < _FOREIGN_PINS
-            if alive:
-                names |= set(json.loads(note.read_text(encoding="utf-8")))
-            else:
-                note.unlink(missing_ok=True)
-        except (OSError, ValueError):
-            continue
-    return names
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def bytes_of(files: Iterable[Path]) -> int:
-    return sum(_status(file)[1] for file in files)
-
-
-def _noted(file: Path) -> int:
-    try:
-        return int(file.read_text())
-    except (OSError, ValueError):  # the download has just ended, or just begins
-        return 0
-
-
-def _status(file: Path) -> tuple[float, int]:
-    """(time of last use [s], bytes); now and 0 for a file that is gone."""
+def use_of(file: Path) -> tuple[int, int]:
+    """(time of last use [ns], bytes); zeros for a file that is gone."""
     try:
         found = file.stat()
     except OSError:
-        return time.time(), 0
-    return found.st_mtime, found.st_size
+        return 0, 0
+    whole = file.stem.rpartition(".")[2]
+    return found.st_mtime_ns, max(found.st_size, int(whole) if file.suffix == ".part" and whole.isdecimal() else 0)
+
+
+def _removed(file: Path) -> bool:
+    """Whether a file is gone. Not a part that is still written or has become a copy, nor what the system holds open."""
+    try:
+        if file.suffix == ".tar":
+            file.unlink(missing_ok=True)
+            return True
+        with lock_of(file).acquire(timeout=0):
+            file.unlink()
+    except OSError:  # filelock's Timeout is one
+        return False
+    return True

@@ -21,14 +21,19 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disdepth_cli.data.files.images import IMAGE_SUFFIXES
-from disdepth_cli.data.shards.cache import cache_folder, is_remote, read_remote
-from disdepth_cli.data.shards.items import Shard, open_table
+from disdepth_cli.data.shards.address import beneath, is_remote
+from disdepth_cli.data.shards.cache import read_remote
+from disdepth_cli.data.shards.eviction import cache_folder
+from disdepth_cli.data.shards.items import Shard
+from disdepth_cli.data.shards.reader import open_shard
 from disdepth_cli.errors import DataError, DisdepthError
 from disdepth_cli.files import write_text
 
 INDEX = "index.json"
 JOURNAL = ".packing.json"  # there while a folder is being packed
+MOST_SHARDS, MOST_SAMPLES = 100_000, 10_000_000  # of a pattern, and of one shard
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_UNSAFE = re.compile(r"[^\w. -]+")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")  # the compressed ones are refused by name
 
@@ -39,7 +44,7 @@ class ShardRecord(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     url: str = Field(min_length=1)
-    nsamples: int = Field(ge=0)
+    nsamples: int = Field(ge=0, le=MOST_SAMPLES)
     filesize: int | None = Field(default=None, ge=0)
     sha256: str | None = None
     labelled: int | None = Field(default=None, ge=0)
@@ -117,7 +122,8 @@ def find_shards(entries: Iterable[str], root: Path) -> tuple[Shard, ...]:
     for place in places:
         folder = place.rpartition("/")[0]
         if folder not in known:
-            known[folder] = {shard.place: shard for shard in _beside(folder)}
+            index = _index_of(folder)
+            known[folder] = {shard.place: shard for shard in (index.train + index.val if index else ())}
         found.append(known[folder].get(place))
     return _counted(places, found)
 
@@ -166,11 +172,11 @@ def _read_index(place: str) -> ShardSet:
         raise DataError(f"{place}: is not an index of shards (a `shardlist`, version 1)")
     base = place.rpartition("/")[0]
     splits = [
-        _counted([_beneath(base, record.url) for record in records], [shard_of(base, record) for record in records])
+        _counted([beneath(base, record.url) for record in records], [shard_of(base, record) for record in records])
         for records in (index.shardlist, index.val_shardlist)
     ]
     says = {name: getattr(index, name) for name in ("depth_scale", "min_depth", "max_depth", "protocol")}
-    name = index.name or base.rpartition("/")[2] or "shards"
+    name = _UNSAFE.sub("_", index.name or base.rpartition("/")[2])[:80] or "shards"  # files are called by it
     return ShardSet(name, splits[0], splits[1], {key: value for key, value in says.items() if value is not None})
 
 
@@ -181,7 +187,7 @@ def shard_of(base: str, record: ShardRecord) -> Shard:
         depths = -1
     elif record.labelled < record.nsamples:
         depths = int(record.depths or "0", 16)
-    place = _beneath(base, record.url)
+    place = beneath(base, record.url)
     return Shard(place, record.nsamples, depths, record.filesize, record.sha256, record.foreign)
 
 
@@ -219,7 +225,7 @@ def _count(place: str) -> Shard:
         return Shard(place, int(count), None if depths is None else int(depths, 16), size)
     except (OSError, ValueError, TypeError):
         pass
-    table = open_table(place)
+    table = open_shard(place).table
     bits = pack_bits(table.labelled)
     with suppress(DisdepthError):  # a cache that cannot be written costs time only
         write_text(note, json.dumps([len(table), None if bits is None else f"{bits:x}"]))
@@ -230,7 +236,9 @@ def _expand(entry: str, root: Path) -> list[str]:
     """Places of an entry: braces expanded, `*` looked up in local folders."""
     parts = _BRACES.split(entry)
     choices = [_choices(part) if number % 2 else [part] for number, part in enumerate(parts)]
-    places = ["".join(chosen) for chosen in itertools.product(*choices)]
+    places = ["".join(chosen) for chosen in itertools.islice(itertools.product(*choices), MOST_SHARDS + 1)]
+    if len(places) > MOST_SHARDS:
+        raise DataError(f"{entry}: names more than {MOST_SHARDS} shards; write it as {{000000..000012}}")
     if is_remote(entry):
         return places
     found: list[str] = []
@@ -251,14 +259,9 @@ def _choices(inside: str) -> list[str]:
     if span is None:
         return inside.split(",")
     first, last = int(span[1]), int(span[2])
-    if last < first or last - first >= 10**6:
+    if last < first or last - first >= MOST_SHARDS:
         raise DataError(f"{{{inside}}}: is not a range of shards; write it as {{000000..000012}}")
     return [str(number).zfill(len(span[1])) for number in range(first, last + 1)]
-
-
-def _beside(folder: str) -> tuple[Shard, ...]:
-    index = _index_of(folder)
-    return index.train + index.val if index else ()
 
 
 def _index_of(folder: str) -> ShardSet | None:
@@ -277,15 +280,6 @@ def _by_name(shards: Sequence[Shard], name: str) -> ShardSet:
     says = _index_of(shards[0].place.rpartition("/")[0]) if shards else None
     train = tuple(shard for shard in shards if shard not in val)
     return ShardSet(name or "shards", train, val, says.says if says else {})
-
-
-def _beneath(base: str, url: str) -> str:
-    """A place that an index names, relative to the index; what an index from elsewhere names is elsewhere too."""
-    if is_remote(url):
-        return url
-    if is_remote(base):
-        return f"{base}/{url.lstrip('/')}"
-    return str((Path(base) / url).absolute())
 
 
 def _has_tars(folder: Path) -> bool:

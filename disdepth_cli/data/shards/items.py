@@ -1,26 +1,20 @@
-"""The samples of tar shards as a sequence that is never held as a whole, and the few shards that are open at a time."""
+"""The samples of tar shards as a sequence that is never held as a whole."""
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import overload
 
 import numpy as np
 
 from disdepth_cli.data.files.item import BlockItems, DataItem
-from disdepth_cli.data.files.location import READERS, Encoded, Member
-from disdepth_cli.data.shards.cache import copy_of, is_remote, local_copy
-from disdepth_cli.data.shards.tar import Table, read_member, read_table
+from disdepth_cli.data.files.location import Encoded, Member
+from disdepth_cli.data.shards.address import is_remote
+from disdepth_cli.data.shards.reader import ShardReaders
 from disdepth_cli.errors import DataError
 
 WINDOW = 8  # files whose entries are shuffled together
-
-
-KIND = "tar"
 _OPEN = 2 * WINDOW  # shards: those of this window, and those of the last that other workers still read
 _LOOKED_INTO = 2  # remote shards from which a few samples are taken, each of which may be downloaded for it
 
@@ -55,15 +49,37 @@ class Shard:
         return np.flatnonzero(np.unpackbits(packed, count=self.count, bitorder="little"))
 
 
+@dataclass(frozen=True, slots=True)
+class ShardMember(Member):
+    """One image or depth map of a shard. reason: why it cannot be read, where its shard could not be opened."""
+
+    shard: Shard = field(compare=False, repr=False)
+    readers: ShardReaders = field(compare=False, repr=False)
+    reason: str | None = field(default=None, compare=False)
+
+    def read(self) -> Encoded:
+        """The bytes as they are stored.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        if self.reason is not None:
+            raise DataError(self.reason)
+        return self.readers.get(self.file, self.shard.size, self.shard.sha256).read(self.entry)
+
+
 class ShardItems(BlockItems):
     """The samples of shards, in order. What is in a shard is looked up when one of its samples is asked for.
 
     A shard that cannot be opened gives items that cannot be read: the error comes where the image would be decoded.
     """
 
-    def __init__(self, shards: Sequence[Shard], labelled_only: bool = False) -> None:
-        """labelled_only: samples without depth are left out."""
+    def __init__(
+        self, shards: Sequence[Shard], labelled_only: bool = False, readers: ShardReaders | None = None
+    ) -> None:
+        """labelled_only: samples without depth are left out. readers: those of items of the same shards."""
         self.labelled_only = labelled_only
+        self.readers = readers or ShardReaders(_OPEN)
         self.shards = tuple(shard for shard in shards if not labelled_only or shard.labelled)
         self.blocks = tuple(shard.labelled if labelled_only else shard.count for shard in self.shards)
         self._ends = np.cumsum(np.asarray(self.blocks, np.int64))
@@ -82,15 +98,15 @@ class ShardItems(BlockItems):
             return _Stretch(self, range(*index.indices(len(self))))
         number, position = self._place(index)
         shard = self.shards[number]
+
+        def member(entry: str, reason: str | None = None) -> ShardMember:
+            return ShardMember(shard.place, entry, shard, self.readers, reason)
+
         try:
-            image, depth = _table_of(shard).entries(position)
+            image, depth = self._entries(shard, position)
         except DataError as error:
-            _unreadable[shard.place] = str(error)
-            return DataItem(Member(KIND, shard.place, f"#{position}"), None, shard.foreign)
-        depth = None if shard.images_only else depth
-        return DataItem(
-            Member(KIND, shard.place, image), Member(KIND, shard.place, depth) if depth else None, shard.foreign
-        )
+            return DataItem(member(f"#{position}", str(error)), None, shard.foreign)
+        return DataItem(member(image), None if depth is None else member(depth), shard.foreign)
 
     def __iter__(self) -> Iterator[DataItem]:
         return (self[index] for index in range(len(self)))
@@ -111,7 +127,7 @@ class ShardItems(BlockItems):
 
     def only_labelled(self) -> ShardItems:
         """The samples with depth."""
-        return self if self.labelled == len(self) else ShardItems(self.shards, labelled_only=True)
+        return self if self.labelled == len(self) else ShardItems(self.shards, True, self.readers)
 
     def few(self, count: int) -> Sequence[DataItem]:
         """Up to `count` samples with depth, spread evenly; of remote shards, over the first ones alone."""
@@ -134,6 +150,16 @@ class ShardItems(BlockItems):
             position = int(self.shards[number].positions()[position])
         return number, position
 
+    def _entries(self, shard: Shard, position: int) -> tuple[str, str | None]:
+        """Names of a sample's image and depth."""
+        table = self.readers.get(shard.place, shard.size, shard.sha256).table
+        if len(table) != shard.count:
+            raise DataError(
+                f"{shard.place}: holds {len(table)} samples, but its index says {shard.count}; pack it again"
+            )
+        image, depth = table.entries(position)
+        return image, None if shard.images_only else depth
+
 
 class _Stretch(Sequence[DataItem]):
     """Some of the samples of shards, looked up as they are asked for."""
@@ -153,64 +179,3 @@ class _Stretch(Sequence[DataItem]):
     def __getitem__(self, index: int | slice) -> DataItem | Sequence[DataItem]:
         chosen = self.places[index]
         return _Stretch(self.items, chosen) if isinstance(chosen, range) else self.items[chosen]
-
-
-def open_table(place: str, size: int | None = None, sha256: str | None = None) -> Table:
-    """Where the samples of a shard lie; downloads it if need be.
-
-    Raises:
-        DataError: it cannot be reached or read.
-    """
-    return _opened(place, size, sha256)[1]
-
-
-def _table_of(shard: Shard) -> Table:
-    table = open_table(shard.place, shard.size, shard.sha256)
-    if len(table) != shard.count:
-        raise DataError(f"{shard.place}: holds {len(table)} samples, but its index says {shard.count}; pack it again")
-    return table
-
-
-def _opened(place: str, size: int | None = None, sha256: str | None = None) -> tuple[int, Table]:
-    """(file descriptor, table) of a shard, of which the last few are kept.
-
-    An open descriptor still reads a file that another process has removed from the cache.
-    """
-    if place in _shards:
-        _shards.move_to_end(place)
-        return _shards[place]
-    opened = _open_remote(place, size, sha256) if is_remote(place) else _open(Path(place), place)
-    _shards[place] = opened
-    while len(_shards) > _OPEN:
-        os.close(_shards.popitem(last=False)[1][0])
-    return opened
-
-
-def _open(file: Path, shown: str) -> tuple[int, Table]:
-    table = read_table(file, shown)
-    try:
-        return os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0)), table
-    except OSError as error:
-        raise DataError(f"{shown}: cannot be read ({error.strerror or error})") from None
-
-
-def _open_remote(place: str, size: int | None, sha256: str | None) -> tuple[int, Table]:
-    try:
-        return _open(local_copy(place, size, sha256), place)
-    except DataError:
-        if not copy_of(place).exists():
-            raise
-    copy_of(place).unlink(missing_ok=True)  # the address gave no length to check it by, or the disk spoiled it
-    return _open(local_copy(place, size, sha256), place)
-
-
-def _read(member: Member) -> Encoded:
-    if member.entry.startswith("#") and member.file in _unreadable:
-        raise DataError(_unreadable[member.file])
-    descriptor, table = _opened(member.file)
-    return read_member(descriptor, table, member.entry, member.file)
-
-
-_shards: OrderedDict[str, tuple[int, Table]] = OrderedDict()
-_unreadable: dict[str, str] = {}  # why, by shard
-READERS[KIND] = _read

@@ -13,8 +13,6 @@ from disdepth_cli.data.shards.items import Shard
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.files import disk_errors, write_text
 
-FREE_TO_CHANGE = {"output", "resume", "workers", "max_corrupt"}
-
 
 class Journal:
     """shards, and how many items are behind them, by split; what was skipped on the way."""
@@ -33,7 +31,7 @@ class Journal:
             ConfigError: the folder holds something else, or was begun otherwise.
         """
         folder = config.output
-        options = json.loads(config.model_dump_json(exclude=FREE_TO_CHANGE)) | {"depth_scale": scale}
+        options = config.flat(*PackConfig.named(free=True)) | {"depth_scale": scale}
         journal = cls(folder / JOURNAL, options, lengths)
         if not config.resume:
             if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

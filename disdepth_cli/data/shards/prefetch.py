@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.data.shards.cache import is_remote, local_copy, pin, room_for
+from disdepth_cli.data.shards.address import is_remote
+from disdepth_cli.data.shards.cache import copy_of, local_copy
+from disdepth_cli.data.shards.eviction import cache_limit, touch, use_of
 from disdepth_cli.data.shards.items import Shard, ShardItems
 from disdepth_cli.errors import DisdepthError
 
@@ -26,8 +28,8 @@ def prefetch_of(items: Sequence[DataItem]) -> OnWindow | None:
 class Prefetch:
     """Threads of the main process that download shards and end when there is nothing to do.
 
-    The shards of the window before, whose last batches workers may still be at, and of this one are never removed to
-    make room; those of the next are only fetched while they fit in beside them.
+    The shards of this window, and of the one before whose last batches workers may still be at, are marked as used
+    last, so that they are removed last. Those of the next are fetched while all fit in the cache together.
     """
 
     def __init__(self, shards: Sequence[Shard]) -> None:
@@ -35,18 +37,23 @@ class Prefetch:
         self.lock = threading.Lock()
         self.todo: deque[Shard] = deque()
         self.running = 0
-        self.needed: list[str] = []
+        self.before: list[Shard] = []
 
     def plan(self, window: Sequence[int], upcoming: Sequence[int]) -> None:
         """Fetch a window's shards, then the next one's, instead of what was planned before."""
-        now, later = self._remote(window), self._remote(upcoming)
-        needed = [shard.place for shard in now]
-        pin({*self.needed, *needed})
-        kept = [*self.needed, *needed]
-        self.needed = needed
-        room = [shard for number, shard in enumerate(later) if room_for(kept, _size(now + later[: number + 1]))]
+        now = self._remote(window)
+        needed = {*self.before, *now}
+        for shard in (*self.before, *now):
+            touch(copy_of(shard.place, shard.sha256))
+        self.before = now
+        todo = deque(now)
+        for shard in self._remote(upcoming):
+            needed.add(shard)
+            if sum(map(_size, needed)) > cache_limit():
+                break
+            todo.append(shard)
         with self.lock:
-            self.todo = deque(now + room)
+            self.todo = todo
             for _ in range(min(_THREADS, len(self.todo)) - self.running):
                 threading.Thread(target=self._work, name="disdepth-prefetch", daemon=True).start()
                 self.running += 1
@@ -65,5 +72,6 @@ class Prefetch:
                 local_copy(shard.place, shard.size, shard.sha256)
 
 
-def _size(shards: Sequence[Shard]) -> int:
-    return sum(shard.size or 0 for shard in shards)
+def _size(shard: Shard) -> int:
+    """Bytes that a shard takes; 0 where no index says it and it is not here yet."""
+    return use_of(copy_of(shard.place, shard.sha256))[1] if shard.size is None else shard.size

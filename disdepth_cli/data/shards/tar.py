@@ -6,30 +6,20 @@ name and never a path. https://github.com/webdataset/webdataset says how such fi
 
 from __future__ import annotations
 
-import os
 import re
 import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from disdepth_cli.data.files.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES
-from disdepth_cli.data.files.location import Encoded
 from disdepth_cli.errors import DataError
 
 _NAME = re.compile(r"^((?:.*/)?[^./][^./]*)\.([^/]+)$", re.DOTALL)
 _BLOCK = 512
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-_MAGIC = {
-    b"\x89PNG": ".png",
-    b"\x93NUMPY": ".npy",
-    b"PK\x03\x04": ".npz",
-    b"II*\0": ".tif",
-    b"MM\0*": ".tif",
-    b"\x76\x2f\x31\x01": ".exr",
-}
 _IMAGE_WORDS = frozenset({"image", "img", "rgb", "color", "colour", "photo"})
 _ARRAYS = frozenset({"npy", "npz", "exr"})
 
@@ -72,16 +62,16 @@ class Table:
         return bytes(self.names[row]).decode("utf-8", "surrogateescape")
 
 
-def read_table(file: Path, shown: str) -> Table:
-    """Read the headers of a shard. shown: what errors call it.
+def read_table(file: BinaryIO, shown: str) -> Table:
+    """Read the headers of an open shard. shown: what errors call it.
 
     Raises:
-        DataError: it is missing, compressed, cut off, no tar file, or its members cannot be told apart.
+        DataError: it is compressed, cut off, no tar file, or its members cannot be told apart.
     """
     found: dict[str, dict[str, tuple[str, int, int]]] = {}
     try:
         _refuse_compressed(file, shown)
-        with tarfile.open(file, "r:") as tar:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
             while (member := tar.next()) is not None:
                 tar.members = []  # type: ignore[attr-defined]  # else it keeps an object for every member
                 parts = _NAME.match(member.name) if member.isreg() and not member.issparse() else None
@@ -97,24 +87,6 @@ def read_table(file: Path, shown: str) -> Table:
     except (tarfile.TarError, ValueError, OverflowError) as error:
         raise DataError(f"{shown}: is not a whole tar file ({error}); copy or pack it again") from None
     return _table(found, shown)
-
-
-def read_member(descriptor: int, table: Table, name: str, shown: str) -> Encoded:
-    """The bytes of a member of an open shard.
-
-    Raises:
-        DataError: there is no such member, or the file is cut off.
-    """
-    place = table.find(name)
-    if place is None:
-        raise DataError(f"{shown}:{name}: is not in this shard")
-    data = _read_at(descriptor, *place)
-    if len(data) < place[1]:
-        raise DataError(f"{shown}:{name}: the shard is cut off here; copy or pack it again")
-    suffix = "." + name.rpartition(".")[2].lower()
-    if suffix not in DEPTH_SUFFIXES | IMAGE_SUFFIXES:  # a field named `depth` says nothing of how it is stored
-        suffix = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), suffix)
-    return Encoded(data, suffix)
 
 
 def _table(found: dict[str, dict[str, tuple[str, int, int]]], shown: str) -> Table:
@@ -168,9 +140,9 @@ def _says_depth(field: str) -> bool:
     return any(word == "depth" or word.startswith("depth_") for word in words) and f".{last}" in DEPTH_SUFFIXES
 
 
-def _refuse_compressed(file: Path, shown: str) -> None:
-    with open(file, "rb") as handle:
-        start = handle.read(8)
+def _refuse_compressed(file: BinaryIO, shown: str) -> None:
+    start = file.read(8)
+    file.seek(0)
     kind = next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), None)
     if kind:
         raise DataError(
@@ -178,28 +150,13 @@ def _refuse_compressed(file: Path, shown: str) -> None:
         )
 
 
-def _check_end(file: Path, offset: int, shown: str) -> None:
+def _check_end(file: BinaryIO, offset: int, shown: str) -> None:
     """A tar file ends with blocks of zeros; tarfile takes a cut after a whole member for the end.
 
     Raises:
         DataError: none is there.
     """
-    with open(file, "rb") as handle:
-        handle.seek(offset)
-        rest = handle.read(_BLOCK)
+    file.seek(offset)
+    rest = file.read(_BLOCK)
     if rest != bytes(_BLOCK):
         raise DataError(f"{shown}: is cut off (the tar file's end is missing); copy or pack it again")
-
-
-def _read_at(descriptor: int, offset: int, size: int) -> bytes:
-    """Up to `size` bytes from `offset`; where the system can, without moving a place that forked workers share."""
-    if not hasattr(os, "pread"):
-        os.lseek(descriptor, offset, os.SEEK_SET)
-        return os.read(descriptor, size)
-    data = os.pread(descriptor, size, offset)
-    while 0 < len(data) < size:
-        more = os.pread(descriptor, size - len(data), offset + len(data))
-        if not more:
-            break
-        data += more
-    return data

@@ -11,13 +11,17 @@ from typing import Any
 import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from disdepth_cli.checkpoint.locate import CARD, CONFIG, STUDENT
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord
 from disdepth_cli.hub.fetch import is_hub_id
 from disdepth_cli.hub.licences import Licence
+from disdepth_cli.outputs.card.escape import code, fenced, plain
 from disdepth_cli.outputs.card.text import BODY, KINDS, LIMITS, METRIC_NAMES, PICTURES, PictureKind
 
 LIBRARY, TASK = "disdepth", "depth-estimation"
 PICTURE = "depth.png"
+FILES = (STUDENT, CONFIG, CARD, PICTURE)
+"""What a push sends; the picture only where there is one."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,9 @@ def _body(facts: CardFacts) -> str:
         option=f" --revision {facts.branch}" if facts.branch else "",
         origin=_origin(facts),
         picture=PICTURES[facts.picture].format(file=PICTURE) if facts.picture else PICTURES["none"],
-        backbone=metadata.backbone,
+        backbone=plain(metadata.backbone),
         parameters=f"{facts.parameters / 1e6:.2f} M",
         size=f"{size['height']} x {size['width']}",
-        input_height=-(-size["height"] // 32) * 32,
-        input_width=-(-size["width"] // 32) * 32,
         what=kind.what,
         unit=kind.unit,
         file_unit=kind.file_unit,
@@ -145,7 +147,7 @@ def _body(facts: CardFacts) -> str:
         metrics=_metrics_section(facts),
         recipe=_recipe(metadata),
         limits="\n".join(f"- {limit}" for limit in [*LIMITS, *kind.limits, *_own_card(metadata)]),
-        version=metadata.versions.get("disdepth", "unknown"),
+        version=plain(metadata.versions.get("disdepth", "unknown")),
     )
 
 
@@ -157,7 +159,7 @@ def _origin(facts: CardFacts) -> str:
 
 def _linked(teacher: TeacherRecord) -> str:
     repo = hub_id(teacher)
-    return f"[{teacher.id}](https://huggingface.co/{repo})" if repo else f"`{teacher.id}`"
+    return f"[{plain(teacher.id)}](https://huggingface.co/{repo})" if repo else code(teacher.id)
 
 
 def _teacher_section(facts: CardFacts) -> str:
@@ -166,10 +168,10 @@ def _teacher_section(facts: CardFacts) -> str:
     rows = [
         (
             _linked(teacher),
-            teacher.kind.replace("_", " "),
-            f"`{teacher.revision}`" if teacher.revision else "local files",
-            teacher.licence or "**not stated**",
-            f"`{teacher.fingerprint}`",
+            plain(teacher.kind.replace("_", " ")),
+            code(teacher.revision) if teacher.revision else "local files",
+            plain(teacher.licence) if teacher.licence else "**not stated**",
+            code(teacher.fingerprint),
         )
         for teacher in facts.teachers
     ]
@@ -179,19 +181,19 @@ def _teacher_section(facts: CardFacts) -> str:
 def _licence_section(facts: CardFacts) -> str:
     licence = facts.licence
     shown = licence.name or licence.id
-    lines = [f"**{shown}**. {licence.reason}"]
-    lines += [f"> **Warning.** {warning}" for warning in licence.warnings]
+    lines = [f"**{plain(shown)}**. {plain(licence.reason)}"]
+    lines += [f"> **Warning.** {plain(warning)}" for warning in licence.warnings]
     return "\n\n".join(lines)
 
 
 def _data_section(facts: CardFacts) -> str:
-    known = f"`{facts.data}`" if facts.data else "not stated by whoever published this student"
+    known = code(facts.data) if facts.data else "not stated by whoever published this student"
     lines = [f"Training data: {known}. Its licence and terms are its own."]
     if facts.metadata.recipe.get("student_weights"):
         lines.append("The backbone started from weights that whoever trained it gave as a file.")
     elif facts.metadata.recipe.get("pretrained"):
-        stated = f"timm states {facts.backbone_licence}" if facts.backbone_licence else "timm states no licence"
-        lines.append(f"The backbone started from timm's pretrained `{facts.metadata.backbone}` ({stated}).")
+        stated = f"timm states {plain(facts.backbone_licence)}" if facts.backbone_licence else "timm states no licence"
+        lines.append(f"The backbone started from timm's pretrained {code(facts.metadata.backbone)} ({stated}).")
     return " ".join(lines)
 
 
@@ -202,16 +204,17 @@ def _metrics_section(facts: CardFacts) -> str:
     columns = {"student": metadata.metrics} | ({"control": facts.control} if facts.control else {})
     rows = [
         (
-            METRIC_NAMES.get(name, name),
+            METRIC_NAMES.get(name) or plain(name),
             *(f"{column[name]:.4f}" if name in column else "" for column in columns.values()),
         )
         for name in metadata.metrics
     ]
-    data = f"the val images of `{facts.data}`" if facts.data else "the val images of its training data"
+    data = f"the val images of {code(facts.data)}" if facts.data else "the val images of its training data"
     against = facts.scored_against or "what its training took for the truth"
     lines = [
-        f"On {data}, against {against}, protocol `{protocol['name']}`: {protocol['min_depth']:g} m < ground truth < "
-        f"{protocol['max_depth']:g} m, crop {protocol['crop']}, alignment {protocol['align']} ({protocol['space']}), "
+        f"On {data}, against {plain(against)}, protocol {code(protocol['name'])}: {protocol['min_depth']:g} m < ground "
+        f"truth < {protocol['max_depth']:g} m, crop {plain(protocol['crop'])}, alignment {plain(protocol['align'])} "
+        f"({plain(protocol['space'])}), "
         f"flip averaging {'on' if protocol['tta'] else 'off'}. Means over images.",
         _table(("", *columns), rows),
         "These images chose the best epoch, so the figures are not those of a held-out test.",
@@ -223,12 +226,12 @@ def _metrics_section(facts: CardFacts) -> str:
 
 def _recipe(metadata: CheckpointMetadata) -> str:
     recipe = {name: value for name, value in metadata.recipe.items() if value is not None and name != "card"}
-    return yaml.safe_dump(recipe, sort_keys=True, default_flow_style=None).strip() if recipe else "not stored"
+    return fenced(yaml.safe_dump(recipe, sort_keys=True, default_flow_style=None).strip()) if recipe else "not stored"
 
 
 def _own_card(metadata: CheckpointMetadata) -> list[str]:
     """What the checkpoint's maker wrote into it for its users."""
-    return [str(metadata.recipe["card"])] if metadata.recipe.get("card") else []
+    return [plain(metadata.recipe["card"])] if metadata.recipe.get("card") else []
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

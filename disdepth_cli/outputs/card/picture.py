@@ -13,9 +13,10 @@ from PIL import Image
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata
 from disdepth_cli.data.files.images import read_image
 from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.depth.colours import colourise
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.outputs.card.text import PictureKind
-from disdepth_cli.outputs.pictures import colourise, panel, scale_bar
+from disdepth_cli.outputs.pictures import panel, scale_bar
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.working_size import resize_image
 
@@ -23,7 +24,7 @@ METRIC = "metric_depth"
 WIDTH = 448  # pixels of one image
 FROM_DATA = 3
 SAMPLE = Path(__file__).parents[2] / "assets" / "room.jpg"
-"""Room 7 of `examples/render_rooms.py --count 12 --size 240x320 --seed 7`."""
+"""Room 7 of `python -m disdepth_cli.demo.rooms DIR --count 12 --size 240x320 --seed 7`."""
 
 INDOORS = 25.0  # m; the sample is a room: a student that reaches farther was made for other places
 

@@ -96,20 +96,19 @@ A small CNN for monocular depth, {origin} with disdepth, a reconstruction of the
 ## How to use it
 
 ```
-disdepth predict image.png --checkpoint {repo}{option}
+disdepth predict image.png --model {repo}{option}
 disdepth evaluate {repo}{option} --data DATA
 ```
 
 `predict` writes `predictions/image_depth.png` ({file_unit}) and a colour picture. In Python:
 
 ```python
-import torch
 from disdepth_cli import DepthStudent
 
 student = DepthStudent.from_pretrained("{repo}"{revision})
-image = torch.rand(1, 3, {input_height}, {input_width})  # RGB in [0, 1]; both sides are multiples of 32
-with torch.inference_mode():
-    depth = student(image).depth  # (1, 1, {input_height}, {input_width}), unit: {unit}
+depth = student.predict("image.png")  # a path, a PIL image, or an array (H, W, 3) of uint8 RGB; any size
+print(depth.values.shape, depth.unit)  # (H, W) float32 of the image's own size; unit: {unit}
+depth.save("depth.png")
 ```
 
 All of the model is in `student.safetensors`; nothing else is read, and no code of this repository is run.

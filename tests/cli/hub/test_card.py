@@ -9,13 +9,14 @@ import re
 import shutil
 import socket
 
+import numpy as np
 import pytest
 import safetensors.torch
-import torch
 import yaml
 from huggingface_hub import ModelCard
 from PIL import Image
 
+from disdepth_cli import Depth
 from disdepth_cli.checkpoint.metadata import HEADER_KEY, read_metadata
 
 TEACHER = {
@@ -233,10 +234,10 @@ def test_nothing_of_this_machine_is_in_any_file(cards, cli, own_rooms, short, tm
     ],
 )
 def test_the_datas_name(data, name, monkeypatch):
-    from disdepth_cli.engine.push import _data_name
+    from disdepth_cli.outputs.card.facts import data_name
 
     monkeypatch.setenv("HOME", "/home/alice")
-    assert _data_name({"data": data}) == name
+    assert data_name({"data": data}) == name
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")  # as in test_push.py
@@ -244,11 +245,12 @@ def test_the_lines_of_the_card_run(cli, hub, control, rooms, photo, tmp_path, mo
     assert cli("push", control, "--to", "someone/rooms", "--revision", "v1").code == 0
     text = ModelCard(hub.files("someone/rooms", "v1")["README.md"].decode()).text
     names: dict = {}
-    exec(text.split("```python\n")[1].split("```")[0], names)
-    depth = names["depth"]
-    assert depth.shape == (1, 1, 64, 96) and torch.isfinite(depth).all()
     monkeypatch.chdir(tmp_path)
     shutil.copy(photo, tmp_path / "image.png")
+    exec(text.split("```python\n")[1].split("```")[0], names)
+    depth = names["depth"]
+    assert depth.values.shape == (64, 96) and np.isfinite(depth.values).all() and depth.unit == "metres"
+    assert Depth.load(tmp_path / "depth.png").unit == "metres"
     for line in text.split("## How to use it\n\n```\n")[1].split("```")[0].strip().splitlines():
         outcome = cli(*line.replace("DATA", str(rooms)).split()[1:], "--device", "cpu")
         assert outcome.code == 0, outcome.err

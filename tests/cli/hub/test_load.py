@@ -12,8 +12,8 @@ import torch
 import disdepth_cli
 from disdepth_cli import DepthStudent, load_student
 from disdepth_cli.checkpoint.locate import student_file
-from disdepth_cli.checkpoint.students import load_checkpoint
 from disdepth_cli.errors import CheckpointError
+from disdepth_cli.models.student import load_checkpoint
 
 ID = "someone/rooms"
 

@@ -57,9 +57,7 @@ def test_private_and_a_branch(cli, hub, student):
     assert repository.private and set(repository.branches) == {"main", "v2"}
     assert set(hub.files("robots/rooms")) == {".gitattributes"}
     card = hub.files("robots/rooms", "v2")["README.md"].decode()
-    assert (
-        "--checkpoint robots/rooms --revision v2" in card and 'from_pretrained("robots/rooms", revision="v2")' in card
-    )
+    assert "--model robots/rooms --revision v2" in card and 'from_pretrained("robots/rooms", revision="v2")' in card
     assert outcome.json["commit"] == repository.branches["v2"] and outcome.json["revision"] == "v2"
 
 
@@ -204,7 +202,7 @@ class TestWithDistill:
         from disdepth_cli.engine import distill as engine
 
         assert yaml.safe_load((run / "config.yaml").read_text())["offline"] is True
-        monkeypatch.setattr(engine, "_train", lambda *_: pytest.fail("a finished run was trained again"))
+        monkeypatch.setattr(engine, "train_student", lambda *_: pytest.fail("a finished run was trained again"))
         before = {name: (run / name).read_bytes() for name in ("student.safetensors", "report.json", "metrics.csv")}
         outcome = cli("distill", "--resume", "-o", run, "--push-to-hub", "someone/rooms", "--licence", "mit")
         assert outcome.code == 0, outcome.err

@@ -19,11 +19,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from disdepth_cli.config import DistillConfig
+from disdepth_cli.config.parts import MachineOptions
 from disdepth_cli.machine.devices import make_accelerator
 from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.tuning import unfreeze
@@ -87,11 +89,9 @@ def teacher(folder: Path, kind: str = "metric_depth", seed: int = 1) -> Acclimat
 def distil(*acclimated: AcclimatedTeacher, kind: str = "metric_depth", **options: object) -> nn.Module:
     for one in acclimated:
         one.acclimation.freeze()
-    step = DistillStep(
-        student(kind),
-        acclimated or None,
-        DistillConfig(data="x", init_decoder="random", **options),
-    )
+    config = DistillConfig(data="x", init_decoder="random", **options)
+    start = StudentStart.of(config.student, config.method)
+    step = DistillStep(student(kind), acclimated or None, config.method, start)
     torch.manual_seed(2)
     for projection in step.features.modules():
         if isinstance(projection, nn.Conv2d):
@@ -187,7 +187,7 @@ def main() -> None:
         for name, (build, batch, _) in CASES.items():
             step = build()
             alone[name] = trained(step, step, batch)
-    accelerator = make_accelerator(DistillConfig(data="x", device="cpu", precision="fp32"))
+    accelerator = make_accelerator(MachineOptions(device="cpu", precision="fp32"))
     assert accelerator.num_processes == 2
     differences = {}
     for name, (build, batch, how) in CASES.items():

@@ -17,12 +17,11 @@ from typing import Any
 import torch
 
 from disdepth_cli import distill
-from disdepth_cli.engine.distill import _Distillation
 from disdepth_cli.errors import DisdepthError
 from disdepth_cli.machine import join as together
 from disdepth_cli.method import distill_step
 from disdepth_cli.observer import Silent
-from disdepth_cli.training.loop import Fit
+from disdepth_cli.training.loop.loop import TrainingLoop
 
 DATA, SPOILT, OUT = map(Path, sys.argv[1:])
 RANK = int(os.environ["RANK"])
@@ -34,14 +33,14 @@ TINY: dict[str, Any] = {
     "pretrained": False,
     "offline": True,
     "distill": False,
-    "save_every": 2,
+    "save_every": 0,
     "max_steps": 5,  # 4 steps an epoch
 }
-fits: list[Fit] = []
-started = Fit.run_to_the_end
+fits: list[TrainingLoop] = []
+started = TrainingLoop.run_to_the_end
 
 
-def remember(fit: Fit) -> Any:
+def remember(fit: TrainingLoop) -> Any:
     fits.append(fit)
     return started(fit)
 
@@ -63,27 +62,28 @@ def run(name: str, **options: Any) -> dict[str, Any]:
     seen: dict[str, Any] = {"said": watcher.said}
     try:
         options = {"data": DATA, **TINY, **options}
-        seen["report"] = distill(output=OUT / name, observers=[watcher], **options)
+        seen["report"] = distill(output=OUT / name, observers=[watcher], **options).as_dict()
     except DisdepthError as error:
         seen |= {"error": type(error).__name__, "message": str(error), "exit_code": error.exit_code}
     if fits:
         weights = (*fits[0].averaged.state_dict().values(), *fits[0].task.step.state_dict().values())
         seen["weights"] = hashlib.sha256(b"".join(w.numpy().tobytes() for w in weights)).hexdigest()
-        seen["done"], seen["skipped"], seen["images"] = fits[0].done, fits[0].skipped, fits[0].images
+        seen["done"], seen["skipped"], seen["images"] = fits[0].done, fits[0].skips.steps, fits[0].images
     return seen
 
 
 def after_step(number: int, act: Callable[[], None]) -> Callable[[], None]:
     """Let `act` happen in process 1, and only there, at the end of a step; returns what undoes it."""
-    whole = Fit._report
+    whole = TrainingLoop.take_step
 
-    def report(fit: Fit, *args: Any) -> None:
-        whole(fit, *args)
+    def one_step(fit: TrainingLoop, *args: Any) -> bool:
+        taken = whole(fit, *args)
         if RANK == 1 and fit.done == number:
             act()
+        return taken
 
-    Fit._report = report
-    return lambda: setattr(Fit, "_report", whole)
+    TrainingLoop.take_step = one_step
+    return lambda: setattr(TrainingLoop, "take_step", whole)
 
 
 def spoil(steps: set[int]) -> Callable[[], None]:
@@ -98,9 +98,8 @@ def spoil(steps: set[int]) -> Callable[[], None]:
 
 
 def main() -> None:
-    Fit.run_to_the_end = remember
+    TrainingLoop.run_to_the_end = remember
     together.LAST_WORDS = together.PRECEDENCE = 0.1  # nothing ends a process here when another one has failed
-    _Distillation._costs = lambda _: {}  # it takes seconds, and is not what is looked at here
     seen = {"whole": run("whole")}
     undo = after_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
     seen["stopped"] = run("stopped")
@@ -116,6 +115,7 @@ def main() -> None:
     seen["unreadable"] = run("unreadable", data=SPOILT, batch_size=1, max_steps=9, max_corrupt=2)
     seen["too many"] = run("too many", data=SPOILT, batch_size=1, max_steps=9, max_corrupt=1)
     seen["again"] = run("whole")
+    seen["accumulated"] = run("accumulated", accumulate=2, max_steps=3)
     (OUT / f"rank{RANK}.json").write_text(json.dumps(seen))
     torch.distributed.destroy_process_group()
 

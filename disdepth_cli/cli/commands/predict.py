@@ -1,0 +1,44 @@
+"""disdepth predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from disdepth_cli.cli.command import command
+from disdepth_cli.cli.console import stdout
+from disdepth_cli.config import PredictConfig
+
+MEANINGS = {
+    "metric_depth": "metres",
+    "disparity": "relative disparity, larger is nearer, no unit",
+    "relative_depth": "relative depth, larger is farther, no unit",
+}
+
+
+def _engine() -> Callable[..., Any]:
+    from disdepth_cli.engine.predict import predict
+
+    return predict
+
+
+def _show(result: dict[str, Any]) -> None:
+    metric = result["kind"] == "metric_depth"
+    noun, unit = "depth" if metric else result["kind"], " m" if metric else ""
+    for one in result["results"]:
+        offset = f" {one['offset']:+g}" if "offset" in one else ""
+        stored = f"(16-bit, stored / {one['scale']:g}{offset} = {MEANINGS[result['kind']]})"
+        low, high = (one["min_m"], one["max_m"]) if metric else (one["min"], one["max"])
+        span = f"{low:.2f} to {high:.2f}" if metric else f"{low:.3f} to {high:.3f}"
+        numpy = f", {one['numpy']}" if "numpy" in one else ""
+        line = f"{one['image']} -> {one[noun]} {stored}, {one['color']}{numpy}: {span}{unit}"
+        stdout.print(line, soft_wrap=True, markup=False)
+
+
+predict = command(
+    PredictConfig,
+    _engine,
+    _show,
+    arguments=("sources",),
+    doc="Write the depth of images: in metres, unless MODEL has none; with the bundled student unless told otherwise.",
+)

@@ -1,0 +1,60 @@
+"""The name of a teacher: always a text, also for an object of Python. Imports the standard library only."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+GIVEN: dict[str, Any] = {}
+"""The teachers of this process that are objects, by their names in a configuration."""
+
+OBJECT = "object:"
+_FILE = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
+
+
+def file_and_function(name: str) -> tuple[Path, str] | None:
+    """The parts of FILE.py:FUNCTION; None for any other name."""
+    found = _FILE.fullmatch(name)
+    return (Path(found["file"]).expanduser(), found["function"]) if found else None
+
+
+def teacher_name(given: Any) -> Any:
+    """The name of a teacher.
+
+    A function or class of a file is called FILE.py:FUNCTION, so that other processes find it too. Any other object is
+    called `object:NAME`, and is known to this process only.
+    """
+    if given is None or isinstance(given, str | Path | bool | int | float | list | tuple | dict):
+        return str(given) if isinstance(given, Path) else given
+    name = _in_a_file(given) or _of_this_process(given)
+    GIVEN[name] = given
+    return name
+
+
+def absolute(name: str) -> str:
+    """The name with an absolute path, where it has a path; run folders hold absolute paths."""
+    own = file_and_function(name)
+    if own is not None:
+        return f"{own[0].absolute()}:{own[1]}"
+    return str(Path(name).absolute()) if Path(name).is_dir() else name
+
+
+def _of_this_process(given: Any) -> str:
+    """`object:NAME`, another name for every object. A description has the name of its network."""
+    network = getattr(given, "network", given)
+    stem = OBJECT + (getattr(given, "name", None) or getattr(network, "__name__", None) or type(network).__name__)
+    names = (stem if count == 1 else f"{stem}-{count}" for count in itertools.count(1))
+    return next(name for name in names if GIVEN.get(name, given) is given)
+
+
+def _in_a_file(given: Any) -> str | None:
+    """FILE.py:FUNCTION of a function or class at the top level of a file outside packages; else None."""
+    qualified = getattr(given, "__qualname__", "")
+    module = inspect.getmodule(given)
+    if not qualified.isidentifier() or getattr(module, qualified, None) is not given or "." in module.__name__:  # type: ignore[union-attr]
+        return None
+    file = getattr(module, "__file__", None)
+    return f"{Path(file).absolute()}:{qualified}" if file and file.endswith(".py") else None

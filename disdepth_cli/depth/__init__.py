@@ -1,0 +1,1 @@
+"""A depth map with what its numbers mean, its files and its colours."""

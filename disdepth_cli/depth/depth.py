@@ -1,0 +1,123 @@
+"""A depth map that knows what its numbers are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from disdepth_cli.config.types import OutputKind
+from disdepth_cli.depth.files import Held, read_depth_file, write_depth
+from disdepth_cli.errors import DataError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Depth:
+    """The depth of one image, with what its numbers mean.
+
+    Attributes:
+        values: (H, W) float32, of the image's own size; not finite where there is none.
+        kind: "metric_depth": planar depth [m], along the camera's axis. "disparity": larger is nearer.
+            "relative_depth": larger is farther. The last two have no unit: scale and shift are unknown.
+        min_depth: smallest value that the model gives, in the unit of `values`; None where it states none.
+        max_depth: largest one, likewise.
+
+    Raises:
+        DataError: the values are not one channel of numbers, or there is no such kind.
+
+    Example:
+        >>> import numpy as np
+        >>> from disdepth_cli import Depth
+        >>> depth = Depth(np.full((2, 3), 1.5), max_depth=10.0)
+        >>> depth
+        Depth(2x3, metric_depth, 1.5 to 1.5 metres)
+        >>> depth.save("wall.png")
+        >>> Depth.load("wall.png").values[0]
+        array([1.5, 1.5, 1.5], dtype=float32)
+        >>> depth.colour().shape
+        (2, 3, 3)
+    """
+
+    values: np.ndarray
+    kind: OutputKind = "metric_depth"
+    min_depth: float | None = None
+    max_depth: float | None = None
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "uif":
+            raise DataError(f"a depth map is (height, width) numbers, but this is {values.dtype} of {values.shape}")
+        if self.kind not in get_args(OutputKind):
+            raise DataError(f"a depth map is {', '.join(get_args(OutputKind))}, not {self.kind!r}")
+        object.__setattr__(self, "values", values.astype(np.float32, copy=False))
+
+    @property
+    def unit(self) -> str:
+        """`metres`, or `none` for relative numbers."""
+        return "metres" if self.kind == "metric_depth" else "none"
+
+    @property
+    def valid(self) -> np.ndarray:
+        """(H, W) bool: where there is a depth. It is finite, and in metres above 0."""
+        finite: np.ndarray = np.isfinite(self.values)
+        return finite & (self.values > 0) if self.kind == "metric_depth" else finite
+
+    def save(self, path: Path | str) -> None:
+        """Write the map into one file, atomically; what its numbers mean is written too.
+
+        Args:
+            path: the suffix chooses the format. `.png`: 16 bit; metres are rounded to 1 mm, or to 1/256 m where
+                max_depth is over 65 m or unknown; the scale is in the file's text. `.npy`, `.npz` and `.exr`:
+                float32, exact; `numpy.load` reads the first two as well.
+
+        Raises:
+            DataError: another suffix, or `.exr` without the package OpenEXR.
+            DisdepthError: the place cannot be written.
+        """
+        write_depth(Path(path), Held(self.values, self.kind, self.min_depth, self.max_depth))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Depth:
+        """Read a map that `save` or `disdepth predict` wrote, its kind and range included.
+
+        Args:
+            path: a `.png`, `.npy`, `.npz` or `.exr`.
+
+        Returns:
+            The map; from a PNG its values are rounded.
+
+        Raises:
+            DataError: the file is missing or damaged, or does not say what its numbers are.
+        """
+        return cls(*read_depth_file(Path(path)))
+
+    def colour(self, colormap: str = "Spectral_r") -> np.ndarray:
+        """The map as a picture: near things have the colours of the map's low end, whatever the kind.
+
+        Args:
+            colormap: a Matplotlib colour map. Its ends are at the 2nd and 98th percentile.
+
+        Returns:
+            (H, W, 3) uint8 RGB; what has no depth is black.
+
+        Raises:
+            ConfigError: Matplotlib has no such colour map.
+        """
+        from disdepth_cli.depth.colours import colourise  # Matplotlib takes its time
+
+        shown = self.values
+        if self.kind == "disparity":
+            largest = self.max_depth if self.max_depth is not None else np.max(shown, initial=0, where=self.valid)
+            shown = largest - shown
+        return colourise(shown, colormap, valid=self.valid)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)
+
+    def __repr__(self) -> str:
+        height, width = self.values.shape
+        known = self.values[self.valid]
+        span = f"{known.min():.4g} to {known.max():.4g}" if known.size else "empty"
+        return f"Depth({height}x{width}, {self.kind}, {span}{' metres' if self.unit == 'metres' else ''})"

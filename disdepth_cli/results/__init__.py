@@ -1,0 +1,1 @@
+"""What the verbs give back: typed fields, and the plain values that `--json` prints."""

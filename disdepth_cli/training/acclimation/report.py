@@ -1,0 +1,59 @@
+"""What a run of acclimate reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from disdepth_cli.method.acclimated_teacher import teacher_record
+from disdepth_cli.observer import Observer
+from disdepth_cli.results.training import AcclimateReport
+from disdepth_cli.training.acclimation.training import AcclimationTraining
+from disdepth_cli.training.loop.task import LoopResult
+from disdepth_cli.training.report import finish, fit_report
+from disdepth_cli.training.teacher_cache import replay_report
+
+SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a teacher whose ghost is no better than this is of little use
+
+
+def acclimate_report(
+    training: AcclimationTraining,
+    before: dict[str, float] | None,
+    after: dict[str, float] | None,
+    ghost: LoopResult,
+    attention: LoopResult | None,
+    checks: dict[str, Any],
+) -> AcclimateReport:
+    """Write a run's report.json. before, after: metrics of the teacher itself."""
+    config, session, scores, data = training.config, training.session, training.scores, training.session.data
+    constant = scores.of_constant()
+    comparable = after is not None and scores.teacher_protocol() == data.protocol
+    _doubt(ghost.best, constant, session.observer)
+    report = AcclimateReport(
+        run=str(session.run.path),
+        teacher=teacher_record(training.acclimated.teacher, config.teacher.train).model_dump(mode="json"),
+        output_kind=data.output_kind,
+        protocol=data.protocol.as_json(),
+        scored_against=scores.val.scored_against,
+        teacher_protocol=scores.teacher_protocol().as_json(),
+        teacher_metrics=before,
+        teacher_metrics_after=after if config.teacher.train != "frozen" else None,
+        ghost_metrics=ghost.best,
+        constant_metrics=constant,
+        rmse_ratio_ghost_to_teacher=ghost.best["rmse"] / after["rmse"] if after is not None and comparable else None,
+        teacher_checks=checks,
+        **fit_report(ghost),
+        attention=fit_report(attention) if attention else None,
+        teacher_cache=replay_report(training.memory, session.observer),
+    )
+    return finish(session.run, report)
+
+
+def _doubt(ghost: dict[str, float], constant: dict[str, float] | None, observer: Observer) -> None:
+    """Say so when a teacher is of little use."""
+    if constant is None or not ghost or ghost["rmse"] < SAYS_NOTHING * constant["rmse"]:
+        return
+    observer.on_warning(
+        f"through the ghost decoder this teacher's RMSE is {ghost['rmse']:.3f}, that of one constant depth "
+        f"{constant['rmse']:.3f}: its features tell little about depth here; take another, or train it "
+        "(--train-teacher)"
+    )

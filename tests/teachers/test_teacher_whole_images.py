@@ -1,0 +1,171 @@
+"""A teacher that sees whole images: its depth and features are cut to the student's views, and kept once an image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from disdepth_cli.config import AugmentConfig
+from disdepth_cli.data.batches.loader import TrainDataset
+from disdepth_cli.data.batches.views import TrainView
+from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.scoring.teacher_inputs import origins_of
+from disdepth_cli.teachers.contract import IMAGENET_MEAN, TeacherContract
+from disdepth_cli.teachers.teacher import DepthTeacher, TeacherNetwork
+from disdepth_cli.types import DepthBatch, FeatureSpec, StoredBatch
+from disdepth_cli.working_size import WorkingSize
+
+SIZE = (64, 96)  # the rooms' own size
+
+
+class Place(TeacherNetwork):
+    """Depth that is a function of the place in the whole image alone, and its share as a feature; counts its looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: list[tuple[int, ...]] = []
+
+    def forward(self, pixels: Tensor, *focal: Tensor) -> tuple[Tensor, list[Tensor]]:
+        self.looks.append(tuple(pixels.shape))
+        height, width = pixels.shape[-2:]
+        rows = (torch.arange(height) + 0.5) / height
+        columns = (torch.arange(width) + 0.5) / width
+        depth = (1 + 4 * rows.view(-1, 1) + columns).expand(len(pixels), 1, height, width)
+        return depth, [torch.nn.functional.avg_pool2d(depth, 4)]
+
+
+def teacher_of(sees: str = "whole", fixed: tuple[int, int] | None = SIZE, focal: bool = False) -> DepthTeacher:
+    return DepthTeacher(
+        Place(),
+        TeacherContract(
+            id="place",
+            family="yours",
+            model_type="Place",
+            kind="metric_depth",
+            unit="m",
+            max_depth=None,
+            size_multiple=1,
+            mean=IMAGENET_MEAN,
+            std=(1.0, 1.0, 1.0),
+            working_size=WorkingSize(*SIZE, multiple=1, scale_rule="stretch", pad=False),
+            taps=("pool",),
+            spec=FeatureSpec((1,), (4,)),
+            parameters=0,
+            licence=None,
+            revision=None,
+            fingerprint="0",
+            fixed_size=fixed,
+            sees=sees,  # type: ignore[arg-type]
+            needs_focal=focal,
+        ),
+    ).freeze()
+
+
+@pytest.fixture(scope="module")
+def batch(rooms: Path) -> DepthBatch:
+    """Views of six images, zoomed and mirrored at random, with their origins for a teacher that sees whole images."""
+    source = load_source(rooms)
+    view = TrainView(AugmentConfig(scale=1.5), (32, 64), WorkingSize(*SIZE), None, 3, 1e-3, 10.0)
+    dataset = TrainDataset(source.train, source, view, origins_of([teacher_of()], of_views=True))
+    return StoredBatch.collate([dataset[(0, index)] for index in range(6)]).to(torch.device("cpu"))
+
+
+def expected(batch: DepthBatch) -> Tensor:
+    """The depth of `Place` under each view, worked out from its origin by hand."""
+    height, width = batch.image.shape[-2:]
+    depths = []
+    for box, mirrored, zoom in zip(batch.origin.box, batch.origin.mirrored, batch.origin.zoom, strict=True):
+        top, left, rows, columns = box.tolist()
+        y = top + (np.arange(height) + 0.5) / height * rows
+        x = left + (np.arange(width) + 0.5) / width * columns
+        x = x[::-1] if mirrored else x
+        depths.append((1 + 4 * y[:, None] + x[None]) / float(zoom))
+    return torch.from_numpy(np.stack(depths)).float().unsqueeze(1)
+
+
+def test_depth_and_features_are_cut_to_the_views(batch: DepthBatch) -> None:
+    assert bool(batch.origin.mirrored.any()) and not bool(batch.origin.mirrored.all())
+    assert float(batch.origin.zoom.max()) > 1.1 > 1 / 1.1 > float(batch.origin.zoom.min())
+    seen = teacher_of()(batch.image, batch.origin)
+    inside = (slice(None), slice(None), slice(2, -2), slice(2, -2))  # the outermost half pixels repeat the edge
+    assert torch.allclose(seen.depth[inside], expected(batch)[inside], rtol=1e-4)
+    assert seen.features[0].shape == (6, 1, 8, 16)
+    pooled = torch.nn.functional.avg_pool2d(expected(batch) * batch.origin.zoom.view(-1, 1, 1, 1), 4)
+    assert torch.allclose(seen.features[0][..., 1:-1, 1:-1], pooled[..., 1:-1, 1:-1], rtol=0.02)
+
+
+def test_the_cut_depth_is_the_labels_where_the_teacher_is_right(rooms: Path) -> None:
+    """Against the views' own ground truth: a teacher that says what is stored says what the view's label says."""
+    source = load_source(rooms)
+    view = TrainView(AugmentConfig(scale=1.3), (32, 64), WorkingSize(*SIZE), None, 1, 1e-3, 10.0)
+    dataset = TrainDataset(source.train, source, view, origins_of([teacher_of()], of_views=True))
+    from disdepth_cli.data.files.pair import load_pair
+
+    for index in range(4):
+        sample = StoredBatch.collate([dataset[(0, index)]]).to(torch.device("cpu"))
+        truth = torch.from_numpy(load_pair(source.train[index], source)[1])[None, None]
+        teacher = teacher_of()
+        teacher.network.forward = lambda pixels, truth=truth: (truth, [truth])  # type: ignore[method-assign]
+        seen = teacher(sample.image, sample.origin)
+        off = ((seen.depth - sample.depth).abs() / sample.depth.clamp(min=0.1))[sample.valid]
+        assert float(off.median()) < 0.01
+
+
+def test_the_mirrored_view_is_of_the_mirrored_image(batch: DepthBatch) -> None:
+    class Left(Place):
+        def forward(self, pixels: Tensor, *focal: Tensor) -> tuple[Tensor, list[Tensor]]:
+            return pixels.mean(dim=1, keepdim=True) + 5, [pixels]
+
+    teacher = teacher_of()
+    teacher.network = Left()
+    straight = teacher(batch.image, batch.origin)
+    turned = teacher(batch.image.flip(-1), batch.origin.flipped())
+    assert torch.allclose(turned.depth.flip(-1), straight.depth, atol=1e-4)
+    some = torch.tensor([True, False, True, False, False, True])
+    part = teacher(batch.image[some], batch.origin.rows(some))
+    assert torch.equal(part.depth, straight.depth[some])
+
+
+def test_an_image_is_one_entry_of_the_cache(batch: DepthBatch, rooms: Path, tmp_path: Path) -> None:
+    memory, teacher = TeacherMemory(tmp_path), teacher_of()
+    first = memory.look(teacher, batch.image, "fp32", batch.origin)
+    assert torch.allclose(first.depth, teacher(batch.image, batch.origin).depth, rtol=1e-6)
+    source = load_source(rooms)
+    view = TrainView(AugmentConfig(scale=1.5), (32, 64), WorkingSize(*SIZE), None, 4, 1e-3, 10.0)
+    dataset = TrainDataset(source.train, source, view, origins_of([teacher], of_views=True))
+    other = StoredBatch.collate([dataset[(7, index)] for index in range(6)]).to(torch.device("cpu"))
+    assert not torch.equal(other.image, batch.image)
+    memory.look(teacher, other.image, "fp32", other.origin)
+    assert (memory.views, memory.computed) == (12, 6)
+
+
+def test_images_of_several_sizes(batch: DepthBatch) -> None:
+    teacher = teacher_of(fixed=None)
+    key = teacher.contract.key
+    whole = [one[:, :, : 96 - 8 * (place % 2)] for place, one in enumerate(batch.origin.whole[key])]
+    mixed = replace(batch.origin, whole={key: whole})
+    together = teacher(batch.image, mixed)
+    assert [shape[0] for shape in teacher.network.looks] == [3, 3]
+    for place in range(6):
+        chosen = torch.arange(6) == place
+        alone = teacher(batch.image[chosen], mixed.rows(chosen))
+        assert torch.allclose(together.depth[chosen], alone.depth)
+        assert torch.allclose(together.features[0][chosen], alone.features[0])
+
+
+def test_without_an_origin_the_image_is_whole() -> None:
+    teacher = teacher_of()
+    depth = teacher(torch.rand(1, 3, *SIZE)).depth
+    assert torch.allclose(depth, teacher.network(torch.rand(1, 3, *SIZE))[0])
+
+
+def test_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = dict(line.split(": ", 1) for line in teacher_of().contract.lines())
+    assert lines["sees"].startswith("the whole image once")
+    assert lines["input_size"] == "64x96 only; every whole image is stretched to it"

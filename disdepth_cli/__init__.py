@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from disdepth_cli.api.data import check, pack
-    from disdepth_cli.api.models import evaluate, predict, push
+    from disdepth_cli.api.models import benchmark, evaluate, export, predict, push
     from disdepth_cli.api.training import acclimate, distill
     from disdepth_cli.depth.depth import Depth
     from disdepth_cli.errors import DisdepthError
@@ -31,9 +31,11 @@ _PLACES = {
     "DepthStudent": "disdepth_cli.models.student",
     "DisdepthError": "disdepth_cli.errors",
     "acclimate": "disdepth_cli.api.training",
+    "benchmark": "disdepth_cli.api.models",
     "check": "disdepth_cli.api.data",
     "distill": "disdepth_cli.api.training",
     "evaluate": "disdepth_cli.api.models",
+    "export": "disdepth_cli.api.models",
     "load_student": "disdepth_cli.models.student",
     "load_teacher": "disdepth_cli.teachers",
     "pack": "disdepth_cli.api.data",
@@ -48,9 +50,11 @@ __all__ = [
     "DisdepthError",
     "__version__",
     "acclimate",
+    "benchmark",
     "check",
     "distill",
     "evaluate",
+    "export",
     "load_student",
     "load_teacher",
     "pack",

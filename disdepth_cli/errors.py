@@ -45,6 +45,10 @@ class HubError(DisdepthError):
     """The Hugging Face Hub cannot be reached, or does not take what it is sent."""
 
 
+class ExportError(DisdepthError):
+    """A student cannot be written for another runtime, or does not give the same depth there."""
+
+
 class TrainingError(DisdepthError):
     """Training cannot go on (non-finite losses, full disk, ...)."""
 

@@ -1,78 +1,81 @@
-"""One code path from an image of any size to its depth, for validation, evaluate and predict."""
+"""One code path from an image of any size to its depth, for validation, evaluate and predict.
+
+No torch at import: a file for another runtime predicts without it.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from disdepth_cli.config.types import OutputKind, Precision
-from disdepth_cli.data.batches.origin import Origins
 from disdepth_cli.data.files.any_image import ImageLike, as_rgb
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.machine.devices import channels_last, exact
-from disdepth_cli.types import DepthOutput, ViewOrigin, image_layout
-from disdepth_cli.working_size import Placement, WorkingSize, fit, restore
+from disdepth_cli.working_size import Placement, WorkingSize, fit, restore, to_pixels
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from disdepth_cli.data.batches.origin import Origins
+    from disdepth_cli.types import DepthOutput, ViewOrigin
 
 BATCH = 16
 
 
-@dataclass
-class DepthPredictor:
-    """A model with everything that belongs to running it.
+class Predictor(ABC):
+    """Something that predicts depth, and how images are brought to it.
 
-    model: image (B, 3, H, W) RGB in [0, 1] -> DepthOutput; kind says what its numbers mean: metres, or disparity or
-    depth up to scale and shift. min_depth and max_depth: the smallest and largest number it gives, 0 and infinite where
-    it states none. precision is resolved, not `auto`. origins: for a teacher that needs more than pixels.
+    kind says what its numbers mean: metres, or disparity or depth up to scale and shift. min_depth and max_depth: the
+    smallest and largest number it gives, 0 and infinite where it states none. precision is what it computes in,
+    parameters how many it was trained with. origins: for a teacher that needs more than pixels.
     """
 
-    model: nn.Module
     working_size: WorkingSize
     kind: OutputKind
     max_depth: float
     device: torch.device
-    precision: Precision
+    precision: str
+    parameters: int
     min_depth: float = 0.0
     origins: Origins | None = None
 
-    def __post_init__(self) -> None:
-        self.model = channels_last(self.model, self.device).eval()
-
-    @torch.inference_mode()
-    def run(self, image: Tensor, origin: ViewOrigin | None = None) -> Tensor:
-        """image (B, 3, h, w) of the network's input size -> depth (B, 1, h, w) float32 on the CPU.
+    @abstractmethod
+    def depth_of(self, pixels: np.ndarray, origin: ViewOrigin | None = None) -> np.ndarray:
+        """pixels (B, 3, h, w) float32 RGB in [0, 1] of the network's input size -> depth (B, h, w) float32.
 
         origin: of the images, where `origins` is there; not looked at otherwise.
         """
-        image = image.to(self.device, memory_format=image_layout(self.device))
-        known = () if self.origins is None or origin is None else (origin.to(self.device),)
-        with exact(self.device, self.precision):
-            output: DepthOutput = self.model(image, *known)
-        if output.depth is None:
-            raise TypeError("this model gives features only, no depth")
-        return output.depth.float().cpu()
 
     @property
     def at_once(self) -> int:
         """How many images are worth running together: a CPU is busy with one."""
-        return 1 if self.device.type == "cpu" else BATCH
+        return 1
 
-    def predict_unrestored(self, image: Tensor, flip: bool = False, origin: ViewOrigin | None = None) -> np.ndarray:
+    def predict_unrestored(
+        self, image: Tensor | np.ndarray, flip: bool = False, origin: ViewOrigin | None = None
+    ) -> np.ndarray:
         """image (B, 3, h, w) of the network's input size -> depth (B, h, w) float32 of that size.
 
         flip: the mean with the flipped image's flipped depth (test-time augmentation).
         """
-        depth = self.run(image, origin)
+        pixels = np.asarray(image)
+        depth = self.depth_of(pixels, origin)
         if flip:
             other = None if origin is None else origin.flipped()
-            depth = (depth + self.run(image.flip(-1), other).flip(-1)) / 2
-        return depth[:, 0].numpy()
+            depth = (depth + self.depth_of(np.ascontiguousarray(pixels[..., ::-1]), other)[..., ::-1]) / 2
+        return depth
 
     def predict_fitted(
-        self, image: Tensor, placement: Placement, flip: bool = False, origin: ViewOrigin | None = None
+        self,
+        image: Tensor | np.ndarray,
+        placement: Placement,
+        flip: bool = False,
+        origin: ViewOrigin | None = None,
     ) -> np.ndarray:
         """image (1, 3, h, w) brought to size by `fit` -> depth (H, W) float32 of the original image's size.
 
@@ -83,11 +86,9 @@ class DepthPredictor:
     def predict(self, image: np.ndarray, flip: bool = False, origin: ViewOrigin | None = None) -> np.ndarray:
         """image (H, W, 3) uint8 RGB, whole -> depth (H, W) float32. origin: of this very image."""
         fitted, placement = fit(image, self.working_size)
-        tensor = torch.from_numpy(fitted).permute(2, 0, 1).unsqueeze(0).float() / 255
         if origin is not None:
-            focal = origin.focal * placement.scaled[1] / (image.shape[1] + 2 * placement.margin[1])
-            origin = replace(origin, box=torch.tensor([[0.0, 0.0, 1.0, 1.0]]), focal=focal)
-        return self.predict_fitted(tensor, placement, flip, origin)
+            origin = origin.of_resized(placement.scaled[1] / (image.shape[1] + 2 * placement.margin[1]))
+        return self.predict_fitted(to_pixels(fitted), placement, flip, origin)
 
     def predict_depth(self, image: ImageLike) -> Depth:
         """Any image -> its depth at the image's own size, with kind and range.
@@ -98,3 +99,56 @@ class DepthPredictor:
         bounded = math.isfinite(self.max_depth)
         low, high = (self.min_depth, self.max_depth) if bounded else (None, None)
         return Depth(self.predict(as_rgb(image)), self.kind, low, high)
+
+
+@dataclass
+class DepthPredictor(Predictor):
+    """A model in PyTorch with everything that belongs to running it.
+
+    model: image (B, 3, H, W) RGB in [0, 1] -> DepthOutput. precision is resolved, not `auto`. parameters: how many the
+    model was trained with, where folding has made them fewer; by default they are counted.
+    """
+
+    model: nn.Module
+    working_size: WorkingSize
+    kind: OutputKind
+    max_depth: float
+    device: torch.device
+    precision: Precision
+    min_depth: float = 0.0
+    origins: Origins | None = None
+    parameters: int = 0
+
+    def __post_init__(self) -> None:
+        from disdepth_cli.machine.devices import channels_last
+
+        self.parameters = self.parameters or sum(parameter.numel() for parameter in self.model.parameters())
+        self.model = channels_last(self.model, self.device).eval()
+
+    def run(self, image: Tensor, origin: ViewOrigin | None = None) -> Tensor:
+        """image (B, 3, h, w) of the network's input size -> depth (B, 1, h, w) float32 on the CPU.
+
+        origin: as in `depth_of`.
+        """
+        import torch
+
+        from disdepth_cli.machine.devices import exact
+        from disdepth_cli.types import image_layout
+
+        with torch.inference_mode():
+            image = image.to(self.device, memory_format=image_layout(self.device))
+            known = () if self.origins is None or origin is None else (origin.to(self.device),)
+            with exact(self.device, self.precision):
+                output: DepthOutput = self.model(image, *known)
+            if output.depth is None:
+                raise TypeError("this model gives features only, no depth")
+            return output.depth.float().cpu()
+
+    @property
+    def at_once(self) -> int:
+        return 1 if self.device.type == "cpu" else BATCH
+
+    def depth_of(self, pixels: np.ndarray, origin: ViewOrigin | None = None) -> np.ndarray:
+        import torch
+
+        return self.run(torch.from_numpy(pixels), origin)[:, 0].numpy()

@@ -85,6 +85,10 @@ class ViewOrigin:
         whole = {key: [seen[place] for place in places] for key, seen in self.whole.items()}
         return ViewOrigin(self.box[chosen], self.mirrored[chosen], self.zoom[chosen], self.focal[chosen], whole)
 
+    def of_resized(self, factor: float) -> ViewOrigin:
+        """That of the whole images, brought to `factor` of their size."""
+        return replace(self, box=torch.tensor([[0.0, 0.0, 1.0, 1.0]]), focal=self.focal * factor)
+
     def flipped(self) -> ViewOrigin:
         """Those of the views' mirror images, as views of the mirrored whole images."""
         top, left, height, width = self.box.unbind(1)

@@ -98,6 +98,11 @@ def fit(image: np.ndarray, size: WorkingSize) -> tuple[np.ndarray, Placement]:
     return size.place(image)
 
 
+def to_pixels(image: np.ndarray) -> np.ndarray:
+    """What a network takes: image (h, w, 3) uint8 -> (1, 3, h, w) float32 in [0, 1]."""
+    return np.divide(image.transpose(2, 0, 1)[None], np.float32(255), dtype=np.float32, order="C")
+
+
 def restore(depth: np.ndarray, placement: Placement) -> np.ndarray:
     """Bring depth (h, w) of the network's input back to the original size (H, W)."""
     (top, left), (height, width) = placement.offset, placement.scaled

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ import pytest
 import yaml
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["DISDEPTH_CACHE"] = tempfile.mkdtemp(prefix="disdepth-tests-")  # exported students, not the user's own
+atexit.register(shutil.rmtree, os.environ["DISDEPTH_CACHE"], ignore_errors=True)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # tests run beside other work; spinning threads would crawl
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # each process of `-n` gets its share of the cores
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))

@@ -1,4 +1,4 @@
-"""evaluate, predict and push in Python."""
+"""evaluate, predict, export, benchmark and push in Python."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from disdepth_cli.api.options import config_of
-from disdepth_cli.config import EvaluateConfig, PredictConfig, PushConfig
+from disdepth_cli.config import BenchmarkConfig, EvaluateConfig, ExportConfig, PredictConfig, PushConfig
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.observer import Observer, Observers
+from disdepth_cli.results.export import BenchmarkResult, ExportResult
 from disdepth_cli.results.models import EvaluateResult, PushResult
 
 if TYPE_CHECKING:
-    from disdepth_cli.engine.predict import PredictResult
+    from disdepth_cli.outputs.predictions import PredictResult
 
 OF_FILES = ("save_numpy", "colormap", "grayscale", "pred_only")
 """Options that mean nothing where no file is written."""
@@ -96,6 +97,80 @@ def predict(
     if config is None and output is None:
         settings = _without_files(settings, options)
     return run(settings, Observers(observers))
+
+
+def export(
+    model: str | Path | None = None,
+    *,
+    output: str | Path | None = None,
+    config: ExportConfig | None = None,
+    observers: Sequence[Observer] = (),
+    **options: Any,
+) -> ExportResult:
+    """Write a student as a file for another runtime, with `export.json` and a `run.py` that needs that runtime alone.
+
+    The file is run on real images first, and its depth compared with that of `predict`.
+
+    Args:
+        model: a student: a file, a run folder, `bundled`, or OWNER/NAME on the Hub.
+        output: folder for the files. Default: exports/NAME-FORMAT.
+        config: all options at once, in place of the others.
+        observers: are told of the progress and of the warnings.
+        **options: the other fields of `ExportConfig`, such as `format`, `precision`, `source` and `calibration`.
+
+    Returns:
+        The file, what was checked, and what the file says of itself.
+
+    Raises:
+        DisdepthError: an unknown option, no such student, a tool that is missing, or a file that does not give
+            predict's depth. Then nothing is written.
+
+    Example:
+        >>> from disdepth_cli import export
+        >>> result = export("bundled", source="64x96", output="out")
+        >>> result.file, result.check["state"], result.metadata["unit"]
+        ('out/student-64x96-fp32.onnx', 'ok', 'metres')
+    """
+    from disdepth_cli.engine.export import export as run
+
+    given = {"model": model, "output": output, **options}
+    return run(config_of(ExportConfig, config, given), Observers(observers))
+
+
+def benchmark(
+    models: str | Path | Sequence[str | Path] | None = None,
+    *,
+    config: BenchmarkConfig | None = None,
+    observers: Sequence[Observer] = (),
+    **options: Any,
+) -> BenchmarkResult:
+    """Time models on this machine, in every runtime that is installed, with their teacher beside them.
+
+    Every model runs in a process of its own. The models take turns, so that other work slows all of them alike.
+
+    Args:
+        models: students, exported files or teachers. In their place, `students`: names of students to time before any
+            training.
+        config: all options at once, in place of the others.
+        observers: are told of the progress.
+        **options: the other fields of `BenchmarkConfig`, such as `input_size`, `threads`, `data` and `students`.
+
+    Returns:
+        One row a model and runtime.
+
+    Raises:
+        DisdepthError: an unknown option, nothing to time, or a model that cannot be found.
+
+    Example:
+        >>> from disdepth_cli import benchmark
+        >>> result = benchmark(students="mobilenetv3", input_size="64x96", runs=2)
+        >>> [one["student"] for one in result.students], result.threads
+        (['mobilenetv3'], 1)
+    """
+    from disdepth_cli.engine.benchmark import benchmark as run
+
+    given = {"models": [models] if isinstance(models, str | Path) else models, **options}
+    return run(config_of(BenchmarkConfig, config, given), Observers(observers))
 
 
 def push(

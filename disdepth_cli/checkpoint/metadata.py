@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import safetensors
 import safetensors.torch
-import timm
 import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
@@ -202,6 +202,6 @@ def load_strictly(model: nn.Module, path: Path, metadata: CheckpointMetadata) ->
         detail = str(error).splitlines()[1].strip() if "\n" in str(error) else str(error)
         written = metadata.versions.get("timm", "unknown")
         raise CheckpointError(
-            f"{path}: its weights do not fit {metadata.backbone} as timm {timm.__version__} builds it "
+            f"{path}: its weights do not fit {metadata.backbone} as timm {version('timm')} builds it "
             f"(written with timm {written}): {detail[:200]}"
         ) from None

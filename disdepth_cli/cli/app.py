@@ -11,16 +11,7 @@ from typing import Annotated, TextIO
 import typer
 
 import disdepth_cli
-from disdepth_cli.cli.commands.acclimate import acclimate
-from disdepth_cli.cli.commands.check import check
-from disdepth_cli.cli.commands.compare import compare
-from disdepth_cli.cli.commands.convert_teacher import convert_teacher
-from disdepth_cli.cli.commands.demo import demo
-from disdepth_cli.cli.commands.distill import distill
-from disdepth_cli.cli.commands.evaluate import evaluate
-from disdepth_cli.cli.commands.pack import pack
-from disdepth_cli.cli.commands.predict import predict
-from disdepth_cli.cli.commands.push import push
+from disdepth_cli.cli.commands import COMMANDS
 from disdepth_cli.cli.progress import printable
 from disdepth_cli.errors import DisdepthError, ElsewhereError, Interrupted, ProcessError
 from disdepth_cli.machine.launch import launched
@@ -32,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (demo, check, acclimate, distill, evaluate, predict, compare, pack, push, convert_teacher):
+for command in COMMANDS:
     app.command()(command)
 
 
@@ -48,7 +39,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Check data -> acclimate a teacher -> distill -> student.safetensors -> evaluate, predict, push."""
+    """Check data -> acclimate a teacher -> distill -> student.safetensors -> evaluate, predict, export, push."""
 
 
 SILENCE = 10.0  # seconds that a process with nothing to say waits for the one that speaks, before it fails

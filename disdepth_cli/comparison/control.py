@@ -34,7 +34,7 @@ def arm_of(config: DistillConfig, place: Path, *away: str) -> DistillConfig:
     """The configuration of one arm of a comparison, which is compared with nothing and sent nowhere itself; the options
     `away` have their defaults too."""
     options = DistillConfig.options()
-    names = (*away, *DistillConfig.named(concerns="comparison"), "push_to_hub")
+    names = (*away, *DistillConfig.named(concerns="comparison"), "push_to_hub", "budget")
     return config.replaced(**{name: options[name].default for name in names}, output=place)
 
 

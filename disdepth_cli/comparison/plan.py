@@ -18,6 +18,7 @@ from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.card.card import FILES
 from disdepth_cli.runs.contents import RunContents, beside
 from disdepth_cli.teachers import load_teacher
+from disdepth_cli.timing.budget import planned_latency
 from disdepth_cli.training.loop.task import Schedule
 from disdepth_cli.training.prepare import prepare_data, require_labels
 
@@ -57,6 +58,7 @@ def plan_distill(config: DistillConfig, observer: Observer) -> dict[str, Any]:
         "teacher_state": " + ".join(teacher.state for teacher in teachers) or "a control has none",
         "student": timm_name(config.student.backbone),
         "input_size": f"{height}x{width}",
+        **planned_latency(config),
         "steps": schedule.total_steps,
         "epochs": round(schedule.total_steps / schedule.steps_per_epoch, 2),
         "batch_size": config.loop.batch_size * config.loop.accumulate,

@@ -13,6 +13,7 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer, Unrepeated
 from disdepth_cli.results.training import DistillReport
+from disdepth_cli.timing.budget import check_budget
 from disdepth_cli.training.distillation.acclimated_first import acclimated_first, resolve_teachers
 from disdepth_cli.training.distillation.came_through import doubt_teacher, with_control
 from disdepth_cli.training.distillation.run import run_distillation
@@ -27,6 +28,9 @@ def train_student(config: DistillConfig, observer: Observer) -> DistillReport:
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
+    if config.run.budget is not None:
+        own = from_main(lambda: check_budget(config))
+        observer.on_note(f"within the budget of {config.run.budget:g} ms: {own}")
     data = prepare_data(config, observer)
     check_comparable(config, data)
     if not (config.compare.control or config.compare.sweep):

@@ -5,6 +5,7 @@ Imports the standard library and pydantic only, since every command imports this
 
 from disdepth_cli.config.base import BaseConfig, Part
 from disdepth_cli.config.data_commands import CheckConfig, DemoConfig, PackConfig
+from disdepth_cli.config.export_commands import BenchmarkConfig, ExportConfig
 from disdepth_cli.config.model_commands import (
     CompareConfig,
     ConvertTeacherConfig,
@@ -20,12 +21,14 @@ __all__ = [
     "AcclimateConfig",
     "AugmentConfig",
     "BaseConfig",
+    "BenchmarkConfig",
     "CheckConfig",
     "CompareConfig",
     "ConvertTeacherConfig",
     "DemoConfig",
     "DistillConfig",
     "EvaluateConfig",
+    "ExportConfig",
     "PackConfig",
     "Part",
     "PredictConfig",

@@ -13,6 +13,7 @@ from disdepth_cli.config.types import (
     PROTOCOL_NAMES,
     AbsolutePath,
     Align,
+    Backend,
     ModelName,
     Name,
     Names,
@@ -21,7 +22,7 @@ from disdepth_cli.config.types import (
     WorstBy,
 )
 
-MODEL_HELP = "student (file, run, OWNER/NAME on the Hub), `bundled`, acclimated run, or teacher"
+MODEL_HELP = "student (file, run, OWNER/NAME on the Hub, exported file), `bundled`, acclimated run, or teacher"
 PRECISION_HELP = "auto: bf16 on CUDA (fp16 on GPUs without bf16), else fp32"
 BESIDE, PER_IMAGE, CARD, PICTURE = "Baselines", "Per image", "Model card", "Picture"
 
@@ -76,6 +77,11 @@ class EvaluateConfig(BaseConfig):
     )
     device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
     precision: Precision = option("auto", "auto: fp32 without TF32", group=o.MACHINE)
+    backend: Backend | None = option(
+        None,
+        "runtime of a student; auto: the fastest that is installed; default: torch, or the runtime of an exported file",
+        group=o.MACHINE,
+    )
     workers: Workers = option(
         None,
         "number of threads that decode images, and of threads that compute metrics; auto (default): by cores",
@@ -110,6 +116,9 @@ class PredictConfig(BaseConfig):
     )
     device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
     precision: Precision = option("auto", PRECISION_HELP, group=o.MACHINE)
+    backend: Backend = option(
+        "auto", "runtime of a student; auto: the fastest that is installed", level="basic", group=o.MACHINE
+    )
     revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
     offline: bool = option(
         False, "never use the network; only a model on the Hub needs it", concerns="machine", group=o.MACHINE

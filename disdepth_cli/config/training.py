@@ -19,7 +19,7 @@ from disdepth_cli.config.parts import (
     StudentOptions,
     TeacherOptions,
 )
-from disdepth_cli.config.types import AbsolutePath, Attention, Fusion, TeacherName, TeacherNames, Tuning
+from disdepth_cli.config.types import AbsolutePath, Attention, Fusion, Milliseconds, TeacherName, TeacherNames, Tuning
 
 
 class RelativeOptions(Part):
@@ -132,6 +132,15 @@ class AcclimationRun(RunOptions):
 
 class DistillationRun(RunOptions):
     """The run of a distillation."""
+
+    budget: Milliseconds | None = option(
+        None,
+        "most CPU time of one image on one thread of this machine, such as 20ms; a slower student is refused before "
+        "training, and the students that fit are named",
+        level="basic",
+        concerns="machine",
+        group=o.STUDENT,
+    )
 
     dry_run: bool = option(
         False,

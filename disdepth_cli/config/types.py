@@ -17,6 +17,12 @@ Fusion = Literal["mean", "ghost-error"]
 Keep = Literal["auto", "better", "distilled"]
 Align = Literal["none", "median", "scale-shift"]
 WorstBy = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
+ExportFormat = Literal["onnx", "openvino", "torch", "litert", "ncnn", "mnn", "coreml"]
+ExportPrecision = Literal["fp32", "fp16", "int8"]
+ExportInput = Literal["image", "tensor"]
+Dynamic = Literal["none", "batch", "all"]
+KeepFloat = Literal["head", "early"]
+Backend = Literal["auto", "torch", "onnx", "openvino"]
 PROTOCOL_NAMES = (
     *("nyu-eigen", "kitti-eigen-garg", "kitti-eigen-garg-kb", "kitti-eigen-697-raw", "kitti-official-val"),
     *("diode-indoor", "diode-outdoor", "sunrgbd", "vkitti2", "hypersim", "ibims", "zero-shot-relative", "plain"),
@@ -78,6 +84,7 @@ def _parse_bounds(value: object) -> object:
     return parse_size(value)
 
 
+ImagePixels = Annotated[int, Field(ge=1, le=16384)]
 Workers = Annotated[int | None, BeforeValidator(lambda value: None if value == "auto" else value)]
 """A number, or `auto` (None) for a number by the cores of the machine."""
 Pixels = Annotated[int, Field(ge=32, le=4096)]
@@ -109,11 +116,27 @@ TeacherName = Annotated[Name, BeforeValidator(teacher_name), AfterValidator(abso
 """A name, a path, FILE.py:FUNCTION, or in Python an object."""
 ModelName = Annotated[Name, BeforeValidator(teacher_name)]
 """The name or path of a model, or in Python a teacher as an object."""
+
+
+def _split(value: object) -> object:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def _as_milliseconds(value: object) -> object:
+    return value.lower().removesuffix("ms").strip() if isinstance(value, str) else value
+
+
+Milliseconds = Annotated[float, BeforeValidator(_as_milliseconds), Field(gt=0)]
+"""`20ms`, or a number."""
+NameList = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
+"""A list, or names separated by commas."""
 NameOrNothing = Annotated[str | None, AfterValidator(lambda name: name or None)]
 """A name. An empty name removes the name of a file or of a resumed run."""
 Bounds = Annotated[tuple[Pixels, Pixels] | Pixels, BeforeValidator(_parse_bounds)]
 """The largest height and width, or the shorter side."""
 Size = Annotated[tuple[Pixels, Pixels], BeforeValidator(parse_size)]
+ImageSize = Annotated[tuple[ImagePixels, ImagePixels], BeforeValidator(parse_size)]
+"""Height and width of images, which may be larger than what a network takes."""
 TeacherNames = Annotated[
     list[TeacherName],
     BeforeValidator(_as_list),

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from disdepth_cli.config.types import OutputKind
+from disdepth_cli.depth.png import encode_png
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import write_atomic
 
@@ -89,14 +90,12 @@ def write_depth_png(path: Path, held: Held) -> Coding:
     values = held.values.astype(np.float64)
     finite = np.isfinite(values)
     stored = np.rint((np.where(finite, values, coding.offset) - coding.offset) * coding.scale)
-    image = Image.fromarray(np.clip(stored, 0, LARGEST).astype(np.uint16))
-    text = PngImagePlugin.PngInfo()
-    text.add_text(SCALE_KEY, f"{coding.scale:.12g}")
+    text = {SCALE_KEY: f"{coding.scale:.12g}"}
     if coding.gaps:
-        text.add_text(OFFSET_KEY, f"{coding.offset:.12g}")
-    text.add_text(UNIT_KEY, UNITS[held.kind])
-    text.add_text(MEANING_KEY, held.meaning())
-    write_atomic(path, lambda temporary: image.save(temporary, format="PNG", pnginfo=text))
+        text[OFFSET_KEY] = f"{coding.offset:.12g}"
+    text |= {UNIT_KEY: UNITS[held.kind], MEANING_KEY: held.meaning()}
+    content = encode_png(np.clip(stored, 0, LARGEST).astype(np.uint16), text)
+    write_atomic(path, lambda temporary: temporary.write_bytes(content))
     return coding
 
 

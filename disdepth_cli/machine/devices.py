@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import nn
 
 from disdepth_cli.config.parts import MachineOptions
@@ -22,6 +19,9 @@ from disdepth_cli.errors import ConfigError
 from disdepth_cli.machine.launch import launched, local_processes, local_rank
 from disdepth_cli.machine.processes import ANSWER_WITHIN
 from disdepth_cli.types import image_layout
+
+if TYPE_CHECKING:  # training alone imports it
+    from accelerate import Accelerator
 
 Model = TypeVar("Model", bound=nn.Module)
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -150,6 +150,10 @@ def make_accelerator(machine: MachineOptions) -> Accelerator:
     Raises:
         ConfigError: no such device or precision here, or a device that several processes cannot share.
     """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+
     device = set_device(machine.device)
     if AcceleratorState._shared_state and not torch.distributed.is_initialized():
         AcceleratorState._reset_state(reset_partial_state=True)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import safetensors
-import timm
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -49,6 +47,8 @@ def timm_name(student: str) -> str:
     Raises:
         StudentError: no such model; near names are suggested.
     """
+    import timm  # here and below: it takes as long to import as torch, and other runtimes have no use for it
+
     name = STUDENTS.get(student, student)
     if not timm.is_model(name.split(".")[0]):
         choices = [*STUDENTS, *timm.list_models()]
@@ -62,6 +62,8 @@ def build_encoder(student: str, start: BackboneStart) -> tuple[Encoder, dict[str
     Raises:
         StudentError: unknown name, not a CNN with the four strides, or weights that cannot be had.
     """
+    import timm
+
     name = timm_name(student)
     indices = _feature_indices(name)
     net = _create(name, indices)
@@ -73,6 +75,8 @@ def build_encoder(student: str, start: BackboneStart) -> tuple[Encoder, dict[str
 
 
 def _create(name: str, indices: tuple[int, ...] | None, **options: Any) -> Any:
+    import timm
+
     chosen = {} if indices is None else {"out_indices": indices}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # timm's notes on aliases; wrong names are handled above
@@ -98,6 +102,9 @@ def _feature_indices(name: str) -> tuple[int, ...]:
 def _hub_weights(name: str, offline: bool) -> Path:
     """The safetensors file of timm's own weights, from the Hub or its cache. A pickled one is never asked for."""
     remedy = "give a local file with --student-weights FILE.safetensors, or start at random with --no-pretrained"
+    import huggingface_hub
+    import timm
+
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
         raise StudentError(f"--student {name}: timm has no pretrained weights of it on the Hub; {remedy}")

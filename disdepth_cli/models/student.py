@@ -6,10 +6,10 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +24,7 @@ from disdepth_cli.errors import CheckpointError, DataError
 from disdepth_cli.machine.devices import pick_device, student_precision
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.encoder import REDUCTIONS, BackboneStart, Encoder, build_encoder, timm_name
+from disdepth_cli.models.folding import without_norms
 from disdepth_cli.models.lg_conv import insert_lg_convs
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.types import DepthOutput
@@ -70,7 +71,8 @@ class DepthStudent(nn.Module):
         )
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self._warned = False
+        self.warned = False
+        self._folded: tuple[list[tuple[int, int]], DepthStudent] | None = None
 
     @classmethod
     def from_pretrained(cls, name: Path | str, *, revision: str | None = None, offline: bool = False) -> DepthStudent:
@@ -168,14 +170,23 @@ class DepthStudent(nn.Module):
         place = self.mean.device if device is None else pick_device(device)
         own = self.architecture
         return DepthPredictor(
-            self,
+            self._for_prediction(),
             own.working_size,
             own.output_kind,
             own.max_depth,
             place,
             student_precision(precision, place),
             own.min_depth,
+            parameters=sum(parameter.numel() for parameter in self.parameters()),
         )
+
+    def _for_prediction(self) -> DepthStudent:
+        """A copy with its norms folded into convolutions, made anew when a weight has changed."""
+        state = [(tensor.data_ptr(), tensor._version) for tensor in (*self.parameters(), *self.buffers())]
+        if self._folded is None or self._folded[0] != state:
+            self._folded = None  # not to be copied along
+            self._folded = (state, without_norms(self))
+        return self._folded[1]
 
     def forward(self, image: Tensor) -> DepthOutput:
         """image (B, 3, H, W) RGB in [0, 1], H and W multiples of 32 -> depth (B, 1, H, W) and features.
@@ -193,7 +204,7 @@ class DepthStudent(nn.Module):
                 f"the image is {height}x{width}; both sides must be multiples of {stride}: pad it to "
                 f"{right[0]}x{right[1]}, or give the image to `predict`, which takes any size"
             )
-        if not (self.training or self._warned or torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        if not (self.training or self.warned or torch.compiler.is_compiling() or torch.jit.is_tracing()):
             self._check_size(height, width)
         features = self.encoder((image - self.mean) / self.std)
         decoded = self.decoder(features)
@@ -204,7 +215,7 @@ class DepthStudent(nn.Module):
         size = self.architecture.working_size
         if size.gives(height, width):
             return
-        self._warned = True
+        self.warned = True
         rows, columns = size.padded(size.height, size.width)
         warnings.warn(
             f"this student works at {size.height}x{size.width} (an input of {rows}x{columns}), but the image is "
@@ -220,7 +231,7 @@ class DepthStudent(nn.Module):
             mean=tuple(self.mean.flatten().tolist()),
             std=tuple(self.std.flatten().tolist()),
             student_channels=self.encoder.spec.channels,
-            versions={"disdepth": disdepth_cli.__version__, "timm": timm.__version__},
+            versions={"disdepth": disdepth_cli.__version__, "timm": version("timm")},
             **more,
         )
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from disdepth_cli.depth.colours import LEVELS, colour_table
+from disdepth_cli.depth.png import encode_png
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.files import write_atomic
 from disdepth_cli.working_size import resize_image
@@ -93,8 +93,13 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise ConfigError(f"{path}: pictures are written as {', '.join(SUFFIXES)}, not {suffix or 'no suffix'!r}")
-    image = Image.fromarray(np.ascontiguousarray(rgb))
-    write_atomic(path, lambda temporary: image.save(temporary, quality=95))
+    rgb = np.ascontiguousarray(rgb)
+    if suffix == ".png":
+        content = encode_png(rgb)
+    else:
+        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+        content = cv2.imencode(suffix, bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    write_atomic(path, lambda temporary: temporary.write_bytes(content))
 
 
 def _draw_title(strip: np.ndarray, title: str) -> None:

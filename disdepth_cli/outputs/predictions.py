@@ -1,8 +1,8 @@
-"""The files of one prediction: its depth as PNG, a picture, and if asked its numbers as they are."""
+"""What predict gives: the depth of each image, and its files: a PNG, a picture, and if asked the exact numbers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import numpy as np
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.depth.files import Coding, Held, write_depth_numpy, write_depth_png
+from disdepth_cli.depth.files import UNITS, Coding, Held, write_depth_numpy, write_depth_png
+from disdepth_cli.errors import DataError
 from disdepth_cli.outputs.pictures import side_by_side, write_image
+from disdepth_cli.results.result import Result
 
 NOUNS: dict[OutputKind, str] = {
     "metric_depth": "depth",
@@ -42,6 +44,86 @@ class Written:
         """As plain values."""
         offset = {"offset": self.coding.offset} if self.coding.gaps else {}
         return {**{name: str(file) for name, file in self.files.items()}, "scale": self.coding.scale, **offset}
+
+
+@dataclass(frozen=True)
+class Prediction(Result):
+    """What became of one image.
+
+    Attributes:
+        image: its file.
+        kind: what the numbers are, as `Depth.kind`.
+        smallest: smallest finite value, in metres where `kind` is metric_depth; to three decimals.
+        largest: largest one.
+        written: the files, and how the PNG stores depth; None where none were asked for.
+    """
+
+    image: Path
+    kind: OutputKind
+    smallest: float
+    largest: float
+    written: Written | None = None
+    _depth: Depth | None = field(default=None, repr=False)
+
+    @property
+    def depth(self) -> Depth:
+        """The depth of the image. Where files were written it is read from them: float32 with `save_numpy`, else as
+        the 16-bit PNG rounds it."""
+        if self._depth is not None:
+            return self._depth
+        assert self.written is not None
+        return Depth.load(self.written.exact)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `--json` holds for this image."""
+        low, high = ("min_m", "max_m") if self.kind == "metric_depth" else ("min", "max")
+        written = self.written.as_dict() if self.written else {}
+        return {"image": str(self.image), **written, low: self.smallest, high: self.largest}
+
+
+@dataclass(frozen=True)
+class PredictResult(Result):
+    """Depth of images.
+
+    Attributes:
+        model: the model that was used.
+        kind: what its numbers are, as `Depth.kind`.
+        results: one prediction an image that could be read, in order.
+        errors: a line for each of the others.
+    """
+
+    model: str
+    kind: OutputKind
+    results: list[Prediction]
+    errors: list[str]
+
+    @property
+    def depths(self) -> list[Depth]:
+        """The depth of each image of `results`."""
+        return [one.depth for one in self.results]
+
+    @property
+    def depth(self) -> Depth:
+        """The depth of the only image.
+
+        Raises:
+            DataError: there are several.
+        """
+        if len(self.results) != 1:
+            raise DataError(f"there are {len(self.results)} images: take .depths, or .results[0].depth")
+        return self.results[0].depth
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that the command prints with `--json`. scale: None where the files' scales differ."""
+        scales = {one.written.coding.scale if one.written else None for one in self.results}
+        return {
+            "checkpoint": self.model,
+            "kind": self.kind,
+            "unit": "metres = stored / scale" if self.kind == "metric_depth" else UNITS[self.kind],
+            "scale": scales.pop() if len(scales) == 1 else None,
+            "results": [one.as_dict() for one in self.results],
+            "errors": self.errors,
+        }
 
 
 def write_prediction(config: PredictConfig, stem: str, image: np.ndarray, depth: Depth) -> Written:

@@ -74,7 +74,7 @@ def open_student(
     revision: str | None = None,
     offline: bool = False,
 ) -> DepthPredictor:
-    """A student checkpoint, the run folder that holds one, `bundled`, or OWNER/NAME on the Hub.
+    """A student checkpoint, the run folder that holds one, `bundled`, or OWNER/NAME on the Hub, its norms folded.
 
     Raises:
         CheckpointError: missing, truncated, foreign, not a student, or not to be had from the Hub.

@@ -30,7 +30,7 @@ from disdepth_cli.evaluation.protocols import Protocol, get_protocol, override
 from disdepth_cli.machine.processes import from_all, rank
 from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.machine.sums import world
-from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.predictor import Predictor
 from disdepth_cli.types import ViewOrigin
 from disdepth_cli.working_size import restore
 
@@ -71,7 +71,7 @@ class TeacherTruth:
     """A teacher's depth [m], or relative disparity, in the place of ground truth, kept from one validation to the
     next: that of the first images, up to `KEPT` bytes, so that memory does not grow with the data."""
 
-    def __init__(self, teacher: DepthPredictor) -> None:
+    def __init__(self, teacher: Predictor) -> None:
         self.teacher = teacher
         self.known: dict[str, np.ndarray] = {}
         self.kept = 0
@@ -110,7 +110,7 @@ def protocol_of(source: DataSource, name: str | None = None) -> Protocol:
 
 
 def score(
-    predictor: DepthPredictor,
+    predictor: Predictor,
     source: DataSource,
     items: Sequence[DataItem],
     protocol: Protocol,
@@ -150,7 +150,7 @@ class _Prediction(NamedTuple):
 
 
 def _predictions(
-    predictor: DepthPredictor, loaded: Iterable[EvalItem], protocol: Protocol, truth: TeacherTruth | None
+    predictor: Predictor, loaded: Iterable[EvalItem], protocol: Protocol, truth: TeacherTruth | None
 ) -> Iterator[_Prediction]:
     """Run the model on each image."""
     for items in _of_one_size(loaded, predictor.at_once):
@@ -251,7 +251,7 @@ def judge_in_detail(key: str, depth: np.ndarray, target: np.ndarray, protocol: P
 
 
 def score_split(
-    predictor: DepthPredictor,
+    predictor: Predictor,
     source: DataSource,
     items: Sequence[DataItem],
     protocol: Protocol,

@@ -8,10 +8,11 @@ from disdepth_cli.checkpoint.locate import student_file
 from disdepth_cli.checkpoint.metadata import TeacherRecord, read_metadata
 from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.errors import ConfigError, TeacherError
+from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.hub.fetch import is_hub_id
 from disdepth_cli.machine.devices import score_precision
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.predictor import DepthPredictor, Predictor
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.scoring.open_model import teacher_predictor
@@ -22,21 +23,25 @@ from disdepth_cli.teachers.yours.find import is_own
 GIVE = "give it with --teacher"
 
 
-def teacher_of(config: EvaluateConfig, predictor: DepthPredictor) -> DepthPredictor:
+def teacher_of(config: EvaluateConfig, predictor: Predictor) -> DepthPredictor:
     """The teacher beside the model that `predictor` runs. Nothing is downloaded unless it was named.
 
     Raises:
         DisdepthError: it cannot be had; the message says why.
     """
-    model = predictor.model
+    model = predictor.model if isinstance(predictor, DepthPredictor) else None
     if config.teacher is not None:
         teacher = _named(config.teacher, config)
     elif isinstance(model, AcclimatedTeacher):
         teacher = model.teacher
     elif isinstance(model, DepthTeacher):
         raise TeacherError(f"{config.model} is a teacher itself; --teacher sets another one beside it")
+    elif isinstance(predictor, ExportedPredictor):
+        said = predictor.about.teacher
+        teacher = _of_record(TeacherRecord.model_validate(said) if said else None, Path(config.model).parent)
     else:
-        teacher = _of_student(student_file(config.model, config.revision, config.offline))
+        file = student_file(config.model, config.revision, config.offline)
+        teacher = _of_record(read_metadata(file).teacher, file.parent)
     precision = score_precision(config.precision, predictor.device)
     return teacher_predictor(teacher, predictor.device, precision)
 
@@ -59,29 +64,33 @@ def _load(name: str, revision: str | None = None, offline: bool = False, named: 
     return load_teacher(name, revision=revision, offline=offline, named=named)
 
 
-def _of_student(file: Path) -> DepthTeacher:
-    """The teacher that a student's file names, as it was when the student learned from it.
+def _of_record(record: TeacherRecord | None, run: Path) -> DepthTeacher:
+    """The teacher of `find_teacher`."""
+    return find_teacher(record, run)[1]
+
+
+def find_teacher(record: TeacherRecord | None, run: Path) -> tuple[str, DepthTeacher]:
+    """The teacher that a student's file in folder `run` names, as it was when the student learned from it, and where.
 
     Raises:
         TeacherError: there was none, it is not on this machine, or it is another one by now.
     """
-    record = read_metadata(file).teacher
     if record is None:
         raise TeacherError("the student was trained without a teacher")
-    for place in _places(file, record):
+    for place in _places(run, record):
         if record.trained != "frozen" and not RunContents(Path(place)).has_acclimation:
             raise TeacherError(f"acclimation changed the student's teacher ({record.trained}); {GIVE} RUN")
         teacher = _load(place, record.revision if is_hub_id(place) else None, offline=True, named=False)
         if teacher.contract.fingerprint != record.fingerprint:
             raise TeacherError(f"{place} has other weights than the teacher that the student learned from; {GIVE}")
-        return teacher
+        return place, teacher
     raise TeacherError(f"the student's teacher, {record.id}, is not on this machine; {GIVE}")
 
 
-def _places(file: Path, record: TeacherRecord) -> list[str]:
+def _places(run: Path, record: TeacherRecord) -> list[str]:
     """Where the teacher may lie: what the run's configuration names, then what the student's file does."""
     try:
-        named = RunContents(file.parent).config().get("teacher") or []
+        named = RunContents(run).config().get("teacher") or []
     except ConfigError:  # a file on its own
         named = []
     first = named if isinstance(named, str) else next(iter(named), record.id)

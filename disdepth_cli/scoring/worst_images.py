@@ -19,7 +19,7 @@ from disdepth_cli.files import disk_errors
 from disdepth_cli.outputs.error_panel import Comparison, compare
 from disdepth_cli.outputs.naming import output_stems
 from disdepth_cli.outputs.pictures import write_image
-from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.score import Scores
 from disdepth_cli.scoring.summary import row
 
@@ -34,7 +34,7 @@ def worst_keys(scores: Scores, count: int, metric: str) -> list[str]:
 
 
 def draw_worst(
-    predictor: DepthPredictor,
+    predictor: Predictor,
     source: DataSource,
     items: Mapping[str, DataItem],
     protocol: Protocol,
@@ -64,7 +64,7 @@ def draw_worst(
     return drawn
 
 
-def _look(predictor: DepthPredictor, source: DataSource, item: DataItem, protocol: Protocol) -> Comparison:
+def _look(predictor: Predictor, source: DataSource, item: DataItem, protocol: Protocol) -> Comparison:
     """The image, its ground truth, and the prediction as it was scored."""
     loaded = EvalDataset([item], source, predictor.working_size, predictor.origins)[0]
     truth = loaded.depth

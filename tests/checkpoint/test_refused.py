@@ -9,12 +9,11 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
-from disdepth_cli.checkpoint.students import load_checkpoint
 
 from disdepth_cli.checkpoint.metadata import BUNDLED, HEADER_KEY, describe, read_metadata, save_checkpoint
 from disdepth_cli.errors import DisdepthError
 from disdepth_cli.files import as_json
-from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
+from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student, load_checkpoint
 from disdepth_cli.working_size import WorkingSize
 
 

@@ -14,8 +14,10 @@ from disdepth_cli import config
 HEAVY = ("torch", "timm", "cv2", "transformers", "accelerate", "matplotlib", "huggingface_hub", "numpy")
 VERBS = {
     "acclimate": config.AcclimateConfig,
+    "benchmark": config.BenchmarkConfig,
     "distill": config.DistillConfig,
     "evaluate": config.EvaluateConfig,
+    "export": config.ExportConfig,
     "pack": config.PackConfig,
     "predict": config.PredictConfig,
     "push": config.PushConfig,
@@ -67,7 +69,7 @@ def test_every_flag_shows_the_default_of_its_config_field(verb, cli):
     for name, row in rows.items():
         default = fields[name].default
         if not (fields[name].field.is_required() or default in (None, []) or isinstance(default, bool)):
-            text = "x".join(map(str, default)) if name == "input_size" else str(default)
+            text = "x".join(map(str, default)) if name in ("input_size", "source") else str(default)
             assert f"[default: {text}]" in row, name
 
 

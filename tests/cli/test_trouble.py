@@ -170,6 +170,6 @@ def test_ctrl_c_before_the_first_step_exits_130(cli, student, photo, tmp_path, m
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "open_model", interrupted)
+    monkeypatch.setattr(predict, "open_elsewhere", interrupted)
     outcome = cli("predict", photo, "-c", student, "-o", tmp_path)
     assert outcome.code == 130 and outcome.err.startswith("interrupted: ") and outcome.err.count("\n") == 1

@@ -70,18 +70,26 @@ def _instead(report: dict[str, Any]) -> str:
 
 def _cost_table(costs: dict[str, dict[str, Any]]) -> Table:
     table = Table()
-    for column in ("", "parameters", "GFLOPs", "latency", "input", "on"):
+    for column in ("", "parameters", "GFLOPs", "ms (least to 95 %)", "CPU ms", "input", "on"):
         table.add_column(column, justify="right" if column else "left")
     for name, cost in costs.items():
         table.add_row(
             name,
             f"{cost['parameters'] / 1e6:.2f} M",
             f"{cost['flops'] / 1e9:.2f}",
-            f"{cost['latency_ms']:.1f} ms",
+            *_times(cost),
             cost["input_size"],
-            f"{cost['device']} {cost['precision']}",
+            f"{cost['device']} {cost['precision']}" + (f", {cost['threads']} threads" if "threads" in cost else ""),
         )
     return table
+
+
+def _times(cost: dict[str, Any]) -> tuple[str, str]:
+    """Wall and CPU time; runs of earlier versions have the median alone."""
+    if "cpu_ms" not in cost:
+        return f"{cost['latency_ms']:.1f}", ""
+    spread = f"({cost['latency_min_ms']:.1f} to {cost['latency_p95_ms']:.1f})"
+    return f"{cost['latency_ms']:.1f} {spread}", f"{cost['cpu_ms']:.1f}"
 
 
 def _online_to_push(options: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from disdepth_cli.data.files.pair import load_pair, read_pair
 from disdepth_cli.data.files.workers import map_ahead, start_worker
 from disdepth_cli.errors import DataError
 from disdepth_cli.types import DepthSample, StoredBatch, ViewOrigin
-from disdepth_cli.working_size import Placement, WorkingSize, fit
+from disdepth_cli.working_size import Placement, WorkingSize, fit, to_pixels
 
 _PREFETCH = 4
 BYTES_A_PIXEL = 5
@@ -161,9 +161,8 @@ class EvalDataset(Dataset[EvalItem]):
         except DataError as error:
             nowhere = Placement((0, 0), (0, 0), (0, 0))
             return EvalItem(torch.zeros(1, 3, 0, 0), nowhere, None, key, str(error))
-        pixels = np.divide(fitted.transpose(2, 0, 1)[None], np.float32(255), dtype=np.float32, order="C")
-        image_ = torch.from_numpy(pixels)  # in a thread, torch would start more threads
-        return EvalItem(image_, placement, depth, key, origin=origin)
+        # NumPy's division: in a thread, torch would start more threads.
+        return EvalItem(torch.from_numpy(to_pixels(fitted)), placement, depth, key, origin=origin)
 
 
 def eval_loader(

@@ -17,7 +17,7 @@ from disdepth_cli.depth.colours import colourise
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.outputs.card.text import PictureKind
 from disdepth_cli.outputs.pictures import panel, scale_bar
-from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.predictor import Predictor
 from disdepth_cli.working_size import resize_image
 
 METRIC = "metric_depth"
@@ -56,7 +56,7 @@ def picture_images(
     return "sample", [read_image(SAMPLE)]
 
 
-def draw_picture(images: Sequence[np.ndarray], predictor: DepthPredictor, kind: str) -> bytes:
+def draw_picture(images: Sequence[np.ndarray], predictor: Predictor, kind: str) -> bytes:
     """A PNG of rows `image | prediction with a scale bar`; the file carries no text, so no name and no place.
 
     kind: what the predictions are: metric_depth [m], disparity or relative_depth.

@@ -9,7 +9,7 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.models.student import load_student
 from disdepth_cli.results.training import DistillReport
-from disdepth_cli.scoring.cost import model_cost
+from disdepth_cli.timing.cost import model_costs
 from disdepth_cli.training.distillation.came_through import measured
 from disdepth_cli.training.distillation.start_student import start_student
 from disdepth_cli.training.distillation.teachers import FoundTeachers, as_they_can_teach, find_teachers
@@ -87,8 +87,9 @@ def _came_through(training: DistillationTraining, result: LoopResult) -> dict[st
 def _costs(training: DistillationTraining) -> dict[str, dict[str, Any]]:
     """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""
     height, width = training.config.student.input_size
-    val, acclimated = training.val, training.teachers.acclimated
-    costs = {"student": model_cost(val.predictor(load_student(training.session.run.path)), height, width).as_dict()}
+    session, acclimated = training.session, training.teachers.acclimated
+    precision = training.config.machine.precision
+    models = {"student": load_student(session.run.path).predictor(str(session.device), precision)}
     if acclimated and acclimated[0].teacher.contract.sees != "stored":
-        costs["teacher"] = model_cost(val.own_depth(acclimated[0]), height, width).as_dict()
-    return costs
+        models["teacher"] = training.val.own_depth(acclimated[0])
+    return {name: cost.as_dict() for name, cost in model_costs(models, height, width).items()}

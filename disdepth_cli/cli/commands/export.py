@@ -1,0 +1,48 @@
+"""disdepth export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from disdepth_cli.cli.command import command
+from disdepth_cli.cli.console import stdout
+from disdepth_cli.config import ExportConfig
+
+
+def _engine() -> Callable[..., Any]:
+    from disdepth_cli.engine.export import export
+
+    return export
+
+
+def _show(result: dict[str, Any]) -> None:
+    check, accuracy = result["check"], result["accuracy"]
+    _say(f"{result['file']} ({result['bytes'] / 1e6:.1f} MB), export.json" + _script(result))
+    if check["state"] == "ok":
+        difference = f"mean {check['mean']:.1e}, largest {check['largest']:.1e} on {check['images']} images"
+        runtime = f"{check['runtime']}, computing in {check['computes_in']}"
+        _say(f"check: ok, relative difference to predict's depth: {difference} ({runtime})")
+    else:
+        _say(f"check: unchecked: {check['reason']}")
+    if accuracy:
+        before, after = accuracy["predict"], accuracy["exported"]
+        scores = ", ".join(f"{name} {after[name]:.4f} against {before[name]:.4f}" for name in before)
+        _say(f"accuracy on {accuracy['images']} val images: {scores}; RMSE {accuracy['rmse_change']:+.1%}")
+
+
+def _script(result: dict[str, Any]) -> str:
+    return "" if result["metadata"]["format"] == "coreml" else f", run.py: python {result['folder']}/run.py IMAGE"
+
+
+def _say(line: str) -> None:
+    stdout.print(line, soft_wrap=True, markup=False)
+
+
+export = command(
+    ExportConfig,
+    _engine,
+    _show,
+    arguments=("model",),
+    doc="Write a student as a file for another runtime, checked against predict: ONNX, OpenVINO, LiteRT, Core ML, ...",
+)

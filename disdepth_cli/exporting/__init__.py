@@ -1,0 +1,1 @@
+"""A student for other runtimes: one file a format, one verification, int8."""

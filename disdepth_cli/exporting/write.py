@@ -1,0 +1,46 @@
+"""A student's file becomes a file for another runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import disdepth_cli
+from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.exporting.calibration import Samples, as_inputs
+from disdepth_cli.exporting.format_table import module_of, tool_versions
+from disdepth_cli.exporting.metadata import ExportMetadata, Wanted, describe_export, sha256_of
+from disdepth_cli.exporting.student_graph import build_graph
+from disdepth_cli.models.student import DepthStudent
+
+NOTHING = Samples([], [])
+
+
+def describe_student(file: Path, wanted: Wanted, parameters: int, samples: Samples = NOTHING) -> ExportMetadata:
+    """What an export of the checkpoint `file` as `wanted` says of itself.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or foreign.
+    """
+    versions = {"disdepth": disdepth_cli.__version__, "torch": torch.__version__}
+    return describe_export(
+        read_metadata(file),
+        wanted,
+        parameters=parameters,
+        checkpoint_sha256=sha256_of(file),
+        calibration=samples.record() if wanted.precision == "int8" else None,
+        versions=versions | tool_versions(wanted.format, wanted.precision),
+    )
+
+
+def write_student(student: nn.Module, about: ExportMetadata, place: Path, samples: Samples = NOTHING) -> None:
+    """Write a student that was opened for prediction to `place`, a file or folder, as `about` says.
+
+    Raises:
+        ExportError: a tool is missing, or cannot convert this student.
+    """
+    assert isinstance(student, DepthStudent)
+    inputs = as_inputs(samples.calibration, about) if about.precision == "int8" else []
+    module_of(about.format).write(build_graph(student, about), place, inputs)

@@ -96,7 +96,7 @@ def _worded(kind: type[BaseConfig], problem: Any) -> str:
     known = options[named]
     inner = place[len(known.path) : len(known.path) + 1]
     name = ".".join((named, *inner))
-    if problem["type"] == "missing":
+    if problem["type"] == "missing" and not inner:
         return f"{known.flag}: is missing; give {known.field.description}"
     if problem["type"] == "extra_forbidden" and inner:
         group = known.field.annotation

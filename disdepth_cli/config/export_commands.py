@@ -32,7 +32,7 @@ class ExportConfig(BaseConfig):
     )
     format: ExportFormat = option(
         "onnx",
-        "onnx, openvino, torch (.pt2), litert (.tflite), ncnn, mnn or coreml (.mlpackage)",
+        "format of the file; torch is a .pt2, litert a .tflite, coreml a .mlpackage",
         level="basic",
         group=FILE,
         flags=("-f",),

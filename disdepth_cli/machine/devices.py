@@ -16,6 +16,7 @@ from torch import nn
 from disdepth_cli.config.parts import MachineOptions
 from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import ConfigError
+from disdepth_cli.machine.environment import own_environment
 from disdepth_cli.machine.launch import launched, local_processes, local_rank
 from disdepth_cli.machine.processes import ANSWER_WITHIN
 from disdepth_cli.types import image_layout
@@ -144,6 +145,7 @@ def exact(device: torch.device, precision: Precision) -> Iterator[None]:
             place.allow_tf32 = allowed
 
 
+@own_environment()
 def make_accelerator(machine: MachineOptions) -> Accelerator:
     """The accelerator of a training run. accelerate keeps global state; a second run in one process starts afresh.
 

@@ -21,7 +21,7 @@ from disdepth_cli.machine.devices import (
     teacher_precision,
     unused_gpu,
 )
-from disdepth_cli.machine.launch import fell_short, launched
+from disdepth_cli.machine.launch import fell_short, launched, size_without_rank
 from disdepth_cli.machine.processes import ANSWER_WITHIN, is_main
 from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.machine.sums import world
@@ -147,6 +147,8 @@ def _tell_machine(config: TrainingConfig, observer: Observer) -> None:
     observer.on_note(f"device: {device_words(device)}, precision {precision}, {workers} workers, {processes}")
     if trouble:
         observer.on_warning(f"{trouble}; this run uses the CPU")
+    if (leftover := size_without_rank()) is not None:
+        observer.on_warning(f"{leftover} is set, but no launcher has set a rank: this is one process")
     if fell_short():
         message = "`accelerate launch --cpu` starts one process, whatever --num_processes; for several: torchrun"
         observer.on_warning(f"{message} --nproc-per-node N -m disdepth_cli ...")

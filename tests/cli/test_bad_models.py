@@ -51,7 +51,7 @@ class TestStudent:
         broken = tmp_path / "broken.safetensors"
         broken.write_bytes(student.read_bytes()[:1000])
         given = (*training, "--student-weights")
-        refused(1, (tmp_path / "no.safetensors", "no such file"), *given, tmp_path / "no.safetensors")
+        refused(2, (tmp_path / "no.safetensors", "does not exist"), *given, tmp_path / "no.safetensors")
         refused(1, (broken, "not a whole safetensors file"), *given, broken)
         refused(1, (student, "not the weights of mobilenetv2_100"), *given, student)
 

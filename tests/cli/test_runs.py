@@ -36,12 +36,16 @@ def unlabelled(rooms, tmp_path):
 def test_a_dry_run_prints_the_contract_and_writes_nothing(teacher, kind, cli, rooms, here, request):
     folder = request.getfixturevalue(teacher)
     outcome = cli("acclimate", "--teacher", folder, "--data", rooms, "--dry-run", "--quiet")
-    assert outcome.code == 0 and outcome.err == "", outcome
+    assert outcome.code == 0 and all(line.startswith("warning: ") for line in outcome.err.splitlines()), outcome
     contract = dict(line.split(": ", 1) for line in outcome.out.splitlines())
     assert contract["kind"] == kind and contract["teacher"] == folder.name
     assert not any(here.iterdir())
     as_json = cli("acclimate", "--teacher", folder, "--dry-run", "--json")  # a contract needs no data
-    assert as_json.code == 0 and as_json.json["teacher"] == contract
+    assert as_json.code == 0
+    checks = {"view_check", "word_check"}  # these do
+    assert {name: value for name, value in as_json.json["teacher"].items() if name not in checks} == {
+        name: value for name, value in contract.items() if name not in checks
+    }
 
 
 def test_acclimate_fills_a_run_folder(cli, rooms, tiny_teacher, short, here):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 
 import pytest
+from pydantic_core import PydanticUndefined
 
 import disdepth_cli
 from disdepth_cli import config
@@ -57,20 +57,16 @@ def test_without_arguments_the_help_is_shown(cli):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_flag_shows_the_default_of_its_config_field(verb, cli):
-    fields = VERBS[verb].options()
-    shown = " ".join(cli(verb, "--help-all").out.replace("│", " ").replace(",", " ").split())
-    rows = {name: f"--{name.replace('_', '-')}" for name in fields}
-    rows = {
-        name: re.split(r" --[a-z]", shown.split(f"{flag} ", 1)[1])[0]
-        for name, flag in rows.items()
-        if f"{flag} " in shown
-    }
-    assert len(rows) > len(fields) / 2
-    for name, row in rows.items():
-        default = fields[name].default
-        if not (fields[name].field.is_required() or default in (None, []) or isinstance(default, bool)):
+    shown = " ".join(cli(verb, "--help-all").out.replace("│", " ").split())
+    told = 0
+    for name, known in VERBS[verb].options().items():
+        default = known.default
+        if f"{known.flag} " in shown and not (default in (None, [], PydanticUndefined) or isinstance(default, bool)):
             text = "x".join(map(str, default)) if name in ("input_size", "source") else str(default)
-            assert f"[default: {text}]" in row, name
+            rest = shown.partition(" ".join(known.field.description.split()))[2]
+            assert rest.split(" --")[0].split("[default: ")[1].startswith(f"{text}]"), name
+            told += 1
+    assert told or verb == "push"
 
 
 def test_options_come_after_the_subcommand(cli, rooms):

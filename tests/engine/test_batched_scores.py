@@ -20,9 +20,9 @@ def test_batches_score_as_single_images_do(rooms, tmp_path, monkeypatch):
     predictor, items = open_student("bundled", "cpu"), source.items("train")[:11]
     ran, whole = [], DepthPredictor.run
 
-    def run(predictor, image):
+    def run(predictor, image, origin=None):
         ran.append(len(image))
-        return whole(predictor, image)
+        return whole(predictor, image, origin)
 
     monkeypatch.setattr(DepthPredictor, "run", run)
     alone = score(predictor, source, items, protocol_of(source))

@@ -13,7 +13,6 @@ from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.comparison.gain import FEWEST
 from disdepth_cli.comparison.keeping import choose, hand_out, is_settled
 from disdepth_cli.errors import CheckpointError, ConfigError
-from disdepth_cli.results.training import DistillReport
 
 
 def gain(difference, verdict):
@@ -58,22 +57,6 @@ def test_handing_out_goes_back_and_forth_and_loses_nothing(tmp_path):
     assert (control / "student.safetensors").read_text() == "theirs"
 
 
-def bare_report(**known):
-    """The report of a run that trained nothing."""
-    counts = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "best_step": 0, "skipped_steps": 0}
-    words = {"run": "run", "output_kind": "metric_depth", "scored_against": "ground truth"}
-    nothing = {
-        "protocol": {},
-        "best": {},
-        "final": {},
-        "corrupt_files": [],
-        "images": {},
-        "cost": {},
-        "distilled": True,
-    }
-    return DistillReport(**counts, **words, **nothing, **known)
-
-
 class TestIsSettled:
     """Whether a finished run that is to be pushed needs nothing else."""
 
@@ -83,20 +66,22 @@ class TestIsSettled:
         (tmp_path / "distilled.safetensors").touch()
         return tmp_path
 
-    def report(self, student, rule):
-        return bare_report(gain={}, kept={"student": student, "rule": rule})
+    @pytest.fixture
+    def report(self, bare_report):
+        """`report(student, rule)`: of a run that has handed out this student by this rule."""
+        return lambda student, rule: bare_report(gain={}, kept={"student": student, "rule": rule})
 
-    def test_by_the_rule_and_by_the_files(self, run, tmp_path):
-        assert is_settled(run, self.report("control", "auto"), True, "auto")
-        assert not is_settled(run, self.report("control", "auto"), True, "better")
-        assert not is_settled(run, self.report("distilled", "auto"), True, "auto")  # killed before its report
-        assert not is_settled(run, self.report("control", "auto"), False, "auto")
-        assert not is_settled(tmp_path / "other", self.report("control", "auto"), True, "auto")
+    def test_by_the_rule_and_by_the_files(self, run, report, bare_report, tmp_path):
+        assert is_settled(run, report("control", "auto"), True, "auto")
+        assert not is_settled(run, report("control", "auto"), True, "better")
+        assert not is_settled(run, report("distilled", "auto"), True, "auto")  # killed before its report
+        assert not is_settled(run, report("control", "auto"), False, "auto")
+        assert not is_settled(tmp_path / "other", report("control", "auto"), True, "auto")
         assert is_settled(tmp_path / "other", bare_report(), False, "auto")
         assert not is_settled(tmp_path / "other", bare_report(), True, "auto")
 
     @pytest.mark.parametrize(("rule", "settled"), [("auto", True), ("distilled", True), ("better", False)])
-    def test_a_report_of_before_there_were_rules(self, rule, settled, tmp_path):
+    def test_a_report_of_before_there_were_rules(self, rule, settled, bare_report, tmp_path):
         assert is_settled(tmp_path, bare_report(gain={}), True, rule) is settled
 
 

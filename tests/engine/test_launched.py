@@ -38,11 +38,11 @@ def test_mpirun_is_understood(launcher):
 
 def test_a_launcher_that_starts_fewer_than_it_was_asked_for_is_told_of(launcher, watcher):
     config = DistillConfig(data="x")
-    with together(config, [watcher]) as observers:
-        assert observers == [watcher] and watcher.warnings == []
+    with together(config, watcher) as observer:
+        assert observer is watcher and watcher.warnings == []
     launcher(ACCELERATE_USE_CPU="True", MASTER_ADDR="127.0.0.1")
     assert fell_short()
-    with together(config, [watcher]):
+    with together(config, watcher):
         assert len(watcher.warnings) == 1 and "torchrun --nproc-per-node N" in watcher.warnings[0]
     launcher(WORLD_SIZE="1", LOCAL_RANK="0")
     assert not fell_short()

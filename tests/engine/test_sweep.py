@@ -140,14 +140,14 @@ def test_it_goes_on_where_it_was_stopped_and_repeats_no_finished_run(options, wa
 
 @pytest.mark.parametrize(("control", "others"), [(0.5, (0.7, 0.6)), (0.9, (0.7, 0.6))])
 def test_the_least_harmful_is_taken_with_a_warning_where_none_beats_the_control(
-    control, others, options, watcher, monkeypatch
+    control, others, options, bare_report, watcher, monkeypatch
 ):
     """The scores of the short runs are given; what follows from them is looked at."""
     errors = dict(zip(NAMES, (control, *others), strict=True))
 
     def score(config, data, whole, observer):
         best = {"rmse": errors[config.run.output.name], "abs_rel": 0.1, "delta1": 0.9}
-        return {"run": str(config.run.output), "best": best}
+        return bare_report(run=str(config.run.output), best=best)
 
     monkeypatch.setattr(sweeping, "train_arm", score)
     swept = distill(observers=[watcher], **options)["sweep"]

@@ -153,11 +153,11 @@ def test_the_verdict_says_who_underfits(train: dict, val: dict, verdict: str) ->
 
 
 def test_the_control_joins_a_report() -> None:
-    report = {"came_through": came_through(side(student=0.6), side(student=0.7))}
-    assert with_control(report | {"control": {"train_metrics": {"rmse": 0.5}, "metrics": {"rmse": 0.8}}}) == {
+    known = came_through(side(student=0.6), side(student=0.7))
+    assert with_control(known, {"train_metrics": {"rmse": 0.5}, "metrics": {"rmse": 0.8}}) == {
         "train": {"student": {"rmse": 0.6}, "control": {"rmse": 0.5}},
         "val": {"student": {"rmse": 0.7}, "control": {"rmse": 0.8}},
         "verdict": "what the teacher says comes through (RMSE on training images: student 0.600, control 0.500; the "
         "student's on val 0.700)",
     }
-    assert with_control({"control": {}}) is None
+    assert with_control(None, {}) is None

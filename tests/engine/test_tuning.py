@@ -123,7 +123,7 @@ def test_a_student_learns_from_the_tuned_teacher(tuned, rooms, tiny, tmp_path):
 
 def test_resume_is_exact_with_a_teacher_that_learns(tuned, rooms, tiny_teacher, tiny, tmp_path):
     from disdepth_cli.errors import Interrupted
-    from disdepth_cli.training import loop as fit
+    from disdepth_cli.training.loop import loop as fit
 
     options = {"teacher": str(tiny_teacher), "data": rooms, "max_steps": 8, "attention_steps": 2, **tiny}
     options |= {"train_teacher": "last-2", "teacher_lr": 1e-3, "output": tmp_path / "run"}

@@ -76,6 +76,7 @@ def test_the_device_is_set_before_it_is_asked(gpus: Any, monkeypatch: pytest.Mon
 def test_more_processes_than_gpus_are_refused(gpus: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(9, 9)
     monkeypatch.setenv("WORLD_SIZE", "6")
+    monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     with pytest.raises(ConfigError, match="3 processes were launched on this machine, which has 2 GPUs.*-node 2"):
         set_device("auto")

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Any
 
 from rich import box
+from rich.measure import Measurement
 from rich.table import Table
 
 from disdepth_cli.cli.command import command
 from disdepth_cli.cli.console import stdout
 from disdepth_cli.config import CompareConfig
 
+TEXTS = ("run", "student", "teacher")
 DIGITS = {"rmse": 4, "abs_rel": 4, "delta1": 4, "silog": 2, "disparity_error": 4, "control_rmse": 4, "seconds": 0}
 
 
@@ -35,13 +37,37 @@ def _show(result: dict[str, Any]) -> None:
         table.writerows(rows)
         sys.stdout.write(text.getvalue())
         return
-    style = box.MARKDOWN if result["format"] == "markdown" else box.SIMPLE_HEAD
-    shown = Table(box=style, show_edge=result["format"] == "markdown", pad_edge=result["format"] == "markdown")
+    if result["format"] == "markdown":
+        heads = [name.replace("_", " ") for name in columns]
+        rules = [":--" if name in TEXTS else "--:" for name in columns]
+        for cells in (heads, rules, *([row[name] for name in columns] for row in rows)):
+            stdout.print(f"| {' | '.join(cells)} |", soft_wrap=True, markup=False)
+        return
+    shown = _table(columns, rows)
+    wide = Measurement.get(stdout, stdout.options.update(max_width=10_000), shown).maximum > stdout.width
+    stdout.print(_turned(columns, rows) if wide else shown)
+
+
+def _table(columns: list[str], rows: list[dict[str, str]]) -> Table:
+    """A row a run."""
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in columns:
-        shown.add_column(name.replace("_", " "), justify="left" if name in ("run", "student", "teacher") else "right")
+        shown.add_column(name.replace("_", " "), justify="left" if name in TEXTS else "right")
     for row in rows:
         shown.add_row(*(row[name] for name in columns))
-    stdout.print(shown, soft_wrap=result["format"] == "markdown")
+    return shown
+
+
+def _turned(columns: list[str], rows: list[dict[str, str]]) -> Table:
+    """A column a run, for a terminal that is narrower than the table."""
+    first, *others = columns
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    shown.add_column(first)
+    for row in rows:
+        shown.add_column(row[first], justify="right", overflow="fold")
+    for name in others:
+        shown.add_row(name.replace("_", " "), *(row[name] for row in rows))
+    return shown
 
 
 def _words(row: dict[str, Any]) -> dict[str, str]:

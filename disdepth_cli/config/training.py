@@ -135,8 +135,8 @@ class DistillationRun(RunOptions):
 
     budget: Milliseconds | None = option(
         None,
-        "most CPU time of one image on one thread of this machine, such as 20ms; a slower student is refused before "
-        "training, and the students that fit are named",
+        "most CPU time of one image on one thread of this machine, such as 20ms. A slower student is refused before "
+        "training; the message names students that fit",
         level="basic",
         concerns="machine",
         group=o.STUDENT,

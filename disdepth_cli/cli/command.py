@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -111,7 +112,7 @@ def _flag(key: str, called: str, field: FieldInfo, option: Option, hidden: bool)
     elif get_origin(kind) is list or _is_list(field):
         typed = list[str]
     else:
-        typed = kind if kind in (int, float) else str
+        typed = kind if kind in (int, float) and not _is_parsed(field) else str
     info = typer.Option(
         *(long, *option.flags),
         help=_help(field, option),
@@ -203,6 +204,12 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
+def _is_parsed(field: FieldInfo) -> bool:
+    """Whether the configuration reads a word itself, such as `auto` or `20ms`."""
+    inner = (one for part in get_args(field.annotation) for one in getattr(part, "__metadata__", ()))
+    return any(isinstance(one, BeforeValidator) for one in (*field.metadata, *inner))
+
+
 def _is_list(field: FieldInfo) -> bool:
     return get_origin(_bare(field.annotation)) is list
 
@@ -217,6 +224,8 @@ def _metavar(field: FieldInfo) -> str | None:
     shown = f"[{'|'.join(_values(field))}]"
     if _values(field) and len(shown) <= SHORT:
         return shown
+    if _is_list(field):
+        return "<str>"
     return "<path>" if _bare(field.annotation) is Path else None
 
 

@@ -95,3 +95,9 @@ def test_wrong_usage_exits_2(args, words, cli):
 def test_a_missing_required_option_is_named_with_what_it_wants(refused):
     refused(2, ("--data: is missing", "data.yaml"), "distill", "--quiet")
     refused(2, ("--teacher: is missing", "Hub id"), "acclimate", "--data", "rooms")
+
+
+@pytest.mark.parametrize("words", [("--workers", "auto"), ("--budget", "20ms")])
+def test_numbers_that_may_be_words(words, cli, tmp_path):
+    outcome = cli("distill", *words, "--data", tmp_path / "none", "--no-distill")
+    assert outcome.code == 1 and "does not exist" in outcome.err

@@ -59,8 +59,8 @@ class PackConfig(BaseConfig):
     )
     size: Bounds | None = option(
         None,
-        "shrink larger images to fit into HxW, or to a shorter side. They are stored as JPEG, with a small loss; default: ",
-        "the images are not changed",
+        "shrink larger images to fit into HxW, or to a shorter side. They are stored as JPEG, with a small loss; "
+        "default: the images are not changed",
         level="basic",
         group=o.DATA,
     )

@@ -63,8 +63,8 @@ class AugmentConfig(Part):
     colour: tuple[float, float] = option((0.9, 1.1), "range of each channel's factor", level="recipe", flag=False)
     frame: float | None = option(
         None,
-        "probability of a painted frame on the student's view; default: 0.5 where the protocol crops a frame away (NYU), ",
-        "else 0",
+        "probability of a painted frame on the student's view; default: 0.5 where the protocol crops a frame away "
+        "(NYU), else 0",
         level="recipe",
         flag=False,
         ge=0,
@@ -109,8 +109,8 @@ class StudentOptions(Part):
     )
     lg_conv: LGConvOn = option(
         "none",
-        "convolutions of the backbone that get LG-Conv. auto: the depth-wise convolutions, or the dense ones where there ",
-        "are no depth-wise ones",
+        "convolutions of the backbone that get LG-Conv. auto: the depth-wise convolutions, or the dense ones where "
+        "there are no depth-wise ones",
         level="recipe",
         group=o.STUDENT,
     )
@@ -242,7 +242,8 @@ class MachineOptions(Part):
     device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
     precision: Precision = option(
         "auto",
-        "auto: bf16 on CUDA (fp16 without bf16 units), else fp32; a frozen teacher also has bf16 on CPUs with bf16 units",
+        "auto: bf16 on CUDA (fp16 without bf16 units), else fp32; a frozen teacher also has bf16 on CPUs with bf16 "
+        "units",
         group=o.MACHINE,
     )
     workers: Workers = option(

@@ -56,13 +56,10 @@ def test_without_arguments_the_help_is_shown(cli):
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_flag_shows_the_default_of_its_config_field(verb, cli):
     fields = VERBS[verb].options()
-    shown = " ".join(cli(verb, "--help-all").out.replace("│", " ").replace(",", " ").split())
-    rows = {name: f"--{name.replace('_', '-')}" for name in fields}
-    rows = {
-        name: re.split(r" --[a-z]", shown.split(f"{flag} ", 1)[1])[0]
-        for name, flag in rows.items()
-        if f"{flag} " in shown
-    }
+    printed = re.sub(r"│ +\*? *(?=--)", "\0", cli(verb, "--help-all").out)  # where the row of a flag begins
+    shown = [" ".join(row.replace("│", " ").replace(",", " ").split()) for row in printed.split("\0")]
+    flags = {name: f"--{name.replace('_', '-')} " for name in fields}
+    rows = {name: row for name, flag in flags.items() for row in shown if row.startswith(flag)}
     assert len(rows) > len(fields) / 2
     for name, row in rows.items():
         default = fields[name].default

@@ -9,12 +9,12 @@ import pytest
 import safetensors
 import safetensors.torch
 import torch
-from disdepth_cli.checkpoint.students import load_checkpoint
 
-from disdepth_cli.checkpoint.metadata import BUNDLED, HEADER_KEY, describe, read_metadata, save_checkpoint
+from disdepth_cli.checkpoint.locate import BUNDLED
+from disdepth_cli.checkpoint.metadata import HEADER_KEY, read_metadata, save_checkpoint
 from disdepth_cli.errors import DisdepthError
 from disdepth_cli.files import as_json
-from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
+from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student, load_checkpoint
 from disdepth_cli.working_size import WorkingSize
 
 
@@ -26,7 +26,7 @@ def student() -> DepthStudent:
 
 @pytest.fixture
 def file(student: DepthStudent, tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path / "student.safetensors", student.state_dict(), describe("student", student))
+    save_checkpoint(tmp_path / "student.safetensors", student.state_dict(), student.describe("student"))
     return tmp_path / "student.safetensors"
 
 
@@ -61,7 +61,7 @@ def test_one_weight_that_is_not_finite(student: DepthStudent, file: Path, value:
     tensors = {key: tensor.clone() for key, tensor in student.state_dict().items()}
     key = next(key for key, tensor in tensors.items() if name in key and tensor.is_floating_point())
     tensors[key].view(-1)[0] = value
-    save_checkpoint(file, tensors, describe("student", student))
+    save_checkpoint(file, tensors, student.describe("student"))
     refused(file, key, "not finite", "--lr")
 
 

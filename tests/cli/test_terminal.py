@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from disdepth_cli.cli.console import printable
+from disdepth_cli.cli.progress import printable
 
 INTERRUPTED_AT = """
 import os, signal, sys
@@ -72,7 +72,7 @@ def test_names_that_are_no_text(cli, rooms, student, tmp_path) -> None:
     "module", ["disdepth_cli.cli.app", "typer", "pydantic", "disdepth_cli.engine.predict", "torch"]
 )
 def test_ctrl_c_while_programs_are_loaded_is_one_line(module: str) -> None:
-    command = [sys.executable, "-c", INTERRUPTED_AT, module, "predict", "x.png"]
+    command = [sys.executable, "-c", INTERRUPTED_AT, module, "predict", __file__]  # a file that is there
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (130, "interrupted: stopped at once\n")
 

@@ -11,7 +11,7 @@ import pytest
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import DataError
 from disdepth_cli.observer import Silent
-from disdepth_cli.training.data import prepare_data
+from disdepth_cli.training.prepare import prepare_data
 
 
 class Warnings(Silent):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from disdepth_cli.checkpoint.students import load_student
 from torch import nn
 
 from disdepth_cli import distill
-from disdepth_cli.models.student import StudentArchitecture, build_student
+from disdepth_cli.models.student import StudentArchitecture, build_student, load_student
 from disdepth_cli.working_size import WorkingSize
 
 

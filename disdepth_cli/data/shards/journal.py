@@ -11,7 +11,7 @@ from disdepth_cli.config import PackConfig
 from disdepth_cli.data.shards.index import INDEX, JOURNAL, ShardRecord, record_of, shard_of
 from disdepth_cli.data.shards.items import Shard
 from disdepth_cli.errors import ConfigError, DataError
-from disdepth_cli.files import disk_errors, write_text
+from disdepth_cli.files import disk_errors, is_unfinished, remove_unfinished, write_text
 
 
 class Journal:
@@ -34,18 +34,20 @@ class Journal:
         options = config.flat(*PackConfig.named(free=True)) | {"depth_scale": scale}
         journal = cls(folder / JOURNAL, options, lengths)
         if not config.resume:
-            if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            if folder.exists() and not (folder.is_dir() and all(map(is_unfinished, folder.iterdir()))):
                 raise ConfigError(f"-o {folder}: already holds something; name a new folder, or add --resume to go on")
             with disk_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
+                remove_unfinished(folder)
             journal._write()
             return journal
         if not journal.file.is_file():
             done = (folder / INDEX).is_file()
-            raise ConfigError(f"-o {folder}: " + ("is packed already" if done else "no packing was begun there"))
+            none = "no packing was begun there; leave out --resume"
+            raise ConfigError(f"-o {folder}: {'is packed already' if done else none}")
         journal._load()
-        for left in (*folder.glob(".*.tmp.tar"), *folder.glob(".*.tmp.json")):  # of a process that was killed
-            left.unlink()
+        with disk_errors(folder):
+            remove_unfinished(folder)
         return journal
 
     @property

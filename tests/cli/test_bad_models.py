@@ -51,7 +51,7 @@ class TestStudent:
         broken = tmp_path / "broken.safetensors"
         broken.write_bytes(student.read_bytes()[:1000])
         given = (*training, "--student-weights")
-        refused(1, (tmp_path / "no.safetensors", "no such file"), *given, tmp_path / "no.safetensors")
+        refused(2, (tmp_path / "no.safetensors", "does not exist"), *given, tmp_path / "no.safetensors")
         refused(1, (broken, "not a whole safetensors file"), *given, broken)
         refused(1, (student, "not the weights of mobilenetv2_100"), *given, student)
 
@@ -164,6 +164,7 @@ class TestCheckpoint:
         safetensors.torch.save_file(tensors, file)
         refused_file(file, "not written by disdepth")
         described = json.loads(header_of(student)[HEADER_KEY])
+        del described["digest"]  # as an older version wrote it
         for change, words in (
             ({"format_version": 99}, ("format 99", "upgrade")),
             ({"bins": "many"}, ("header is damaged",)),

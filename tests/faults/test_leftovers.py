@@ -51,3 +51,9 @@ def test_what_a_killed_look_at_a_push_left_goes_with_the_next(cli, tmp_path: Pat
         "depth.png",
         "student.safetensors",
     ]
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "null", "{}", '{"options": 3}', "\0"])
+def test_a_damaged_journal_is_one_line(refused, rooms, tmp_path: Path, content: str) -> None:
+    (tmp_path / JOURNAL).write_text(content)
+    refused(1, (tmp_path / JOURNAL, "is damaged"), "pack", rooms, "-o", tmp_path, "--resume")

@@ -1,4 +1,4 @@
-"""The campaign: `python tests/faults [kill] [disk] [fuzz] [poison] [--count N] [--seed N]` tries to break disdepth.
+"""The campaign that tries to break disdepth: `python tests/faults [PART ...] [--count N] [--seed N] [--only NAME ...]`.
 
 It prints what failed, and a table: tried, clear, failed. Its exit code is 1 where something failed.
 """
@@ -16,10 +16,11 @@ from pathlib import Path
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
 from fuzz import fuzzed
+from kill import killed
 from lab import Lab
 from outcome import Trial, table
 
-PARTS = {"fuzz": (fuzzed, 200)}
+PARTS = {"kill": (killed, 30), "fuzz": (fuzzed, 200)}
 """By name: what gives the trials, and how many it makes unless told (of fuzz: of each reader)."""
 
 
@@ -28,6 +29,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/faults", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"some of {', '.join(PARTS)}; all by default")
     parser.add_argument("--count", type=int, help="how many trials a part makes; of fuzz, of each reader")
+    parser.add_argument("--only", nargs="+", default=(), help="commands of kill and disk, or groups of readers of fuzz")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="a new folder for everything; by default a temporary one")
     given = parser.parse_args()
@@ -36,13 +38,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        lab = Lab.made(folder / "lab")
+        lab = Lab(folder / "lab")
+        lab.folder.mkdir()
         trials: list[Trial] = []
         seconds: dict[str, float] = {}
         for name in given.parts or PARTS:
             part, count = PARTS[name]
             began = time.monotonic()
-            for trial in part(lab, folder / name, given.count or count, given.seed):
+            for trial in part(lab, folder / name, given.count or count, given.seed, given.only):
                 trials.append(trial)
                 if trial.failure:
                     print(f"{name}: {trial.name}: {trial.failure}", flush=True)

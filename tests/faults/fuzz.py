@@ -11,7 +11,7 @@ import signal
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,18 @@ from disdepth_cli.errors import DisdepthError
 ONLY_DRAWN: Any = {  # no shrinking and no store: a file that fails is kept as it is
     "database": None, "deadline": None, "phases": [Phase.generate], "suppress_health_check": list(HealthCheck),
 }  # fmt: skip
-HANG, MEMORY = 30.0, 1.5e9  # seconds of one trial; bytes that a reader's process may grow
+HANG, MEMORY = 30.0, 1.5e9  # seconds of one trial; bytes that a process may grow in it
 
 
-def fuzzed(lab: Lab, folder: Path, count: int, first_seed: int) -> Iterator[Trial]:
-    """`count` trials of each reader; fewer where reading is slow. A file that fails stays in `folder/failed`."""
+def fuzzed(lab: Lab, folder: Path, count: int, first_seed: int, only: Sequence[str] = ()) -> Iterator[Trial]:
+    """`count` trials of each reader; fewer where reading is slow. A file that fails stays in `folder/failed`.
+
+    only: of which groups of readers.
+    """
     failed = folder / "failed"
     failed.mkdir(parents=True)
     torch.set_num_threads(1)
-    for reader in readers(lab, folder / "files"):
+    for reader in readers(lab, folder / "files", only):
         left, number = max(round(count * reader.share), 1), first_seed
         while left > 0:
             found = list(_in_a_process(reader, left, number, failed))
@@ -95,8 +98,9 @@ def _try_all(reader: Reader, sound: bytes, count: int, number: int, failed: Path
         reader.file.write_bytes(content)
         failure = _attempt(reader, held)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+        before += grown
         if grown * 1024 > MEMORY:
-            failure, before = f"it grew by {grown / 1e6:.1f} GB", before + grown
+            failure = f"it grew by {grown / 1e6:.1f} GB"
         if failure is not None:
             kept = failed / f"{number}-{tried}-{reader.file.name}"
             kept.write_bytes(content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from outcome import disdepth
@@ -16,36 +16,39 @@ TINY = ("--input-size", "64x96", "--batch-size", "4", "--workers", "0", "--devic
 STUDENT = ("--student", "mobilenetv2_050", "--decoder-channels", "16", "--bins", "16")
 
 
-@dataclass(frozen=True)
 class Lab:
-    """A folder with all of it."""
+    """A folder where each thing is made when it is first asked for, by the command line."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    @property
+    @cached_property
     def data(self) -> Path:
         """`data.yaml` of twenty rooms, two of them val."""
-        return self.folder / "rooms" / "data.yaml"
+        rooms = self.folder / "rooms"
+        command = [sys.executable, "-m", "disdepth_cli.demo.rooms", str(rooms)]
+        subprocess.run([*command, "--count", "20", "--size", "64x96", "--seed", "5"], check=True, capture_output=True)
+        return rooms / "data.yaml"
 
-    @property
+    @cached_property
     def teacher(self) -> Path:
-        """A copy of the tiny teacher."""
-        return self.folder / "teacher"
+        """A copy of the tiny teacher that comes with the package."""
+        return Path(shutil.copytree(TINY_TEACHER, self.folder / "teacher"))
 
-    @property
+    @cached_property
     def acclimated(self) -> Path:
         """A finished acclimation."""
-        return self.folder / "acclimated"
+        return self._made(self.acclimate, "acclimated")
 
-    @property
+    @cached_property
     def run(self) -> Path:
         """A finished distillation."""
-        return self.folder / "run"
+        return self._made(self.distill, "run")
 
-    @property
+    @cached_property
     def shards(self) -> Path:
         """The rooms, packed."""
-        return self.folder / "shards"
+        return self._made(self.pack, "shards")
 
     @property
     def acclimate(self) -> tuple[object, ...]:
@@ -64,16 +67,8 @@ class Lab:
         """As `acclimate`."""
         return ("pack", self.data, "--shard-count", 4, "--workers", 0)
 
-    @classmethod
-    def made(cls, folder: Path) -> Lab:
-        """All of it, made by the command line in a new folder."""
-        lab = cls(folder)
-        rooms = ("--count", "20", "--size", "64x96", "--seed", "5")
-        module = [sys.executable, "-m", "disdepth_cli.demo.rooms"]
-        subprocess.run([*module, str(lab.data.parent), *rooms], check=True, capture_output=True)
-        shutil.copytree(TINY_TEACHER, lab.teacher)
-        for command, place in ((lab.acclimate, lab.acclimated), (lab.distill, lab.run), (lab.pack, lab.shards)):
-            result = disdepth(*command, "-o", place)
-            if result.returncode:
-                raise RuntimeError(f"the lab cannot be made: {result.stderr}")
-        return lab
+    def _made(self, command: tuple[object, ...], name: str) -> Path:
+        result = disdepth(*command, "-o", self.folder / name)
+        if result.returncode:
+            raise RuntimeError(f"the lab cannot be made: {result.stderr}")
+        return self.folder / name

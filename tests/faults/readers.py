@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,18 +51,15 @@ class Reader:
     share: float = 1.0
 
 
-def readers(lab: Lab, folder: Path) -> Iterator[Reader]:
-    """All readers, with their files in a new folder."""
+def readers(lab: Lab, folder: Path, only: Sequence[str] = ()) -> Iterator[Reader]:
+    """All readers, with their files in a new folder. only: of which groups."""
     folder.mkdir()
-    yield from _images(folder)
-    yield from _depths(folder)
-    yield from _containers(folder)
-    yield from _descriptions(lab, folder)
-    yield from _runs(lab, folder)
-    yield from _networks(lab, folder)
+    for name, group in GROUPS.items():
+        if not only or name in only:
+            yield from group(lab, folder)
 
 
-def _images(folder: Path) -> Iterator[Reader]:
+def _images(lab: Lab, folder: Path) -> Iterator[Reader]:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 32, 3), np.uint8))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -72,7 +69,7 @@ def _images(folder: Path) -> Iterator[Reader]:
         yield Reader(f"image {suffix}", file, read_image)
 
 
-def _depths(folder: Path) -> Iterator[Reader]:
+def _depths(lab: Lab, folder: Path) -> Iterator[Reader]:
     metres = np.random.default_rng(0).uniform(1, 9, (24, 32)).astype(np.float32)
     millimetres = (metres * 1000).astype(np.uint16)
     data = metres.tobytes()
@@ -104,7 +101,7 @@ def _bytes(picture: Image.Image, kind: str) -> bytes:
     return file.getvalue()
 
 
-def _containers(folder: Path) -> Iterator[Reader]:
+def _containers(lab: Lab, folder: Path) -> Iterator[Reader]:
     with h5py.File(folder / "depth.hdf5", "w") as file:
         file.create_dataset("depth", data=np.ones((3, 8, 8), np.float32), compression="gzip")
 
@@ -155,7 +152,7 @@ def _runs(lab: Lab, folder: Path) -> Iterator[Reader]:
     yield Reader("run: metrics.csv", table, lambda file: MetricsTable(file, 99, lambda said: None).rows, text=True)
     whole = RunFolder(run)
     yield Reader("run: entries", run / "last/entries.json", lambda _: whole.check_entries(entries), text=True)
-    yield Reader("run: state", state.file, lambda _: state.load(), exact=True)
+    yield Reader("run: state", state.file, lambda _: state.load(), exact=True, share=0.3)
 
 
 def _without(config: Path, folder: Path) -> Path:
@@ -176,3 +173,13 @@ def _networks(lab: Lab, folder: Path) -> Iterator[Reader]:
         yield Reader(f"teacher: {file.name}", file, lambda _: load_teacher(str(teacher)), text=True, share=0.2)
     weights = teacher / "model.safetensors"
     yield Reader("teacher: weights", weights, lambda _: load_teacher(str(teacher)), share=0.1)
+
+
+GROUPS = {
+    "images": _images,
+    "depths": _depths,
+    "containers": _containers,
+    "descriptions": _descriptions,
+    "runs": _runs,
+    "networks": _networks,
+}

@@ -148,7 +148,7 @@ def test_a_home_in_every_path(monkeypatch, tmp_path: Path) -> None:
         for name, value in options.items():
             if "~" in str(value):
                 found = built.flat()[name]
-                found = found[0] if isinstance(value, list) else found
+                found = found[0] if isinstance(found, list) else found
                 assert str(found) == str(tmp_path / str(value).strip("[']")[2:]), (kind, name)
 
 

@@ -13,10 +13,17 @@ from difflib import get_close_matches
 NEAR = 0.6  # of difflib's likeness: below it a name shares letters by chance
 
 
+LONGEST = 1000  # letters of a message: what it names may be a path of any length
+
+
 class DisdepthError(Exception):
-    """Base of all errors with one clear line for the user."""
+    """Base of all errors with one clear line for the user; the middle of a very long one is left out."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= LONGEST else f"{text[: LONGEST * 2 // 3]} ... {text[-LONGEST // 3 + 5 :]}"
 
 
 class ConfigError(DisdepthError):

@@ -91,8 +91,8 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def is_unfinished(file: Path) -> bool:
-    """Whether a file has the name of a temporary one."""
-    return _TEMPORARY.fullmatch(file.name) is not None
+    """Whether a file has the name of a temporary one, and is no folder."""
+    return _TEMPORARY.fullmatch(file.name) is not None and not file.is_dir()
 
 
 def check_writable(path: Path | str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ MOST_VALUES = 100_000  # of a YAML file, its aliases written out
 LIMIT = "DISDEPTH_MAX_MEGAPIXELS"
 MEGAPIXELS = 256.0
 BYTES_A_PIXEL = 8  # of a file
+_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")  # of an object in memory, which some libraries name
 
 
 @contextmanager
@@ -47,7 +49,10 @@ def reason(problem: Exception) -> str:
         return "it does not fit into memory"
     if isinstance(problem, OSError) and problem.strerror:
         return problem.strerror
-    return " ".join(str(problem).split())[:200] or type(problem).__name__
+    said = " ".join(_ADDRESS.sub("", str(problem)).split())
+    if "pickle" in said:  # NumPy's advice on it is to load it
+        return "it is no file of plain numbers"
+    return said[:200] or type(problem).__name__
 
 
 def read_bytes(file: Path, error: type[DisdepthError] = DataError, of_pixels: bool = False) -> bytes:

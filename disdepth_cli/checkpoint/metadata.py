@@ -17,6 +17,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
 
+from disdepth_cli.checkpoint.digest import digest_of
 from disdepth_cli.config.types import LGConvOn, OutputKind
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.files import write_atomic
@@ -25,6 +26,7 @@ from disdepth_cli.working_size import WorkingSize
 
 FORMAT_VERSION = 1
 HEADER_KEY = "disdepth"
+DIGEST_KEY = "digest"  # within the header's JSON: of the rest of it, and of the weights
 TEACHER_PREFIX = "teacher."
 """In an acclimated file: weights of the teacher that were trained along."""
 
@@ -140,13 +142,18 @@ def save_checkpoint(
     Raises:
         DisdepthError: the disk is full, or the place cannot be written.
     """
-    header = {HEADER_KEY: json.dumps(metadata.model_dump(mode="json"), sort_keys=True)}
     tensors = {
         name: (tensor.to(dtype) if dtype and _may_shrink(name, tensor) else tensor).detach().cpu().contiguous()
         for name, tensor in weights.items()
     }
-    content = safetensors.torch.save(tensors, header)
+    values = metadata.model_dump(mode="json")
+    values |= {DIGEST_KEY: digest_of(_text(values), tensors)}
+    content = safetensors.torch.save(tensors, {HEADER_KEY: _text(values)})
     write_atomic(path, lambda temporary: temporary.write_bytes(content))
+
+
+def _text(values: dict[str, Any]) -> str:
+    return json.dumps(values, sort_keys=True)
 
 
 def _may_shrink(name: str, tensor: Tensor) -> bool:
@@ -158,6 +165,23 @@ def read_metadata(path: Path) -> CheckpointMetadata:
 
     Raises:
         CheckpointError: missing, truncated, foreign or of a newer format.
+    """
+    content = _header(path)
+    content.pop(DIGEST_KEY, None)
+    with reading(path, "its header is damaged", CheckpointError, "make or copy it again"):
+        try:
+            return CheckpointMetadata.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from None
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The values of a checkpoint's header.
+
+    Raises:
+        CheckpointError: as `read_metadata`.
     """
     if not path.is_file():
         raise CheckpointError(
@@ -176,22 +200,21 @@ def read_metadata(path: Path) -> CheckpointMetadata:
             raise CheckpointError(
                 f"{path}: has format {content['format_version']}, this disdepth reads up to {FORMAT_VERSION}; upgrade"
             )
-        try:
-            return CheckpointMetadata.model_validate(content)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from None
+        return dict(content)
 
 
 def load_strictly(model: nn.Module, path: Path, metadata: CheckpointMetadata) -> None:
     """Put the weights of a checkpoint, a trained teacher's aside, into a model.
 
     Raises:
-        CheckpointError: they do not fit, or are no finite numbers.
+        CheckpointError: they are damaged, do not fit, or are no finite numbers.
     """
     with reading(path, "its weights cannot be read", CheckpointError, "make or copy it again"):
         tensors = safetensors.torch.load_file(path)
+    header = _header(path)
+    stated = header.pop(DIGEST_KEY, None)
+    if stated is not None and stated != digest_of(_text(header), tensors):  # an older file states none
+        raise CheckpointError(f"{path}: its digest is another, so it is damaged; make or copy it again")
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise CheckpointError(f"{path}: {name} holds values that are not finite; train it again with a lower --lr")

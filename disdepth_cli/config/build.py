@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from disdepth_cli.config.base import BaseConfig, Part
 from disdepth_cli.config.recipes import read_options, recipe_options
 from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.reading import reading, yaml_values
 
 Config = TypeVar("Config", bound=BaseConfig)
 
@@ -65,8 +66,6 @@ def _settings(kind: type[BaseConfig], sets: Sequence[str]) -> dict[str, Any]:
     Raises:
         ConfigError: a text has no `=`, its value is no YAML, or the option is unknown.
     """
-    import yaml
-
     options: dict[str, Any] = {}
     for text in sets:
         name, equals, value = text.partition("=")
@@ -75,10 +74,8 @@ def _settings(kind: type[BaseConfig], sets: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--set {text}: write NAME=VALUE, such as --set output_weight=0.3")
         if group not in _known(kind):
             raise ConfigError(f"--set {text}: unknown option {group!r}{near_names(group, kind.options())}")
-        try:
-            read = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {text}: {value!r} is not a YAML value") from None
+        with reading(f"--set {text}", f"{value!r} is not a YAML value", ConfigError):
+            read = yaml_values(value)
         if dot:
             options[group] = {**options.get(group, {}), field: read}
         else:
@@ -96,7 +93,7 @@ def _worded(kind: type[BaseConfig], problem: Any) -> str:
     known = options[named]
     inner = place[len(known.path) : len(known.path) + 1]
     name = ".".join((named, *inner))
-    if problem["type"] == "missing" and not inner:
+    if problem["type"] == "missing" and isinstance(problem["loc"][-1], str):
         return f"{known.flag}: is missing; give {known.field.description}"
     if problem["type"] == "extra_forbidden" and inner:
         group = known.field.annotation

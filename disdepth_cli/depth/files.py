@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -14,6 +16,7 @@ from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.png import encode_png
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import write_atomic
+from disdepth_cli.reading import BYTES_A_PIXEL, check_pixels, read_bytes, reading
 
 LARGEST = 65535
 MILLIMETRES = 1000.0
@@ -105,15 +108,17 @@ def read_depth_png(path: Path) -> tuple[Held, float]:
     Raises:
         DataError: the file is not a readable PNG, or does not say its scale.
     """
-    try:
-        with Image.open(path) as image:
+    data = read_bytes(path, of_pixels=True)
+    with reading(path, "is not a readable depth file"):
+        with Image.open(io.BytesIO(data)) as image:
+            check_pixels(image.height, image.width)
             image.load()
             stored, text = np.asarray(image), dict(image.info)
+        if SCALE_KEY not in text:
+            raise DataError(f"{path}: has no {SCALE_KEY} text, so its unit is unknown; {REMEDY}")
         scale, offset = float(text[SCALE_KEY]), float(text.get(OFFSET_KEY, 0.0))
-    except KeyError:
-        raise DataError(f"{path}: has no {SCALE_KEY} text, so its unit is unknown; {REMEDY}") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{path}: cannot be read as a depth PNG ({error})") from None
+        if not (math.isfinite(scale) and scale > 0 and math.isfinite(offset)):
+            raise ValueError(f"a scale of {scale:g} and an offset of {offset:g} are none")
     values = stored / scale + offset
     if OFFSET_KEY in text:
         values[stored == 0] = np.nan
@@ -141,17 +146,11 @@ def read_depth_file(path: Path) -> Held:
         DataError: it is missing, damaged, of another kind, or does not say what its numbers are.
     """
     read = _format_of(path).read
-    try:
-        return read(path)
-    except DataError:
-        raise
-    except KeyError:
-        raise DataError(f"{path}: does not say what its numbers are; {REMEDY}") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except Exception as error:  # decoders raise anything on damaged bytes: BadZipFile, RuntimeError, ...
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path}: is not a readable depth file ({reason})") from None
+    with reading(path, "is not a readable depth file"):
+        try:
+            return read(path)
+        except KeyError:
+            raise DataError(f"{path}: does not say what its numbers are; {REMEDY}") from None
 
 
 def write_depth_numpy(path: Path, held: Held) -> None:
@@ -172,14 +171,14 @@ def write_depth_numpy(path: Path, held: Held) -> None:
 
 
 def _read_numpy(path: Path) -> Held:
-    with open(path, "rb") as handle:
-        values = np.load(handle, allow_pickle=False)
-        try:
-            meaning = str(np.load(handle, allow_pickle=False))
-        except (EOFError, ValueError):
-            raise DataError(
-                f"{path}: does not say what its numbers are; {REMEDY}. If you know: Depth(numpy.load(...), kind)"
-            ) from None
+    handle = io.BytesIO(read_bytes(path, of_pixels=True))
+    values = np.load(handle, allow_pickle=False)
+    try:
+        meaning = str(np.load(handle, allow_pickle=False))
+    except (EOFError, ValueError):
+        raise DataError(
+            f"{path}: does not say what its numbers are; {REMEDY}. If you know: Depth(numpy.load(...), kind)"
+        ) from None
     return _held(path, values, meaning)
 
 
@@ -192,7 +191,8 @@ def _write_archive(path: Path, held: Held) -> None:
 
 
 def _read_archive(path: Path) -> Held:
-    with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
+    with np.load(io.BytesIO(read_bytes(path, of_pixels=True)), allow_pickle=False) as archive:
+        check_pixels(sum(member.file_size for member in archive.zip.infolist()) // BYTES_A_PIXEL)
         return _held(path, archive["depth"], str(archive["meaning"]))
 
 
@@ -205,7 +205,10 @@ def _write_exr(path: Path, held: Held) -> None:
 
 def _read_exr(path: Path) -> Held:
     exr = _openexr(path)
-    path.open("rb").close()  # the library's own error names no reason
+    read_bytes(path, of_pixels=True)  # the library's own error names no reason
+    with exr.File(str(path), separate_channels=True, header_only=True) as header:
+        low, high = header.header()["dataWindow"]
+        check_pixels(int(high[1] - low[1] + 1), int(high[0] - low[0] + 1))
     with exr.File(str(path), separate_channels=True) as file:
         return _held(path, np.array(file.channels()[EXR_CHANNEL].pixels), str(file.header()[MEANING_KEY]))
 

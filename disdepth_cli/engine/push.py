@@ -13,7 +13,7 @@ from disdepth_cli.config import PushConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.config.parts import HubOptions
 from disdepth_cli.errors import CheckpointError, ConfigError, DisdepthError, HubError
-from disdepth_cli.files import write_atomic
+from disdepth_cli.files import remove_unfinished, write_atomic
 from disdepth_cli.hub.upload import Content, HubTarget
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.card.card import FILES, PICTURE, CardFacts, model_card, model_config
@@ -116,6 +116,7 @@ def _size(source: bytes | Path) -> int:
 
 def _write(folder: Path, content: Content) -> Path:
     """Write the files that would be sent; those of an earlier look that would not are removed."""
+    remove_unfinished(folder)
     for name in FILES:
         if name not in content:
             (folder / name).unlink(missing_ok=True)

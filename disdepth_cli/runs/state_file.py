@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
+from disdepth_cli.checkpoint.digest import digest_of
 from disdepth_cli.errors import TrainingError
 from disdepth_cli.files import write_atomic, write_text
 from disdepth_cli.reading import reading
@@ -35,7 +33,7 @@ class StateFile:
         """
         text = json.dumps(state, sort_keys=True)
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        content = safetensors.torch.save(whole, {STATE_KEY: text, DIGEST_KEY: _digest(text, whole)})
+        content = safetensors.torch.save(whole, {STATE_KEY: text, DIGEST_KEY: digest_of(text, whole)})
         write_atomic(self.file, lambda temporary: temporary.write_bytes(content))
         write_text(self.file.with_suffix(".json"), text + "\n")
 
@@ -53,15 +51,6 @@ class StateFile:
                 tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
             text = header[STATE_KEY]
             has_digest = len(header) > 1  # an older run's header has the state alone
-            if has_digest and header.get(DIGEST_KEY) != _digest(text, tensors):
+            if has_digest and header.get(DIGEST_KEY) != digest_of(text, tensors):
                 raise ValueError("its digest is another")
             return tensors, json.loads(text)
-
-
-def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of a state's words, and its tensors' names, types, shapes and numbers."""
-    digest = hashlib.blake2b(text.encode(), digest_size=20)
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

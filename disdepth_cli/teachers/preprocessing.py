@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from disdepth_cli.errors import TeacherError
+from disdepth_cli.reading import read_bytes, reading
 from disdepth_cli.teachers.contract import Channels
 from disdepth_cli.working_size import Placement, ScaleRule, WorkingSize, centred
 
@@ -173,10 +174,8 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         TeacherError: not readable, not JSON, or not an object.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TeacherError(f"{path.parent.name}/{path.name}: cannot be read as JSON ({error})") from None
+    with reading(f"{path.parent.name}/{path.name}", "cannot be read as JSON", TeacherError):
+        values = json.loads(read_bytes(path, TeacherError))
     if not isinstance(values, dict):
         raise TeacherError(f"{path.parent.name}/{path.name}: holds no JSON object")
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import safetensors
 import safetensors.torch
 import torch
 
-from disdepth_cli.checkpoint.metadata import BUNDLED, HEADER_KEY, describe, read_metadata, save_checkpoint
+from disdepth_cli.checkpoint.locate import BUNDLED
+from disdepth_cli.checkpoint.metadata import HEADER_KEY, read_metadata, save_checkpoint
 from disdepth_cli.errors import DisdepthError
 from disdepth_cli.files import as_json
 from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student, load_checkpoint
@@ -25,7 +27,7 @@ def student() -> DepthStudent:
 
 @pytest.fixture
 def file(student: DepthStudent, tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path / "student.safetensors", student.state_dict(), describe("student", student))
+    save_checkpoint(tmp_path / "student.safetensors", student.state_dict(), student.describe("student"))
     return tmp_path / "student.safetensors"
 
 
@@ -60,7 +62,7 @@ def test_one_weight_that_is_not_finite(student: DepthStudent, file: Path, value:
     tensors = {key: tensor.clone() for key, tensor in student.state_dict().items()}
     key = next(key for key, tensor in tensors.items() if name in key and tensor.is_floating_point())
     tensors[key].view(-1)[0] = value
-    save_checkpoint(file, tensors, describe("student", student))
+    save_checkpoint(file, tensors, student.describe("student"))
     refused(file, key, "not finite", "--lr")
 
 
@@ -114,3 +116,29 @@ def test_a_header_that_is_none(file: Path, header: str) -> None:
 def test_json_has_no_nan() -> None:
     values = {"a": float("nan"), "b": [1.5, float("inf")], "c": ({"d": -float("inf")}, 2), "e": None, "f": True}
     assert json.loads(as_json(values)) == {"a": None, "b": [1.5, None], "c": [{"d": None}, 2], "e": None, "f": True}
+
+
+def test_every_flipped_bit_is_seen(file: Path) -> None:
+    """In the weights, in the header, and where the header names the digest itself."""
+    whole = bytearray(file.read_bytes())
+    rng = random.Random(0)
+    marked = [whole.index(b"min_depth"), whole.index(b'digest\\"') + 3, whole.index(b"10.0"), len(whole) - 1]
+    for place in [*marked, *(rng.randrange(len(whole)) for _ in range(60))]:
+        file.write_bytes(bytes([*whole[:place], whole[place] ^ 1 << rng.randrange(8), *whole[place + 1 :]]))
+        with pytest.raises(DisdepthError):
+            load_checkpoint(file)
+    file.write_bytes(whole)
+    load_checkpoint(file)
+
+
+def test_a_file_of_an_older_version_states_no_digest(file: Path) -> None:
+    header = header_of(file)
+    assert len(header.pop("digest")) == 40
+    load_checkpoint(rewritten(file, header))
+    refused(rewritten(file, header | {"digest": "0" * 40}), "its digest is another")
+
+
+def test_equal_models_are_equal_bytes(student: DepthStudent, file: Path) -> None:
+    before = file.read_bytes()
+    save_checkpoint(file, student.state_dict(), student.describe("student"))
+    assert file.read_bytes() == before

@@ -164,6 +164,7 @@ class TestCheckpoint:
         safetensors.torch.save_file(tensors, file)
         refused_file(file, "not written by disdepth")
         described = json.loads(header_of(student)[HEADER_KEY])
+        del described["digest"]  # as an older version wrote it
         for change, words in (
             ({"format_version": 99}, ("format 99", "upgrade")),
             ({"bins": "many"}, ("header is damaged",)),

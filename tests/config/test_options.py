@@ -50,6 +50,7 @@ FREE_IN_RUNS = set(
         "licence",
         "control",
         "keep",
+        "budget",
     ]
 )
 FREE_IN_PACKING = {"output", "resume", "workers", "max_corrupt"}
@@ -74,6 +75,7 @@ NOT_IN_RECIPES = set(
         "sweep",
         "sweep_steps",
         "teacher_cache",
+        "budget",
     ]
 )
 OF_THE_RUN_ITSELF = {"teacher", "epochs", "output", "resume", "max_steps"}

@@ -14,8 +14,9 @@ import pytest
 import scipy.io
 
 from disdepth_cli.data.files.depth_coding import DepthCoding
-from disdepth_cli.data.files.hdf5 import Hdf5Member, read_matlab
+from disdepth_cli.data.files.hdf5 import Hdf5Member
 from disdepth_cli.data.files.images import read_depth
+from disdepth_cli.data.files.matlab import read_matlab
 from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError

@@ -18,10 +18,9 @@ import pytest
 from PIL import Image
 
 from disdepth_cli.data.files import image_decoders
-from disdepth_cli.data.files.hdf5 import read_entry
+from disdepth_cli.data.files.hdf5 import Hdf5Member
 from disdepth_cli.data.files.images import read_depth, read_image
 from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.data.files.location import Member
 from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.errors import ConfigError, DataError
 
@@ -194,7 +193,7 @@ def test_numbers_of_other_files_are_never_read(tmp_path: Path, secret: Path, mak
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         make(file, secret)
     with pytest.raises(DataError, match=r"a\.hdf5:dataset.*its numbers lie in another file, which is never read"):
-        read_entry(Member("hdf5", str(tmp_path / "a.hdf5"), entry))
+        Hdf5Member(str(tmp_path / "a.hdf5"), entry).read()
 
 
 def test_an_hdf5_entry_that_declares_too_much(tmp_path: Path) -> None:
@@ -202,10 +201,10 @@ def test_an_hdf5_entry_that_declares_too_much(tmp_path: Path) -> None:
         file.create_dataset("dataset", (SIDE, SIDE), "<f4", chunks=(64, 64))
         file.create_group("group")
     with pytest.raises(DataError, match="1600 megapixels"):
-        read_entry(Member("hdf5", str(tmp_path / "a.hdf5"), "dataset"))
-    assert read_entry(Member("hdf5", str(tmp_path / "a.hdf5"), "dataset/5")).shape == (SIDE,)
+        Hdf5Member(str(tmp_path / "a.hdf5"), "dataset").read()
+    assert Hdf5Member(str(tmp_path / "a.hdf5"), "dataset/5").read().shape == (SIDE,)
     with pytest.raises(DataError, match="group is no array"):
-        read_entry(Member("hdf5", str(tmp_path / "a.hdf5"), "group"))
+        Hdf5Member(str(tmp_path / "a.hdf5"), "group").read()
 
 
 # large photographs

@@ -351,7 +351,7 @@ def test_the_index_is_checked_and_read_as_others_write_it(packed, tmp_path, own_
     source = load_source(packed)
     assert (len(source.train), source.counts()) == (36, (36, 0))
     for text, words in (
-        ("{", "no valid JSON"),
+        ("{", "Expecting property name"),
         ("{}", "a `shardlist`"),
         ('{"shardlist": [{}]}', "url: Field required"),
     ):

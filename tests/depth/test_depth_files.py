@@ -1,9 +1,12 @@
 """Depth files: what is read back is what was written, and the file says its own unit."""
 
+import io
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
+from disdepth_cli.depth.depth import Depth
 from disdepth_cli.depth.files import (
     Held,
     read_depth_file,
@@ -125,7 +128,7 @@ def test_foreign_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="no disdepth:scale"):
         read_depth_png(tmp_path / "plain.png")
     (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"torn\.png: is not a readable depth file \(cannot identify image file\)"):
         read_depth_png(tmp_path / "torn.png")
     with pytest.raises(DataError, match="cannot be read"):
         read_depth_png(tmp_path / "missing.png")
@@ -165,3 +168,35 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
     for suffix in (".png", ".npy", ".npz", ".exr"):
         with pytest.raises(DisdepthError, match="cannot be written"):
             write_depth(tmp_path / "file" / f"a{suffix}", Held(np.ones((2, 2))))
+
+
+def _png_of(scale: str) -> bytes:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("disdepth:scale", scale)
+    file = io.BytesIO()
+    Image.fromarray(np.ones((4, 4), np.uint16)).save(file, "PNG", pnginfo=text)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("scale", ["0", "-1000", "nan", "inf", "x", ""])
+def test_a_scale_that_is_none_gives_no_depth(tmp_path, scale):
+    (tmp_path / "a.png").write_bytes(_png_of(scale))
+    with pytest.raises(DataError, match=r"a\.png: is not a readable depth file"):
+        Depth.load(tmp_path / "a.png")
+
+
+def test_a_small_file_that_declares_much_is_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISDEPTH_MAX_MEGAPIXELS", "0.1")
+    for suffix in (".png", ".npz", ".exr", ".npy"):
+        file = tmp_path / f"a{suffix}"
+        Depth(np.ones((600, 600), np.float32), "metric_depth").save(file)
+        with pytest.raises(DataError, match="DISDEPTH_MAX_MEGAPIXELS"):
+            Depth.load(file)
+
+
+def test_objects_of_python_are_never_loaded(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
+    np.savez(tmp_path / "a.npz", depth=np.array([{}], object), meaning=np.array("x"))
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(DataError, match=r"is not a readable depth file \(it is no file of plain numbers\)"):
+            Depth.load(tmp_path / name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from disdepth_cli.data.files.location import Member
 from disdepth_cli.errors import DataError
-from disdepth_cli.reading import check_pixels, read_bytes, reading
+from disdepth_cli.reading import check_pixels, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +96,3 @@ def names(file: Path) -> Mapping[str, tuple[int, ...]]:
 
     with reading(file, "is not an HDF5 file"), _opened(file) as opened:
         return {name: held.shape for name, held in opened.items() if isinstance(held, h5py.Dataset)}
-
-
-def read_matlab(file: Path, *wanted: str) -> list[np.ndarray]:
-    """Named variables of a MATLAB file of version 5, each flat.
-
-    Raises:
-        DataError: it cannot be read, or lacks one of them.
-    """
-    from scipy.io import loadmat  # only such data sets need it
-
-    data = read_bytes(file)
-    with reading(file, "is not a MATLAB file"):
-        held: dict[str, Any] = loadmat(io.BytesIO(data), variable_names=wanted)
-    for name in wanted:
-        if name not in held:
-            raise DataError(f"{file}: has no {name}")
-    return [np.asarray(held[name]).reshape(-1) for name in wanted]

@@ -9,9 +9,10 @@ from typing import Protocol
 
 import numpy as np
 
-from disdepth_cli.data.files.hdf5 import Hdf5Member, MatlabMember, names, read_matlab
+from disdepth_cli.data.files.hdf5 import Hdf5Member, MatlabMember, names
 from disdepth_cli.data.files.item import DataItem, Skipped
 from disdepth_cli.data.files.location import Place
+from disdepth_cli.data.files.matlab import read_matlab
 from disdepth_cli.data.sets.listing import Listing
 from disdepth_cli.data.sets.lists import rows, stated_focal, without_depth
 from disdepth_cli.data.sets.patterns import Folders, fitting

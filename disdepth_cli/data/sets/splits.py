@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
-from disdepth_cli.data.files.hdf5 import read_matlab
 from disdepth_cli.data.files.item import DataItem
+from disdepth_cli.data.files.matlab import read_matlab
 from disdepth_cli.data.sets.listing import TENTH, every_tenth
 from disdepth_cli.data.sets.lists import rows
 from disdepth_cli.reading import read_bytes, reading
@@ -147,6 +145,5 @@ class MatlabFolders:
 
 def _inside_sunrgbd(folder: object) -> str:
     """`kv2/kinect2data/...` of `/n/fs/sun3d/data//SUNRGBD/kv2/kinect2data/...`, and of itself."""
-    text = folder if isinstance(folder, str) else str(np.asarray(folder).reshape(-1)[0])
-    parts = [part for part in text.split("/") if part]
+    parts = [part for part in str(folder).split("/") if part]
     return "/".join(parts[parts.index("SUNRGBD") + 1 :] if "SUNRGBD" in parts else parts)

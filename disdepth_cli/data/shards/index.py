@@ -28,6 +28,7 @@ from disdepth_cli.data.shards.items import Shard
 from disdepth_cli.data.shards.reader import open_shard
 from disdepth_cli.errors import DataError, DisdepthError
 from disdepth_cli.files import write_text
+from disdepth_cli.reading import read_bytes, reading
 
 INDEX = "index.json"
 JOURNAL = ".packing.json"  # there while a folder is being packed
@@ -157,17 +158,13 @@ def pack_bits(labelled: np.ndarray) -> int | None:
 
 
 def _read_index(place: str) -> ShardSet:
-    try:
-        text = read_remote(place) if is_remote(place) else Path(place).read_bytes()
-        index = IndexFile.model_validate(json.loads(text))
-    except OSError as error:
-        raise DataError(f"{place}: cannot be read ({error.strerror or error})") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{place}: is not an index of shards ({where}: {first['msg']})") from None
-    except ValueError:
-        raise DataError(f"{place}: is not an index of shards (no valid JSON)") from None
+    text = read_remote(place) if is_remote(place) else read_bytes(Path(place))
+    with reading(place, "is not an index of shards"):
+        try:
+            index = IndexFile.model_validate(json.loads(text))
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     if index.wids_version != 1 or not index.shardlist + index.val_shardlist:
         raise DataError(f"{place}: is not an index of shards (a `shardlist`, version 1)")
     base = place.rpartition("/")[0]

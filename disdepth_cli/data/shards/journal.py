@@ -10,8 +10,9 @@ from typing import Any
 from disdepth_cli.config import PackConfig
 from disdepth_cli.data.shards.index import INDEX, JOURNAL, ShardRecord, record_of, shard_of
 from disdepth_cli.data.shards.items import Shard
-from disdepth_cli.errors import ConfigError, DataError
-from disdepth_cli.files import disk_errors, write_text
+from disdepth_cli.errors import ConfigError
+from disdepth_cli.files import disk_errors, is_unfinished, remove_unfinished, write_text
+from disdepth_cli.reading import read_bytes, reading
 
 
 class Journal:
@@ -34,18 +35,20 @@ class Journal:
         options = config.flat(*PackConfig.named(free=True)) | {"depth_scale": scale}
         journal = cls(folder / JOURNAL, options, lengths)
         if not config.resume:
-            if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            if folder.exists() and not (folder.is_dir() and all(map(is_unfinished, folder.iterdir()))):
                 raise ConfigError(f"-o {folder}: already holds something; name a new folder, or add --resume to go on")
             with disk_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
+                remove_unfinished(folder)
             journal._write()
             return journal
         if not journal.file.is_file():
             done = (folder / INDEX).is_file()
-            raise ConfigError(f"-o {folder}: " + ("is packed already" if done else "no packing was begun there"))
+            none = "no packing was begun there; leave out --resume"
+            raise ConfigError(f"-o {folder}: {'is packed already' if done else none}")
         journal._load()
-        for left in (*folder.glob(".*.tmp.tar"), *folder.glob(".*.tmp.json")):  # of a process that was killed
-            left.unlink()
+        with disk_errors(folder):
+            remove_unfinished(folder)
         return journal
 
     @property
@@ -74,16 +77,14 @@ class Journal:
         write_text(self.file, json.dumps(state | {"skipped": self.skipped}) + "\n")
 
     def _load(self) -> None:
-        try:
-            state = json.loads(self.file.read_text(encoding="utf-8"))
+        with reading(self.file, "is damaged", advice="pack into a new folder"):
+            state = json.loads(read_bytes(self.file))
             before, lengths = dict(state["options"]), dict(state["lengths"])
             self.reached, self.skipped = dict(state["reached"]), list(state["skipped"])
             self.shards = {
                 split: [shard_of(str(self.file.parent), ShardRecord.model_validate(record)) for record in records]
                 for split, records in state["shards"].items()
             }
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{self.file}: is damaged ({error}); pack into a new folder") from None
         for name, value in self.options.items():
             if before.get(name) != value:
                 raise ConfigError(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from disdepth_cli.errors import TeacherError, near_names
+from disdepth_cli.reading import read_yaml
 from disdepth_cli.teachers.contract import IMAGENET_MEAN, IMAGENET_STD, StoredDepth, TeacherContract
 from disdepth_cli.teachers.preprocessing import ProcessorSize
 from disdepth_cli.teachers.teacher import DepthTeacher, TeacherNetwork
@@ -112,10 +112,7 @@ def _read(folder: Path) -> StoredFile:
             f"{folder}: holds depth maps and no {NAME}; write one that says what their numbers are, for example "
             '"kind: metric_depth" and "depth_scale: 1000" (metres = stored / depth_scale), or "kind: disparity"'
         )
-    try:
-        values: Any = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TeacherError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+    values = read_yaml(file, TeacherError)
     if not isinstance(values, dict):
         raise TeacherError(f"{file}: must be a mapping with keys such as {', '.join(StoredFile.model_fields)}")
     for key in values:

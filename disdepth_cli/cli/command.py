@@ -215,8 +215,10 @@ def _is_list(field: FieldInfo) -> bool:
 
 
 def _values(field: FieldInfo) -> tuple[str, ...]:
-    """The values of an option that takes one of a few words."""
+    """The values of an option that takes one of a few words, or several of them."""
     kind = _bare(field.annotation)
+    if get_origin(kind) is list:
+        kind = _bare(get_args(kind)[0])
     return tuple(map(str, get_args(kind))) if get_origin(kind) is Literal else ()
 
 

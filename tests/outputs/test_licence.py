@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from disdepth_cli.hub.licences import Source, choose_licence, classify_licence
+from disdepth_cli.hub.licences import LicencedPart, choose_licence, classify_licence
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,6 @@ def test_non_commercial_by_name(licence, expected):
     ],
 )
 def test_choice(licences, given, chosen, warnings):
-    licence = choose_licence([Source("teacher", f"t{i}", name) for i, name in enumerate(licences)], given)
+    licence = choose_licence([LicencedPart("teacher", f"t{i}", name) for i, name in enumerate(licences)], given)
     assert (licence.id, licence.name) == chosen
     assert len(licence.warnings) == warnings

@@ -13,6 +13,7 @@ from disdepth_cli.config import AugmentConfig
 from disdepth_cli.data.batches.loader import EvalDataset, TrainDataset
 from disdepth_cli.data.batches.origin import Origins
 from disdepth_cli.data.batches.views import TrainView
+from disdepth_cli.data.files import image_decoders, images
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import DataError
 from disdepth_cli.types import StoredBatch
@@ -72,7 +73,7 @@ def test_a_views_focal_length_is_that_at_which_its_depth_is_right(folder: Path, 
     dataset = TrainDataset(source.train, source, view, Origins({}))
     for epoch in range(5):
         sample = StoredBatch.collate([dataset[(epoch, 0)]]).to(torch.device("cpu"))
-        window, _ = view.location(48, 96, epoch, 0)
+        window, _ = view.window_at(48, 96, epoch, 0)
         pixels_in_image = 80 / 2.0
         pixels_in_view = pixels_in_image * 64 / window.width
         depth = float(sample.depth[sample.valid].median())
@@ -87,6 +88,14 @@ def test_a_whole_image_is_scaled_with_its_focal_length(folder: Path) -> None:
     assert float(item.origin.focal) == pytest.approx(80 * 48 / 96)
     top, left, height, width = item.origin.box[0].tolist()
     assert (top, left, height, width) == pytest.approx((-4 / 24, -8 / 48, 32 / 24, 64 / 48))
+
+
+def test_a_huge_photograph_that_is_decoded_smaller_keeps_its_angles(folder: Path, monkeypatch) -> None:
+    source = described(folder, LISTS, train="rgb/a.png depth/a.png 80\n", val="rgb/c.png depth/c.png 80\n")
+    for module in (image_decoders, images):
+        monkeypatch.setattr(module, "LARGE", 48 * 96 - 1)  # of an image: it is read at half its size
+    item = EvalDataset(source.val, source, WorkingSize(24, 40), Origins({}))[0]
+    assert float(item.origin.focal) == pytest.approx(80 * 48 / 96)  # as of the whole image, at the same 24x48
 
 
 def test_none_is_nan_and_nobody_asks_nothing_is_made(folder: Path) -> None:

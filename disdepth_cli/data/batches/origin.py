@@ -13,6 +13,7 @@ from torch import Tensor
 
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.files.dataset import DataSource
+from disdepth_cli.data.files.images import reduced_by
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.types import ViewOrigin
 from disdepth_cli.working_size import Placement, WorkingSize, fit
@@ -38,6 +39,12 @@ class WholeImage:
         return torch.from_numpy(np.ascontiguousarray(fit(image, self.size)[0].transpose(2, 0, 1)))
 
 
+def _focal(source: DataSource, item: DataItem, image: np.ndarray) -> float | None:
+    """Focal length [pixels] of an image (H, W, 3) as it was read: a huge one is decoded at a part of its size."""
+    focal = source.focal_of(item)
+    return focal if focal is None else focal * reduced_by(item.image, image)
+
+
 @dataclass(frozen=True)
 class Origins:
     """Makes the origins that some teachers ask for. readers: by the key of a teacher, what it sees of whole images."""
@@ -51,7 +58,7 @@ class Origins:
         height, width = image.shape[:2]
         window, mirrored = view.window_at(height, width, epoch, index, bordered=not item.extra)
         box = (window.top / height, window.left / width, window.height / height, window.width / width)
-        focal = source.focal_of(item)
+        focal = _focal(source, item, image)
         if focal is not None:
             focal *= view.crop_size[1] / window.width / window.zoom
         return ViewOrigin.of_one(box, bool(mirrored), window.zoom, focal, self._whole(item, image))
@@ -60,14 +67,16 @@ class Origins:
         """The origin of an image (H, W, 3) that was brought to a model's size."""
         (top, left), (height, width) = placement.offset, placement.scaled
         box = (-top / height, -left / width, 1 + 2 * top / height, 1 + 2 * left / width)
-        focal = source.focal_of(item)
+        focal = _focal(source, item, image)
         if focal is not None:
             focal *= width / (image.shape[1] + 2 * placement.margin[1])
         return ViewOrigin.of_one(box, False, 1.0, focal, self._whole(item, image))
 
     def of_unscaled(self, item: DataItem, image: np.ndarray, source: DataSource) -> ViewOrigin:
         """The origin of an image (H, W, 3) that is whole and of its own size."""
-        return ViewOrigin.of_one((0.0, 0.0, 1.0, 1.0), False, 1.0, source.focal_of(item), self._whole(item, image))
+        return ViewOrigin.of_one(
+            (0.0, 0.0, 1.0, 1.0), False, 1.0, _focal(source, item, image), self._whole(item, image)
+        )
 
     def _whole(self, item: DataItem, image: np.ndarray) -> dict[str, Tensor]:
         return {key: read(item, image) for key, read in self.readers.items()}

@@ -48,6 +48,21 @@ def reduced_from(file: Path, image: np.ndarray) -> str | None:
     return f"{height}x{width}" if height * width > LARGE else None
 
 
+def reduced_by(location: Location, image: np.ndarray) -> float:
+    """By which factor `read_image` shrank an image (H, W, 3) of a file: 1, 1/2, 1/4 or 1/8.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    if image.shape[0] * image.shape[1] * 4 < LARGE:
+        return 1.0
+    stored = fetch(location)
+    if not isinstance(stored, Encoded):
+        return 1.0
+    size = stored_size(stored.data)
+    return 1 / max(round(max(size) / max(image.shape[:2])), 1)
+
+
 def _decoded(location: Location | str) -> tuple[np.ndarray, Encoded | np.ndarray]:
     location = Path(location) if isinstance(location, str) else location
     with reading(location, "is not a readable image", advice=_ADVICE):

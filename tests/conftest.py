@@ -232,3 +232,28 @@ def watcher() -> Watcher:
 def new_watcher() -> type[Watcher]:
     """For a run that several tests look at, or a second one in a test."""
     return Watcher
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """Keywords of a training run that takes a second."""
+    return {"input_size": "64x96", "batch_size": 4, "workers": 0, "device": "cpu", "pretrained": False, "offline": True}
+
+
+@pytest.fixture(scope="session")
+def bare_report():
+    """`bare_report(**known)`: the report of a run that trained nothing, with what is known."""
+    from disdepth_cli.results.training import DistillReport
+
+    counts = {"steps": 0, "seconds": 0.0, "images_per_second": 0.0, "best_step": 0, "skipped_steps": 0}
+    words = {"run": "run", "output_kind": "metric_depth", "scored_against": "ground truth"}
+    nothing = {
+        "protocol": {},
+        "best": {},
+        "final": {},
+        "corrupt_files": [],
+        "images": {},
+        "cost": {},
+        "distilled": True,
+    }
+    return lambda **known: DistillReport(**{**counts, **words, **nothing, **known})

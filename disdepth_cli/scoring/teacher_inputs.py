@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from disdepth_cli.data.batches.origin import Origins, Reader, WholeImage
 from disdepth_cli.data.batches.stored_maps import StoredMaps
 from disdepth_cli.data.files.dataset import DataSource
-from disdepth_cli.data.files.item import BlockItems
+from disdepth_cli.data.files.item import BlockItems, first_without_focal
 from disdepth_cli.errors import DataError
-from disdepth_cli.teachers.teacher import DepthTeacher
+from disdepth_cli.teachers.teacher import FOCAL_IS_MISSING, DepthTeacher
 
 
 def origins_of(teachers: Sequence[DepthTeacher], of_views: bool = False) -> Origins | None:
@@ -30,7 +30,24 @@ def origins_of(teachers: Sequence[DepthTeacher], of_views: bool = False) -> Orig
     return None
 
 
-def check_stored(origins: Origins, teachers: Sequence[DepthTeacher], source: DataSource) -> None:
+def origins_of_views(teachers: Sequence[DepthTeacher], source: DataSource) -> Origins | None:
+    """What makes the origins of training views for these teachers; None where no teacher needs any.
+
+    Raises:
+        DataError: one needs the focal length, or stored depth, of a training image that has none.
+    """
+    for teacher in teachers:
+        if teacher.contract.needs_focal and source.coding.focal is None:
+            lacks = first_without_focal(source.train)
+            if lacks is not None:
+                raise DataError(f"{source.key(lacks)}: {teacher.contract.id} {FOCAL_IS_MISSING}")
+    origins = origins_of(teachers, of_views=True)
+    if origins is not None:
+        _check_stored(origins, teachers, source)
+    return origins
+
+
+def _check_stored(origins: Origins, teachers: Sequence[DepthTeacher], source: DataSource) -> None:
     """Every training image has depth stored of it, by those teachers that have nothing else.
 
     Raises:

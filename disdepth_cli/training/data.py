@@ -17,13 +17,11 @@ from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.batches.origin import Origins
 from disdepth_cli.data.batches.views import TrainView, default_crop
 from disdepth_cli.data.files.dataset import DataSource
-from disdepth_cli.data.files.item import blocks_of, first_without_focal, only_labelled
+from disdepth_cli.data.files.item import blocks_of, only_labelled
 from disdepth_cli.data.shards.prefetch import prefetch_of
-from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.protocols import TEACHER_DISPARITY, Protocol, for_output, override
-from disdepth_cli.scoring.teacher_inputs import check_stored, origins_of
+from disdepth_cli.scoring.teacher_inputs import origins_of_views
 from disdepth_cli.teachers import DepthTeacher
-from disdepth_cli.teachers.teacher import FOCAL_IS_MISSING
 from disdepth_cli.types import StoredBatch
 from disdepth_cli.working_size import WorkingSize
 
@@ -56,15 +54,7 @@ class TrainingData:
         Raises:
             DataError: one needs the focal length, or stored depth, of a training image that has none.
         """
-        for teacher in teachers:
-            if teacher.contract.needs_focal and self.source.coding.focal is None:
-                lacks = first_without_focal(self.source.train)
-                if lacks is not None:
-                    raise DataError(f"{self.source.key(lacks)}: {teacher.contract.id} {FOCAL_IS_MISSING}")
-        origins = origins_of(teachers, of_views=True)
-        if origins is not None:
-            check_stored(origins, teachers, self.source)
-        return replace(self, origins=origins)
+        return replace(self, origins=origins_of_views(teachers, self.source))
 
     def in_range(self, min_depth: float, max_depth: float) -> TrainingData:
         """The same data with another depth range [m]."""

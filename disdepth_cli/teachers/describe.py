@@ -33,7 +33,7 @@ def describe_teacher(
     plan = None if here else _plan(name, revision, offline)
     if plan is None or all(file.cached for file in plan.weights):
         return with_flops(load_teacher(name, revision=revision, weights=weights, offline=offline))
-    contract = _outline(_builder(name, plan))
+    contract = outline(_builder(name, plan))
     return replace(
         contract,
         weight_bytes=sum(file.size for file in plan.weights),
@@ -86,7 +86,7 @@ def _builder(name: str, plan: DownloadPlan) -> Callable[[], DepthTeacher]:
     return lambda: load_transformers_teacher(repo, with_weights=False)
 
 
-def _outline(build: Callable[[], DepthTeacher]) -> TeacherContract:
+def outline(build: Callable[[], DepthTeacher]) -> TeacherContract:
     """The contract of a teacher without weights, on the meta device where its code can run there, else at random."""
     try:
         with torch.device("meta"):

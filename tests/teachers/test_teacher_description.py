@@ -67,7 +67,7 @@ DESCRIBED = ["metric", "relative", "dpt", "hybrid", "dpt-beit", "dpt-swinv2", "d
 def test_a_description_without_weights_is_that_of_the_model(kind: str, tiny: Callable[[str], Path]) -> None:
     """Everything but what weights alone tell: strides, channels, parameters, FLOPs, range, sizes."""
     repo = resolve_teacher(str(tiny(kind)))
-    outline = describe._outline(lambda: load_transformers_teacher(repo, with_weights=False))
+    outline = describe.outline(lambda: load_transformers_teacher(repo, with_weights=False))
     real = with_flops(load_transformers_teacher(repo))
     assert outline.flops and outline.fingerprint == "none"
     known = {"fingerprint": real.fingerprint, "weight_bytes": real.weight_bytes, "probe": real.probe}
@@ -86,7 +86,7 @@ def test_describing_draws_no_random_numbers(tiny: Callable[[str], Path]) -> None
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    describe._outline(lambda: load_transformers_teacher(repo, with_weights=False))
+    describe.outline(lambda: load_transformers_teacher(repo, with_weights=False))
     assert torch.equal(torch.rand(1), expected)
 
 

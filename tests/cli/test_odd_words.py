@@ -147,7 +147,7 @@ def test_a_home_in_every_path(monkeypatch, tmp_path: Path) -> None:
         built = build_config(kind, options)
         for name, value in options.items():
             if "~" in str(value):
-                found = built.flat()[name]
+                found = built.flat()[kind.renamed().get(name, name)]
                 found = found[0] if isinstance(found, list) else found
                 assert str(found) == str(tmp_path / str(value).strip("[']")[2:]), (kind, name)
 

@@ -15,12 +15,14 @@ from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
+from disk import limited
 from fuzz import fuzzed
 from kill import killed
 from lab import Lab
 from outcome import Trial, table
+from poison import poisoned
 
-PARTS = {"kill": (killed, 30), "fuzz": (fuzzed, 200)}
+PARTS = {"kill": (killed, 30), "disk": (limited, 28), "fuzz": (fuzzed, 200), "poison": (poisoned, 1)}
 """By name: what gives the trials, and how many it makes unless told (of fuzz: of each reader)."""
 
 

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOO_LONG = 120.0  # seconds that a command of the lab may take
-UNWORDED = ("Traceback (most recent call last)", "DISDEPTH_DEBUG=1 shows where", "disdepth cannot be loaded")
+UNWORDED = (
+    "Traceback (most recent call last)",
+    "DISDEPTH_DEBUG=1 shows where",
+    "disdepth cannot be loaded",
+    "Exception ignored in",
+)
 ENDS = ("error: ", "interrupted: ")
 
 

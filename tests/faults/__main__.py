@@ -22,7 +22,7 @@ from lab import Lab
 from outcome import Trial, table
 from poison import poisoned
 
-PARTS = {"kill": (killed, 30), "disk": (limited, 28), "fuzz": (fuzzed, 200), "poison": (poisoned, 1)}
+PARTS = {"kill": (killed, 30), "disk": (limited, 14), "fuzz": (fuzzed, 200), "poison": (poisoned, 1)}
 """By name: what gives the trials, and how many it makes unless told (of fuzz: of each reader)."""
 
 

@@ -95,13 +95,14 @@ def _again(command: tuple[object, ...], place: Path, whole: Path) -> str | None:
     if "out --resume" in result.stderr:
         result = disdepth(*command)
     failure = failure_of(result, codes=(0,)) or _left(place)
-    if failure is None:
-        for one in whole.rglob("*"):
-            other = place / one.relative_to(whole)
-            if one.suffix in (".safetensors", ".tar", ".png", ".npy") and one.parent.name != "last":
-                if not other.is_file() or (one.name != "curves.png" and other.read_bytes() != one.read_bytes()):
-                    return f"{one.relative_to(whole)} is another, or not there"
-    return failure
+    if failure is not None:
+        return failure
+    for one in whole.rglob("*"):
+        other = place / one.relative_to(whole)
+        kept = one.suffix in (".safetensors", ".tar", ".png", ".npy") and one.parent.name != "last"
+        if kept and not (other.is_file() and (one.name == "curves.png" or other.read_bytes() == one.read_bytes())):
+            return f"{one.relative_to(whole)} is another, or not there"
+    return None
 
 
 def _left(place: Path) -> str | None:

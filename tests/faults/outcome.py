@@ -72,7 +72,8 @@ def failure_of(result: subprocess.CompletedProcess[str], codes: Sequence[int] = 
             return f"unworded: {last[:300]}"
     if result.returncode not in codes:
         return f"ended with {result.returncode}: {last[:300]}"
-    if result.returncode and not last.startswith(ENDS):
+    told = [last, *result.stdout.splitlines()]  # what `check` finds is its result, on stdout
+    if result.returncode and not any(line.startswith((*ENDS, "problem: ")) for line in told):
         return f"ended with {result.returncode}, and its last line is {last[:300]!r}"
     return None
 

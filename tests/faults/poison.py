@@ -26,7 +26,6 @@ LABELS: dict[str, tuple[Change, int, tuple[str, ...], str]] = {
     "all divided by 1000": (lambda depth: depth / 1000, EVERY, ("train", "val"), "median depth"),
     "half divided by 10": (lambda depth: depth / 10, HALF, ("train",), "two groups"),
     "half divided by 25.6": (lambda depth: depth / 25.6, HALF, ("train",), "two groups"),
-    "half times 6": (lambda depth: depth * 6, HALF, ("train",), "two groups"),
     "val divided by 5": (lambda depth: depth / 5, EVERY, ("val",), "median depth of train"),
     "inverse": (lambda depth: 8e6 / depth.clip(1), EVERY, ("train", "val"), "farther at the bottom"),
     "one value": (lambda depth: np.full_like(depth, 2000), FIFTH, ("train",), "one value everywhere"),

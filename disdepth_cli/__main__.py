@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from disdepth_cli.machine.interrupt import leave_at_once, too_few_files
+from disdepth_cli.machine.interrupt import leave_at_once, of_machine, too_few_files
 
 
 def main() -> None:
@@ -18,9 +18,9 @@ def main() -> None:
     except Exception as error:  # a broken installation: any library's own error
         if os.environ.get("DISDEPTH_DEBUG") == "1":
             raise
-        problem = f"disdepth cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+        problem = of_machine(error) or f"disdepth cannot be loaded ({type(error).__name__}: {error})"
     if problem is not None:
-        print(f"error: {problem}", file=sys.stderr)
+        print(f"error: {' '.join(problem.split())[:600]}", file=sys.stderr)
         sys.exit(1)
     run()
 

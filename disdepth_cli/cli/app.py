@@ -14,6 +14,7 @@ import disdepth_cli
 from disdepth_cli.cli.commands import COMMANDS
 from disdepth_cli.cli.progress import printable
 from disdepth_cli.errors import DisdepthError, ElsewhereError, Interrupted, ProcessError
+from disdepth_cli.machine.interrupt import of_machine
 from disdepth_cli.machine.launch import launched
 
 app = typer.Typer(
@@ -78,11 +79,12 @@ def _run(debug: bool, silent: bool, stderr: TextIO) -> tuple[int | str | None, b
         if spoken:
             _say_why(error, stderr)
         return error.exit_code, spoken
-    except Exception as error:  # a bug, or a machine out of memory: still one line
+    except Exception as error:  # the machine's fault, or a bug: still one line
         if debug:
             raise
         reason = " ".join(str(error).split())[:300]
-        print(f"error: {type(error).__name__}: {reason} (DISDEPTH_DEBUG=1 shows where)", file=sys.stderr)
+        told = of_machine(error) or f"{type(error).__name__}: {reason} (DISDEPTH_DEBUG=1 shows where)"
+        print(f"error: {told}", file=sys.stderr)
         return 1, not silent
     return 0, True
 

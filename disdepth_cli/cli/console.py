@@ -13,7 +13,7 @@ from rich.table import Table
 
 from disdepth_cli.cli.missing import refuse_missing
 from disdepth_cli.cli.progress import Terminal, TerminalObserver
-from disdepth_cli.config import BaseConfig
+from disdepth_cli.config import BaseConfig, TrainingConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, Interrupted
 from disdepth_cli.files import as_json
@@ -46,6 +46,8 @@ def run_verb(
     if file is None and options.get("resume") and options.get("output"):
         started = os.path.join(os.path.expanduser(options["output"]), "config.yaml")
         file = Path(started) if os.path.isfile(started) else None
+        if file is None and issubclass(kind, TrainingConfig):  # else what it was begun with would be said to be missing
+            raise ConfigError(f"{options['output']}: holds no run (no config.yaml); start one without --resume")
     config = build_config(kind, options, file, own["sets"])
     if "offline" in kind.options() and config.get("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below

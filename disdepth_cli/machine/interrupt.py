@@ -1,4 +1,4 @@
-"""Ctrl-C while programs are loaded, and the number of files that may be open. No torch: it is what takes the time."""
+"""Ctrl-C while programs are loaded, and what the machine refuses. No torch: it is what takes the time."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ def too_few_files() -> str | None:
     if soft == resource.RLIM_INFINITY or soft >= LEAST_FILES:
         return None
     return f"only {soft} files may be open at a time (ulimit -n), at least {LEAST_FILES} are needed; raise the limit"
+
+
+def of_machine(error: BaseException) -> str | None:
+    """What the machine refused, as one line: memory, a library, a file; None where it is another kind of error."""
+    reason = " ".join(str(error).split())[:300]
+    if isinstance(error, MemoryError) or "not enough memory" in reason or "Cannot allocate memory" in reason:
+        return "there is not enough memory (ulimit -v, or the machine's): free some, or take a smaller --batch-size"
+    if isinstance(error, ImportError):
+        return f"a library cannot be loaded ({reason}): is memory limited (ulimit -v), or the installation broken?"
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError):
+        path = f"{error.filename}: " if error.filename else ""
+        return f"the system refused {path}{error.strerror or reason}; look at space, rights and limits (ulimit -a)"
+    return None
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

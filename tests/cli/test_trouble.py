@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -173,3 +175,33 @@ def test_ctrl_c_before_the_first_step_exits_130(cli, student, photo, tmp_path, m
     monkeypatch.setattr(predict, "open_elsewhere", interrupted)
     outcome = cli("predict", photo, "-c", student, "-o", tmp_path)
     assert outcome.code == 130 and outcome.err.startswith("interrupted: ") and outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), "not enough memory"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "a library cannot be loaded (libt"),
+        (OSError(errno.EMFILE, "Too many open files", "a.png"), "the system refused a.png: Too many open files"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "No usable temporary"),
+    ],
+)
+def test_what_the_machine_refuses_is_told_as_that(error, words, refused, student, photo, tmp_path, monkeypatch):
+    from disdepth_cli.engine import predict
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(predict, "open_model", fail)
+    line = refused(1, (words,), "predict", photo, "-c", student, "-o", tmp_path)
+    assert "DISDEPTH_DEBUG" not in line
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such limit")
+@pytest.mark.parametrize("limit", ["-v 300000", "-f 0"])
+def test_limits_of_the_system_are_one_line(limit, photo, tmp_path):
+    command = f"ulimit {limit}; exec {sys.executable} -m disdepth_cli predict {photo} -o {tmp_path}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 1 and result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert "DISDEPTH_DEBUG" not in result.stderr

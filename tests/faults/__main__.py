@@ -11,16 +11,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
 
+from disk import limited
 from fuzz import fuzzed
 from kill import killed
 from lab import Lab
 from outcome import Trial, table
+from poison import poisoned
 
-PARTS = {"kill": (killed, 30), "fuzz": (fuzzed, 200)}
+PARTS = {"kill": (killed, 30), "disk": (limited, 14), "fuzz": (fuzzed, 200), "poison": (poisoned, 1)}
 """By name: what gives the trials, and how many it makes unless told (of fuzz: of each reader)."""
 
 
@@ -42,14 +45,15 @@ def main() -> int:
         lab.folder.mkdir()
         trials: list[Trial] = []
         seconds: dict[str, float] = {}
-        for name in given.parts or PARTS:
-            part, count = PARTS[name]
-            began = time.monotonic()
-            for trial in part(lab, folder / name, given.count or count, given.seed, given.only):
-                trials.append(trial)
-                if trial.failure:
-                    print(f"{name}: {trial.name}: {trial.failure}", flush=True)
-            seconds[name] = time.monotonic() - began
+        with suppress(KeyboardInterrupt):  # then the table is of what was tried
+            for name in given.parts or PARTS:
+                part, count = PARTS[name]
+                began = time.monotonic()
+                for trial in part(lab, folder / name, given.count or count, given.seed, given.only):
+                    trials.append(trial)
+                    seconds[name] = time.monotonic() - began
+                    if trial.failure:
+                        print(f"{name}: {trial.name}: {trial.failure}", flush=True)
         _print_names(trials)
         print("\n" + table(trials, seconds))
     return int(any(trial.failure for trial in trials))

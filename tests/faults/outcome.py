@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOO_LONG = 120.0  # seconds that a command of the lab may take
-UNWORDED = ("Traceback (most recent call last)", "DISDEPTH_DEBUG=1 shows where", "disdepth cannot be loaded")
+UNWORDED = (
+    "Traceback (most recent call last)",
+    "DISDEPTH_DEBUG=1 shows where",
+    "disdepth cannot be loaded",
+    "Exception ignored in",
+)
 ENDS = ("error: ", "interrupted: ")
 
 
@@ -67,7 +72,8 @@ def failure_of(result: subprocess.CompletedProcess[str], codes: Sequence[int] = 
             return f"unworded: {last[:300]}"
     if result.returncode not in codes:
         return f"ended with {result.returncode}: {last[:300]}"
-    if result.returncode and not last.startswith(ENDS):
+    told = [last, *result.stdout.splitlines()]  # what `check` finds is its result, on stdout
+    if result.returncode and not any(line.startswith((*ENDS, "problem: ")) for line in told):
         return f"ended with {result.returncode}, and its last line is {last[:300]!r}"
     return None
 

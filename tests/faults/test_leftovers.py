@@ -57,3 +57,10 @@ def test_what_a_killed_look_at_a_push_left_goes_with_the_next(cli, tmp_path: Pat
 def test_a_damaged_journal_is_one_line(refused, rooms, tmp_path: Path, content: str) -> None:
     (tmp_path / JOURNAL).write_text(content)
     refused(1, (tmp_path / JOURNAL, "is damaged"), "pack", rooms, "-o", tmp_path, "--resume")
+
+
+@pytest.mark.parametrize("verb", ["acclimate", "distill"])
+def test_a_run_killed_before_its_first_file_says_that_there_is_none(refused, tmp_path: Path, verb: str) -> None:
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    words = (tmp_path / "run", "holds no run", "start one without --resume")
+    refused(2, words, verb, "--resume", "-o", tmp_path / "run")

@@ -154,3 +154,13 @@ def test_a_run_whose_device_is_full_names_the_batch_size(
     options: dict[str, Any] = {"input_size": "64x96", "batch_size": 8, "device": "cpu", "pretrained": False}
     with pytest.raises(TrainingError, match="out of memory at --batch-size 8; --batch-size 2 fits"):
         distill(data=rooms, distill=False, workers=0, max_steps=2, offline=True, output=tmp_path / "run", **options)
+
+
+def test_too_few_semaphores_are_one_line(rooms: Path, tmp_path: Path) -> None:
+    """They lie in shared memory too: in 64 kB there are 16 at most."""
+    command = [sys.executable, "-m", "disdepth_cli", "pack", str(rooms), "-o", str(tmp_path / "x"), "--workers", "16"]
+    tiny = [word.replace("size=1m", "size=64k") for word in small_shared_memory(1)]
+    result = subprocess.run([*tiny, *command], capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "16 workers cannot be started (No space left on device)" in result.stderr.splitlines()[-1]
+    assert "--workers 0" in result.stderr.splitlines()[-1]

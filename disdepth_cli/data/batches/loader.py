@@ -21,7 +21,7 @@ from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.pair import load_pair, read_pair
-from disdepth_cli.data.files.workers import map_ahead, start_worker
+from disdepth_cli.data.files.workers import check_workers, map_ahead, start_worker
 from disdepth_cli.errors import DataError
 from disdepth_cli.types import DepthSample, StoredBatch, ViewOrigin
 from disdepth_cli.working_size import Placement, WorkingSize, fit, to_pixels
@@ -120,7 +120,11 @@ def train_loader(
     """The batches of a run, in order, whatever the number of workers.
 
     A worker that gives nothing for `PATIENCE` seconds, or that is killed, raises a RuntimeError of PyTorch's.
+
+    Raises:
+        DataError: the workers cannot be started.
     """
+    check_workers(workers)
     return DataLoader(
         dataset,  # type: ignore[arg-type]  # the loader's type is what comes out of the collate function
         batch_sampler=batches,

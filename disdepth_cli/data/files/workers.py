@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -9,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 import cv2
+
+from disdepth_cli.errors import DataError
 
 Input = TypeVar("Input")
 Output = TypeVar("Output")
@@ -39,6 +42,21 @@ def map_ahead(call: Callable[[Input], Output], inputs: Iterable[Input], threads:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def check_workers(workers: int) -> None:
+    """Refuse workers that the system has no semaphores for: PyTorch would fail while it starts them, with a traceback.
+
+    Raises:
+        DataError: it has too few; they lie in shared memory.
+    """
+    try:  # a queue each, and what PyTorch needs besides: let go at once
+        [multiprocessing.Queue() for _ in range(workers + 3 if workers else 0)]
+    except OSError as error:
+        raise DataError(
+            f"{workers} workers cannot be started ({error.strerror}): shared memory or the number of open files is too "
+            "small; give more (docker run --shm-size 1g, ulimit -n 4096), or take --workers 0"
+        ) from None
 
 
 def start_worker(worker: int) -> None:

@@ -18,7 +18,7 @@ from disdepth_cli.data.files.images import read_stored
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.location import Encoded, fetch, suffix_of
 from disdepth_cli.data.files.pair import read_pair
-from disdepth_cli.data.files.workers import start_worker
+from disdepth_cli.data.files.workers import check_workers, start_worker
 from disdepth_cli.errors import DataError
 from disdepth_cli.working_size import resize_image
 
@@ -82,7 +82,12 @@ class PackDataset(Dataset[PackedSample]):
 
 
 def pack_loader(dataset: PackDataset, indices: Sequence[int], workers: int) -> DataLoader[PackedSample]:
-    """The samples of `indices`, in order, whatever the number of workers."""
+    """The samples of `indices`, in order, whatever the number of workers.
+
+    Raises:
+        DataError: the workers cannot be started.
+    """
+    check_workers(workers)
     return DataLoader(
         dataset,
         batch_size=None,

@@ -27,13 +27,13 @@ class Hdf5Member(Member):
         name, _, row = self.entry.rpartition("/")
         with reading(self, "cannot be read"), _opened(Path(self.file)) as file:
             if name and name in file and row.isdecimal():
-                entry_ = _own(file, name)
-                _check_size(entry_.shape[1:], entry_.dtype)
-                return np.asarray(entry_[int(row)])
+                stored = _own(file, name)
+                _check_size(stored.shape[1:], stored.dtype)
+                return np.asarray(stored[int(row)])
             if self.entry in file:
-                entry_ = _own(file, self.entry)
-                _check_size(entry_.shape, entry_.dtype)
-                return np.asarray(entry_)
+                stored = _own(file, self.entry)
+                _check_size(stored.shape, stored.dtype)
+                return np.asarray(stored)
             there = ", ".join(sorted(file)) or "nothing"
             raise DataError(f"{self.file}: has no {self.entry}; it holds {there}")
 
@@ -59,12 +59,12 @@ def _own(file: Any, name: str) -> Any:
     """
     import h5py
 
-    entry_ = file[name]
-    if not isinstance(entry_, h5py.Dataset):
+    stored = file[name]
+    if not isinstance(stored, h5py.Dataset):
         raise ValueError(f"{name} is no array")
-    if entry_.external or entry_.is_virtual or entry_.file.filename != file.filename:
+    if stored.external or stored.is_virtual or stored.file.filename != file.filename:
         raise ValueError("its numbers lie in another file, which is never read")
-    return entry_
+    return stored
 
 
 def _check_size(shape: tuple[int, ...], kind: np.dtype) -> None:
@@ -95,4 +95,4 @@ def names(file: Path) -> Mapping[str, tuple[int, ...]]:
     import h5py
 
     with reading(file, "is not an HDF5 file"), _opened(file) as opened:
-        return {name: entry_.shape for name, entry_ in opened.items() if isinstance(entry_, h5py.Dataset)}
+        return {name: stored.shape for name, stored in opened.items() if isinstance(stored, h5py.Dataset)}

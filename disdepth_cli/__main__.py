@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-from disdepth_cli.machine.interrupt import leave_at_once, too_few_files
+from disdepth_cli.machine.resources import too_few_files
+from disdepth_cli.machine.signals import leave_at_once
 
 
 def main() -> None:

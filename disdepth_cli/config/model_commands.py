@@ -106,7 +106,7 @@ class PredictConfig(BaseConfig):
     save_numpy: bool = option(False, "also write the float32 numbers (metres) as .npy", level="basic", group=o.DATA)
     colormap: str = option(
         "Spectral_r",
-        "colour map of the picture: Spectral_r, inferno, turbo, or any of Matplotlib's",
+        "colour map of the picture: Spectral_r, inferno, turbo, gray; where Matplotlib is installed, any of its",
         level="basic",
         group=PICTURE,
     )

@@ -15,8 +15,9 @@ from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.location import Encoded, Member, Place
 from disdepth_cli.data.sets.data_yaml import DataFile
 from disdepth_cli.data.sets.listing import every_tenth
-from disdepth_cli.errors import DataError, near_names
+from disdepth_cli.errors import DataError, MissingError, near_names
 from disdepth_cli.hub.fetch import is_hub_id
+from disdepth_cli.packages import INSTALL, optional
 
 _SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk writes: several splits, or one
 _IMAGE_NAMES = ("image", "rgb", "img", "color", "pixel_values")
@@ -232,15 +233,9 @@ def _opened(place: str) -> Any:
     """Split -> rows."""
     if not (Path(place).is_dir() or is_hub_id(place)):
         raise DataError(f"{place}: is neither a folder nor a data set on the Hub (OWNER/NAME)")
-    try:
-        import datasets
-
-        if int(datasets.__version__.split(".")[0]) < 4:  # those run code that comes with a data set
-            raise ImportError
-    except ImportError:
-        raise DataError(
-            "format hub: needs the `datasets` package, version 4 or later: pip install 'disdepth[hub-data]'"
-        ) from None
+    datasets = optional("datasets", "format hub", DataError)
+    if int(datasets.__version__.split(".")[0]) < 4:  # those run code that comes with a data set
+        raise MissingError(f"format hub: needs datasets, version 4 or later; {INSTALL['datasets']}")
     try:
         if any((Path(place) / name).is_file() for name in _SAVED):
             held = datasets.load_from_disk(place)

@@ -68,11 +68,15 @@ class FeatureLoss(nn.Module):
         self, acclimation: Acclimation, student: DepthOutput, ghost: AcclimatedOutput, target: Target, share: Tensor
     ) -> dict[str, Tensor]:
         """ghost: what `acclimation` made of a teacher; share (B, 1, H, W): how much that one counts beside others."""
+        learned: list[Tensor] | None = None
+        if self.method.attention == "learned":
+            with torch.no_grad():
+                learned = acclimation.masks(ghost.features)
         if self.raw:
-            return {"encoder": self._raw(student, ghost, target, share)}
+            return {"encoder": self._raw(student, ghost, target, share, learned)}
         assert student.decoder is not None and ghost.decoder is not None
         theirs = acclimation.encoder_stats.standardise(ghost.features)
-        masks = [self._masks(level, feature, ghost, target) for level, feature in enumerate(theirs)]
+        masks = [self._masks(level, feature, ghost, target, learned) for level, feature in enumerate(theirs)]
         parts: dict[str, Tensor] = {}
         if self.method.feature_levels != "decoder":
             mine = student.features
@@ -86,7 +90,14 @@ class FeatureLoss(nn.Module):
             parts["decoder"] = self._mean(list(zip(mine, theirs, masks, strict=True)), self.project_decoder, share)
         return parts
 
-    def _raw(self, student: DepthOutput, ghost: AcclimatedOutput, target: Target, share: Tensor) -> Tensor:
+    def _raw(
+        self,
+        student: DepthOutput,
+        ghost: AcclimatedOutput,
+        target: Target,
+        share: Tensor,
+        learned: Sequence[Tensor] | None,
+    ) -> Tensor:
         """Plain features: the teacher's, standardised by running statistics and brought to the student's grid."""
         assert ghost.teacher_features is not None
         seen = [ghost.teacher_features[tap] for tap in self.taps]
@@ -96,7 +107,7 @@ class FeatureLoss(nn.Module):
         for level, feature in zip(ENCODER_LEVELS, self.raw_stats.standardise(seen), strict=True):
             grid = (student.features[level].shape[-2], student.features[level].shape[-1])
             theirs = F.interpolate(feature, size=grid, mode="bilinear", align_corners=False)
-            some.append((student.features[level], theirs, self._masks(level, theirs, ghost, target)))
+            some.append((student.features[level], theirs, self._masks(level, theirs, ghost, target, learned)))
         return self._mean(some, self.project_encoder, share)
 
     def _mean(
@@ -111,11 +122,17 @@ class FeatureLoss(nn.Module):
             losses.append(weight * attentive_loss(feature, theirs, mask, counts))
         return self.method.feature_weight * torch.stack(losses).mean()
 
-    def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Target) -> Tensor:
+    def _masks(
+        self,
+        level: int,
+        feature: Tensor,
+        ghost: AcclimatedOutput,
+        target: Target,
+        learned: Sequence[Tensor] | None,
+    ) -> Tensor:
         """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
-        if self.method.attention == "learned":
-            assert ghost.masks is not None
-            return ghost.masks[level]
+        if learned is not None:
+            return learned[level]
         if self.method.attention == "ghost-error":
             assert ghost.depth is not None
             grid = (feature.shape[-2], feature.shape[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from disdepth_cli.errors import one_line
 from disdepth_cli.machine.resources import too_few_files
 from disdepth_cli.machine.signals import leave_at_once
 
@@ -19,7 +20,7 @@ def main() -> None:
     except Exception as error:  # a broken installation: any library's own error
         if os.environ.get("DISDEPTH_DEBUG") == "1":
             raise
-        problem = f"disdepth cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+        problem = f"disdepth cannot be loaded ({type(error).__name__}: {one_line(error, 300)})"
     if problem is not None:
         print(f"error: {problem}", file=sys.stderr)
         sys.exit(1)

@@ -87,6 +87,16 @@ class ProcessError(DisdepthError):
         self.exit_code = exit_code
 
 
+def first_line(error: BaseException, most: int = 300) -> str:
+    """The first line of an error's message, at most that many letters; the error's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()[:most]
+
+
+def one_line(error: object, most: int = 200) -> str:
+    """An error's whole message in one line, at most that many letters; the error's name where it has none."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
+
+
 def near_names(name: str, choices: Iterable[str]) -> str:
     """`"; did you mean a or b?"` for the choices closest to `name`, or an empty string when none is near.
 

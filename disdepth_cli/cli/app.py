@@ -12,7 +12,7 @@ import typer
 import disdepth_cli
 from disdepth_cli.cli.commands import COMMANDS
 from disdepth_cli.cli.progress import printable
-from disdepth_cli.errors import INTERRUPTED, DisdepthError, ProcessError
+from disdepth_cli.errors import INTERRUPTED, DisdepthError, ProcessError, one_line
 from disdepth_cli.machine.failures import worded, write_error
 from disdepth_cli.machine.launch import launched
 from disdepth_cli.machine.signals import ignore_termination
@@ -85,4 +85,4 @@ def _run(debug: bool, silent: bool, stderr: TextIO) -> int | str | None:
 
 
 def _line_of_a_bug(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]} (DISDEPTH_DEBUG=1 shows where)"
+    return f"{type(error).__name__}: {one_line(error, 300)} (DISDEPTH_DEBUG=1 shows where)"

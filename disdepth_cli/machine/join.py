@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch.distributed as dist
 
 from disdepth_cli.config import TrainingConfig
-from disdepth_cli.errors import ConfigError, ProcessError, TrainingError
+from disdepth_cli.errors import ConfigError, ProcessError, TrainingError, first_line
 from disdepth_cli.machine.devices import (
     device_words,
     make_accelerator,
@@ -98,14 +98,13 @@ def _lost_another(error: Exception) -> TrainingError | None:
     said = str(error)
     if not isinstance(error, RuntimeError) or not any(word in said for word in GONE):
         return None
-    own = next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)[:300]
     if any(word in said for word in NO_ANSWER):
         what = f"another process of this run has not answered for {ANSWER_WITHIN:g} s (stopped, or far slower)"
     elif "NCCL" in said and not any(word in said for word in GONE[1:4]):
         what = "the network between the GPUs (NCCL) failed; NCCL_DEBUG=INFO tells more"
     else:
         what = "another process of this run has ended without a word (killed, or out of memory)"
-    return TrainingError(f"{what}; PyTorch says: {own}")
+    return TrainingError(f"{what}; PyTorch says: {first_line(error)}")
 
 
 def _part() -> None:

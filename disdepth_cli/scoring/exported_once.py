@@ -7,7 +7,7 @@ from typing import Literal
 
 import disdepth_cli
 from disdepth_cli.data.shards.eviction import cache_folder
-from disdepth_cli.errors import DisdepthError, ExportError, MissingError
+from disdepth_cli.errors import DisdepthError, ExportError, MissingError, one_line
 from disdepth_cli.exporting.exported import ExportedPredictor, open_exported
 from disdepth_cli.exporting.format_table import FORMATS
 from disdepth_cli.exporting.formats.session import is_installed
@@ -91,5 +91,5 @@ class ExportedOnce:
         except DisdepthError:
             raise
         except Exception as error:  # exporters raise anything at a layer that they do not know
-            reason = " ".join(str(error).split())[:200]
-            raise ExportError(f"{self.model}: cannot be exported to ONNX ({type(error).__name__}: {reason})") from error
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            raise ExportError(f"{self.model}: cannot be exported to ONNX ({reason})") from error

@@ -100,7 +100,7 @@ def test_depth_as_exr(verb, frames, student, tmp_path):
         "evaluate": ("evaluate", student, "--data", data, "--device", "cpu"),
     }[verb]
     line = refusal(without("OpenEXR", *command))
-    assert line == "error: .exr: needs OpenEXR, which is not installed; pip install 'disdepth[formats]'"
+    assert line == "error: depth as .exr: needs OpenEXR, which is not installed; pip install 'disdepth[formats]'"
 
 
 def test_data_in_hdf5(tmp_path):

@@ -122,7 +122,7 @@ def _array(data: bytes, known: _Header) -> np.ndarray:
 
 def decode_exr(data: bytes, names: Sequence[str] = ()) -> np.ndarray:
     """The one channel of an EXR file, or the one called Z or depth."""
-    exr = optional("OpenEXR", ".exr", DataError)  # OpenCV's wheels are built without it; few data sets need it
+    exr = optional("OpenEXR", "depth as .exr", DataError)  # OpenCV's wheels are built without it; few data sets need it
     with NamedTemporaryFile(suffix=".exr") as copy:  # the library reads files only
         copy.write(data)
         copy.flush()

@@ -33,7 +33,7 @@ _inside = False
 
 
 @contextmanager
-def together(config: TrainingConfig, observer: Observer) -> Iterator[Observer]:
+def joined_processes(config: TrainingConfig, observer: Observer) -> Iterator[Observer]:
     """Join the processes that were launched; yields the observer, a silent one in all but the main process.
 
     Every process writes the error that ends it to a file, see `failures`. Where another process was the first to fail,

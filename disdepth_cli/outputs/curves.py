@@ -36,7 +36,7 @@ def plot_curves(metrics_csv: Path, out_png: Path) -> None:
     Raises:
         DataError: the file cannot be read or holds nothing to draw.
         MissingError: Matplotlib is not installed.
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
     optional("matplotlib", out_png.name, DataError)
     from matplotlib.backends.backend_agg import FigureCanvasAgg

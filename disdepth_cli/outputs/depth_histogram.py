@@ -21,7 +21,7 @@ def plot_depth_histogram(
 
     Raises:
         MissingError: Matplotlib is not installed.
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
     optional("matplotlib", file.name, DataError)
     from matplotlib.backends.backend_agg import FigureCanvasAgg

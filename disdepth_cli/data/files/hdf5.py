@@ -28,13 +28,13 @@ class Hdf5Member(Member):
         name, _, row = self.entry.rpartition("/")
         with reading(self, "cannot be read"), _opened(Path(self.file)) as file:
             if name and name in file and row.isdecimal():
-                held = _own(file, name)
-                _check_size(held.shape[1:], held.dtype)
-                return np.asarray(held[int(row)])
+                stored = _own(file, name)
+                _check_size(stored.shape[1:], stored.dtype)
+                return np.asarray(stored[int(row)])
             if self.entry in file:
-                held = _own(file, self.entry)
-                _check_size(held.shape, held.dtype)
-                return np.asarray(held)
+                stored = _own(file, self.entry)
+                _check_size(stored.shape, stored.dtype)
+                return np.asarray(stored)
             there = ", ".join(sorted(file)) or "nothing"
             raise DataError(f"{self.file}: has no {self.entry}; it holds {there}")
 
@@ -51,10 +51,10 @@ def _opened(file: Path) -> Any:
     return h5py.File(file, "r", locking="best-effort")
 
 
-def _is_array(held: object) -> bool:
+def _is_array(stored: object) -> bool:
     from h5py import Dataset
 
-    return isinstance(held, Dataset)
+    return isinstance(stored, Dataset)
 
 
 def _own(file: Any, name: str) -> Any:
@@ -63,12 +63,12 @@ def _own(file: Any, name: str) -> Any:
     Raises:
         ValueError: they lie elsewhere, or it is no array.
     """
-    held = file[name]
-    if not _is_array(held):
+    stored = file[name]
+    if not _is_array(stored):
         raise ValueError(f"{name} is no array")
-    if held.external or held.is_virtual or held.file.filename != file.filename:
+    if stored.external or stored.is_virtual or stored.file.filename != file.filename:
         raise ValueError("its numbers lie in another file, which is never read")
-    return held
+    return stored
 
 
 def _check_size(shape: tuple[int, ...], kind: np.dtype) -> None:
@@ -97,4 +97,4 @@ def names(file: Path) -> Mapping[str, tuple[int, ...]]:
         DataError: it is not one.
     """
     with reading(file, "is not an HDF5 file"), _opened(file) as opened:
-        return {name: held.shape for name, held in opened.items() if _is_array(held)}
+        return {name: stored.shape for name, stored in opened.items() if _is_array(stored)}

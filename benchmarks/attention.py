@@ -47,7 +47,7 @@ def _row(acclimated: AcclimatedTeacher, image: np.ndarray, size: WorkingSize, na
     fitted, _ = fit(image, size)
     pixels = torch.from_numpy(fitted).permute(2, 0, 1)[None].float() / 255
     seen = acclimated(pixels)
-    assert seen.masks is not None and seen.depth is not None
+    assert seen.depth is not None
     depths = [one[0, 0].numpy() for one in (seen.teacher_depth, seen.depth) if one is not None]
     low, high = np.percentile(depths[0], (2, 98))
     row = [(name, fitted)]
@@ -55,10 +55,11 @@ def _row(acclimated: AcclimatedTeacher, image: np.ndarray, size: WorkingSize, na
         (f"{title} {low:.1f} to {high:.1f} m", colourise(depth, low=low, high=high))
         for title, depth in zip(("teacher", "ghost"), depths, strict=True)
     ]
-    for stride, masks in zip(REDUCTIONS, seen.masks, strict=True):
+    masks_of_levels = acclimated.acclimation.masks(seen.features)
+    for stride, masks in zip(REDUCTIONS, masks_of_levels, strict=True):
         share = (masks / masks.mean(dim=(2, 3), keepdim=True).clamp(min=LEAST_SHARE)).mean(dim=1)[0].numpy()
         row.append((f"weight {share.min():.1f} to {share.max():.1f}, stride {stride}", _map(share, fitted, 2.0)))
-    for token, mask in enumerate(seen.masks[TOKENS_OF][0].numpy()):
+    for token, mask in enumerate(masks_of_levels[TOKENS_OF][0].numpy()):
         row.append((f"token {token + 1}: mean {mask.mean():.2f}", _map(mask, fitted, 1.0)))
     return row
 

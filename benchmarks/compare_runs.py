@@ -16,8 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from disdepth_cli.comparison.gain import LARGER_IS_BETTER, paired_gain
-
-METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
+from disdepth_cli.config.types import METRICS
 
 
 def main(files: list[Path]) -> None:

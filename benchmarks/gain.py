@@ -41,8 +41,8 @@ import typer
 from scipy.stats import t as student_t
 
 import disdepth_cli
+from disdepth_cli.config.types import METRICS
 
-METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 SERIES = ("data", "labels", "scored_on", "teacher", "defaults")
 """Columns that say what a row is of. Rows that agree in them are compared."""
 KEY = (*SERIES, "student", "arm", "seed", "epochs")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 
-from disdepth_cli.machine.interrupt import leave_at_once, of_machine, too_few_files
+from disdepth_cli.errors import one_line
+from disdepth_cli.machine.failures import of_machine
+from disdepth_cli.machine.resources import too_few_files
+from disdepth_cli.machine.signals import leave_at_once
 
 
 def main() -> None:
@@ -18,7 +21,7 @@ def main() -> None:
     except Exception as error:  # a broken installation: any library's own error
         if os.environ.get("DISDEPTH_DEBUG") == "1":
             raise
-        problem = of_machine(error) or f"disdepth cannot be loaded ({type(error).__name__}: {error})"
+        problem = of_machine(error) or f"disdepth cannot be loaded ({type(error).__name__}: {one_line(error, 300)})"
     if problem is not None:
         print(f"error: {' '.join(problem.split())[:600]}", file=sys.stderr)
         sys.exit(1)

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 NEAR = 0.6  # of difflib's likeness: below it a name shares letters by chance
 
 
+INTERRUPTED = 130  # the exit code of a process that Ctrl-C has ended
 LONGEST = 1000  # letters of a message: what it names may be a path of any length
 
 
@@ -56,6 +57,10 @@ class ExportError(DisdepthError):
     """A student cannot be written for another runtime, or does not give the same depth there."""
 
 
+class MissingError(DisdepthError):
+    """An optional package is not installed; the message says the command that installs it."""
+
+
 class TrainingError(DisdepthError):
     """Training cannot go on (non-finite losses, full disk, ...)."""
 
@@ -63,24 +68,33 @@ class TrainingError(DisdepthError):
 class Interrupted(DisdepthError):
     """Training was stopped from outside; its state is saved."""
 
-    exit_code = 130
+    exit_code = INTERRUPTED
 
 
 class ElsewhereError(DisdepthError):
-    """Of several processes another one has failed, and says why; this one ends without a word."""
+    """Of several processes the main one has raised this error and tells it; this one ends without a word."""
 
-    def __init__(self, exit_code: int = 1) -> None:
-        super().__init__("another process of this run failed")
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
         self.exit_code = exit_code
 
 
 class ProcessError(DisdepthError):
-    """A process other than the main one was the first to fail, and speaks for all."""
+    """A process other than the main one was the first to fail; raised in the main one, which tells it."""
 
-    def __init__(self, rank: int, error: Exception) -> None:
-        kind = "" if isinstance(error, DisdepthError) else f"{type(error).__name__}: "
-        super().__init__(f"process {rank}: {kind}{error}")
-        self.exit_code = getattr(error, "exit_code", 1)
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def first_line(error: BaseException, most: int = 300) -> str:
+    """The first line of an error's message, at most that many letters; the error's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()[:most]
+
+
+def one_line(error: object, most: int = 200) -> str:
+    """An error's whole message in one line, at most that many letters; the error's name where it has none."""
+    return " ".join(str(error).split())[:most] or type(error).__name__
 
 
 def near_names(name: str, choices: Iterable[str]) -> str:

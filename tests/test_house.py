@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # A room may import from rooms with a smaller number; rooms of one number do not know each other.
 FLOOR = {
     "errors": 0, "results": 0, "working_size": 0, "types": 1, "observer": 0,
-    "hub": 2, "config": 2, "files": 1, "reading": 1,
+    "hub": 2, "config": 2, "files": 1, "reading": 1, "packages": 1,
     "teachers": 3, "machine": 3, "evaluation": 3, "data": 3, "depth": 3,
     "demo": 3, "losses": 4, "predictor": 4, "inspection": 4, "checkpoint": 4, "runs": 5,
     "models": 5,
@@ -121,3 +121,17 @@ def test_the_page_of_the_architecture_names_every_room():
     page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
     rooms = {room(module) for module in MODULES}
     assert not {name for name in rooms if f"{name}/" not in page and f"{name}.py" not in page}
+
+
+def test_push_alone_makes_a_page_and_sends_it():
+    """`distill --push-to-hub` calls it, and has no way of its own."""
+    doing = {
+        what: {str(file.relative_to(PACKAGE)) for file in MODULES if re.search(what, file.read_text(encoding="utf-8"))}
+        for what in (r"\.send\(", r"(?<!def )model_card\(", r"create_commit|upload_(file|folder)")
+    }
+    assert list(doing.values()) == [{"engine/push.py"}, {"engine/push.py"}, {"hub/upload.py"}]
+
+
+def test_nothing_waits_for_another_process_to_speak():
+    """Which process tells an error is no matter of time."""
+    assert not [file for file in MODULES if room(file) in ("machine", "cli") and "sleep(" in file.read_text()]

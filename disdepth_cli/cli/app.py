@@ -5,17 +5,17 @@ from __future__ import annotations
 import io
 import os
 import sys
-import time
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 
 import disdepth_cli
 from disdepth_cli.cli.commands import COMMANDS
 from disdepth_cli.cli.progress import printable
-from disdepth_cli.errors import DisdepthError, ElsewhereError, Interrupted, ProcessError
-from disdepth_cli.machine.interrupt import of_machine
+from disdepth_cli.errors import INTERRUPTED, DisdepthError, ProcessError, one_line
+from disdepth_cli.machine.failures import of_machine, worded, write_error
 from disdepth_cli.machine.launch import launched
+from disdepth_cli.machine.signals import ignore_termination
 
 app = typer.Typer(
     name="disdepth",
@@ -43,52 +43,47 @@ def root(
     """Check data -> acclimate a teacher -> distill -> student.safetensors -> evaluate, predict, export, push."""
 
 
-SILENCE = 10.0  # seconds that a process with nothing to say waits for the one that speaks, before it fails
-
-
 def main() -> None:
     """Run the command line; a `DisdepthError` becomes one line on stderr and its exit code.
 
-    Of several processes only the main one says anything, unless another was the first to fail. A launcher ends all of
-    them as soon as one has failed, so those without a word fail last.
+    Of several processes only the main one speaks. The others write their error to a file, which the main one or the
+    launcher tells; a process for which there is no such file speaks for itself.
     """
     os.environ["MPLBACKEND"] = "Agg"  # the only one that is used; a notebook's own is not known here
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what the terminal or file has no letter for
     debug, stderr = os.environ.get("DISDEPTH_DEBUG") == "1", sys.stderr
-    rank, processes = launched()
-    silent = rank > 0 and not debug
+    silent = launched()[0] > 0 and not debug
     if silent:
         sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
-    code, spoken = _run(debug, silent, stderr)
-    if code and not spoken and processes > 1:
-        time.sleep(SILENCE)
-    sys.exit(code)
+    sys.exit(_run(debug, silent, stderr))
 
 
-def _run(debug: bool, silent: bool, stderr: TextIO) -> tuple[int | str | None, bool]:
-    """Exit code of the command line, and whether this process has said why."""
+def _run(debug: bool, silent: bool, stderr: TextIO) -> int | str | None:
+    """Exit code of the command line; says why it failed."""
     try:
         app()
-    except SystemExit as end:  # Typer's own, after a wrong option among others
-        return end.code, not silent
-    except DisdepthError as error:
+    except SystemExit as end:  # Typer's own, after a wrong option among others, which it has told
+        if end.code:
+            wrong: Any = end.__context__
+            write_error(wrong.format_message() if hasattr(wrong, "format_message") else "wrong options", 2)
+            ignore_termination()
+        return end.code
+    except Exception as error:
+        # A bug, or a machine out of memory, is still one line.
+        line = worded(error) if isinstance(error, DisdepthError) else _line_of_a_bug(error)
+        code = error.exit_code if isinstance(error, DisdepthError) else 1
+        kept = isinstance(error, ProcessError) or write_error(line, code)
         if debug:
             raise
-        spoken = isinstance(error, ProcessError) or (not silent and not isinstance(error, ElsewhereError))
-        if spoken:
-            _say_why(error, stderr)
-        return error.exit_code, spoken
-    except Exception as error:  # the machine's fault, or a bug: still one line
-        if debug:
-            raise
-        reason = " ".join(str(error).split())[:300]
-        told = of_machine(error) or f"{type(error).__name__}: {reason} (DISDEPTH_DEBUG=1 shows where)"
-        print(f"error: {told}", file=sys.stderr)
-        return 1, not silent
-    return 0, True
+        if not silent or not kept:
+            label = "interrupted" if code == INTERRUPTED else "error"
+            print(f"{label}: {printable(line)}", file=stderr, flush=True)
+        ignore_termination()
+        return code
+    return 0
 
 
-def _say_why(error: DisdepthError, stderr: TextIO) -> None:
-    label = "interrupted" if isinstance(error, Interrupted) else "error"
-    print(f"{label}: {printable(' '.join(str(error).split()))}", file=stderr, flush=True)
+def _line_of_a_bug(error: Exception) -> str:
+    told = f"{type(error).__name__}: {one_line(error, 300)}"
+    return of_machine(error) or f"{told} (DISDEPTH_DEBUG=1 shows where)"

@@ -15,12 +15,12 @@ from disdepth_cli.cli.missing import refuse_missing
 from disdepth_cli.cli.progress import Terminal, TerminalObserver
 from disdepth_cli.config import BaseConfig, TrainingConfig
 from disdepth_cli.config.build import build_config
+from disdepth_cli.config.types import METRICS
 from disdepth_cli.errors import ConfigError, Interrupted
 from disdepth_cli.files import as_json
-from disdepth_cli.machine.interrupt import interruptible
 from disdepth_cli.machine.launch import launched
+from disdepth_cli.machine.signals import interruptible
 
-METRICS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3")
 RELATIVE = ("disparity_error",)  # what a relative student is measured by where nothing is in metres
 
 stdout = Terminal(highlight=False)

@@ -14,12 +14,12 @@ from disdepth_cli.config.types import (
     AbsolutePath,
     Align,
     Backend,
+    Metric,
     ModelName,
     Name,
     Names,
     Precision,
     Workers,
-    WorstBy,
 )
 
 MODEL_HELP = "student (file, run, OWNER/NAME on the Hub, exported file), `bundled`, acclimated run, or teacher"
@@ -71,7 +71,7 @@ class EvaluateConfig(BaseConfig):
     worst: int = option(
         0, "number of the worst images that are drawn with their errors; needs -o", level="basic", group=PER_IMAGE, ge=0
     )
-    worst_by: WorstBy = option("abs_rel", "metric that finds the worst images", group=PER_IMAGE)
+    worst_by: Metric = option("abs_rel", "metric that finds the worst images", group=PER_IMAGE)
     output: Path | None = option(
         None, "folder for the pictures of --worst", level="basic", group=PER_IMAGE, flags=("-o",)
     )
@@ -106,7 +106,7 @@ class PredictConfig(BaseConfig):
     save_numpy: bool = option(False, "also write the float32 numbers (metres) as .npy", level="basic", group=o.DATA)
     colormap: str = option(
         "Spectral_r",
-        "colour map of the picture: Spectral_r, inferno, turbo, or any of Matplotlib's",
+        "colour map of the picture: Spectral_r, inferno, turbo, gray; where Matplotlib is installed, any of its",
         level="basic",
         group=PICTURE,
     )

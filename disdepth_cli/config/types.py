@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
@@ -16,7 +16,9 @@ LGConvOn = Literal["auto", "none", "dense", "depthwise", "all"]
 Fusion = Literal["mean", "ghost-error"]
 Keep = Literal["auto", "better", "distilled"]
 Align = Literal["none", "median", "scale-shift"]
-WorstBy = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
+Metric = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
+METRICS: tuple[str, ...] = get_args(Metric)
+"""The field's nine, in the order that tables have them; `evaluation.metrics` has what they mean."""
 ExportFormat = Literal["onnx", "openvino", "torch", "litert", "ncnn", "mnn", "coreml"]
 ExportPrecision = Literal["fp32", "fp16", "int8"]
 ExportInput = Literal["image", "tensor"]

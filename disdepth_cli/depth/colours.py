@@ -6,8 +6,17 @@ import cv2
 import numpy as np
 
 from disdepth_cli.errors import ConfigError, near_names
+from disdepth_cli.packages import optional
 
 LEVELS = 256
+OWN_MAPS = ("Spectral", "gray", "inferno", "turbo", "viridis", "magma", "plasma", "cividis")
+"""Colour maps that need no Matplotlib, each also reversed with `_r`. The last six are OpenCV's."""
+SPECTRAL = (
+    (158, 1, 66), (213, 62, 79), (244, 109, 67), (253, 174, 97), (254, 224, 139), (255, 255, 191),
+    (230, 245, 152), (171, 221, 164), (102, 194, 165), (50, 136, 189), (94, 79, 162),
+)  # fmt: skip
+"""RGB of the 11-class Spectral scheme of ColorBrewer 2.0 by Cynthia Brewer, Mark Harrower and The Pennsylvania State
+University (https://colorbrewer2.org, Apache License 2.0); linear between them."""
 
 
 def colourise(
@@ -25,7 +34,7 @@ def colourise(
     valid is black. grayscale is brighter where the value is larger.
 
     Raises:
-        ConfigError: Matplotlib has no such colour map.
+        DisdepthError: there is no such colour map, as `check_colormap` says.
     """
     table = colour_table("gray" if grayscale else colormap)
     valid = np.isfinite(depth) & (depth > 0) if valid is None else valid & np.isfinite(depth)
@@ -49,17 +58,35 @@ def check_colormap(name: str) -> None:
 
     Raises:
         ConfigError: Matplotlib has none of that name.
+        MissingError: it is none of `OWN_MAPS`, and Matplotlib is not installed.
     """
-    from matplotlib import colormaps  # slow to import, and few modules need colours
-
+    if name.removesuffix("_r") in OWN_MAPS:
+        return
+    asked = f"--colormap {name} (any but {', '.join(OWN_MAPS)}, and these with _r)"
+    colormaps = optional("matplotlib", asked, ConfigError).colormaps
     if name not in colormaps:
         hint = near_names(name, colormaps) or "; see Matplotlib's colour map reference, for example Spectral_r"
         raise ConfigError(f"--colormap {name}: no such colour map{hint}")
 
 
 def colour_table(name: str) -> np.ndarray:
-    """The colour map as (256, 3) uint8."""
-    from matplotlib import colormaps
+    """The colour map as (256, 3) uint8.
 
+    Raises:
+        DisdepthError: as `check_colormap`.
+    """
     check_colormap(name)
-    return colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].copy()
+    plain = name.removesuffix("_r")
+    if plain not in OWN_MAPS:
+        colormaps = optional("matplotlib", name, ConfigError).colormaps
+        return colormaps[name](np.linspace(0, 1, LEVELS), bytes=True)[:, :3].copy()
+    levels = np.arange(LEVELS, dtype=np.uint8)
+    if plain == "gray":
+        table = np.repeat(levels[:, None], 3, axis=1)
+    elif plain == "Spectral":
+        share, knots = np.linspace(0, 1, LEVELS), np.linspace(0, 1, len(SPECTRAL))
+        channels = [np.interp(share, knots, channel) for channel in zip(*SPECTRAL, strict=True)]
+        table = np.stack(channels, axis=1).astype(np.uint8)
+    else:
+        table = cv2.applyColorMap(levels[:, None], getattr(cv2, f"COLORMAP_{plain.upper()}"))[:, 0, ::-1]
+    return np.ascontiguousarray(table[::-1] if name != plain else table)

@@ -73,7 +73,8 @@ class Depth:
                 float32, exact; `numpy.load` reads the first two as well.
 
         Raises:
-            DataError: another suffix, or `.exr` without the package OpenEXR.
+            DataError: another suffix.
+            MissingError: `.exr` without the package OpenEXR.
             DisdepthError: the file cannot be written.
         """
         write_depth(Path(path), DepthMap(self.values, self.kind, self.min_depth, self.max_depth))
@@ -97,7 +98,8 @@ class Depth:
         """The map as a picture: near things have the colours of the map's low end, whatever the kind.
 
         Args:
-            colormap: a Matplotlib colour map. Its ends are at the 2nd and 98th percentile.
+            colormap: Spectral_r, inferno, turbo, gray, ..., or any of Matplotlib, where that is installed.
+                Its ends are at the 2nd and 98th percentile.
 
         Returns:
             (H, W, 3) uint8 RGB; what has no depth is black.
@@ -105,7 +107,7 @@ class Depth:
         Raises:
             ConfigError: Matplotlib has no such colour map.
         """
-        from disdepth_cli.depth.colours import colourise  # Matplotlib takes its time
+        from disdepth_cli.depth.colours import colourise
 
         shown = self.values
         if self.kind == "disparity":

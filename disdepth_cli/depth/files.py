@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,7 @@ from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.png import encode_png
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import write_atomic
+from disdepth_cli.packages import optional
 from disdepth_cli.reading import BYTES_A_PIXEL, check_pixels, read_bytes, reading
 
 LARGEST = 65535
@@ -198,28 +199,20 @@ def _read_archive(path: Path) -> DepthMap:
 
 
 def _write_exr(path: Path, depth_map: DepthMap) -> None:
-    exr = _openexr(path)
+    exr = optional("OpenEXR", path, DataError)
     header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage, MEANING_KEY: depth_map.meaning()}
     file = exr.File(header, {EXR_CHANNEL: np.ascontiguousarray(depth_map.values, dtype=np.float32)})
     write_atomic(path, lambda temporary: file.write(str(temporary)))
 
 
 def _read_exr(path: Path) -> DepthMap:
-    exr = _openexr(path)
+    exr = optional("OpenEXR", path, DataError)
     read_bytes(path, of_pixels=True)  # the library's own error names no reason
     with exr.File(str(path), separate_channels=True, header_only=True) as header:
         low, high = header.header()["dataWindow"]
         check_pixels(int(high[1] - low[1] + 1), int(high[0] - low[0] + 1))
     with exr.File(str(path), separate_channels=True) as file:
         return _held(path, np.array(file.channels()[EXR_CHANNEL].pixels), str(file.header()[MEANING_KEY]))
-
-
-def _openexr(path: Path) -> Any:
-    try:
-        import OpenEXR
-    except ImportError:
-        raise DataError(f"{path}: .exr needs the package OpenEXR; pip install openexr, or take .npy") from None
-    return OpenEXR
 
 
 def _held(path: Path, values: np.ndarray, meaning: str) -> DepthMap:

@@ -9,7 +9,7 @@ from disdepth_cli.config import BenchmarkConfig
 from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.errors import ConfigError, DataError, ExportError
+from disdepth_cli.errors import ConfigError, DataError, ExportError, MissingError
 from disdepth_cli.exporting.calibration import our_sample, read_samples
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.export import BenchmarkResult
@@ -95,5 +95,5 @@ def _accuracy(row: Row, source: DataSource, size: tuple[int, int], observer: Obs
     observer.on_note(f"scoring {row.entry.name} ({row.about['runtime']})")
     try:
         return {"accuracy": accuracy_of(row.entry.model, row.entry.backend, source, size)}
-    except (DataError, ExportError) as error:
+    except (DataError, ExportError, MissingError) as error:
         return {"accuracy": None, "not_scored": str(error)}

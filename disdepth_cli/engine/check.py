@@ -16,6 +16,7 @@ from disdepth_cli.data.files.dataset import DataSource, Split
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.errors import MissingError
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.finding import EDGES, DepthStatistics, Finding, inspect
 from disdepth_cli.inspection.packed import judge_shards
@@ -59,7 +60,7 @@ def check(config: CheckConfig, observer: Observer = SILENT) -> CheckResult:
         problems=problems.problems,
         errors=problems.errors,
         warnings=problems.warnings,
-        picture=_picture(picture, source, counts_by_split) if config.picture else None,
+        picture=_picture(picture, source, counts_by_split, observer) if config.picture else None,
         seconds=round(time.monotonic() - began, 2),
     )
     _tell(observer, problems)
@@ -146,13 +147,19 @@ def _name(data: str, source: DataSource) -> str:
     return source.name if stem == "data" or not data.endswith((".yaml", ".yml")) else f"{source.name}-{stem}"
 
 
-def _picture(file: Path, source: DataSource, counts_by_split: dict[Split, SplitCounts]) -> str | None:
+def _picture(
+    file: Path, source: DataSource, counts_by_split: dict[Split, SplitCounts], observer: Observer
+) -> str | None:
     counts: dict[str, np.ndarray] = {
         split: tally.depth.counts for split, tally in counts_by_split.items() if tally.depth.positive
     }
     if not counts:
         return None
-    plot_depth_histogram(file, EDGES, counts, (source.min_depth, source.max_depth), source.name)
+    try:
+        plot_depth_histogram(file, EDGES, counts, (source.min_depth, source.max_depth), source.name)
+    except MissingError as error:
+        observer.on_note(f"{error}, or add --no-picture")
+        return None
     return str(file)
 
 

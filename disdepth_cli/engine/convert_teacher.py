@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from disdepth_cli.config import ConvertTeacherConfig
-from disdepth_cli.errors import ConfigError, TeacherError
+from disdepth_cli.errors import ConfigError, TeacherError, first_line
 from disdepth_cli.files import check_writable, write_atomic, write_text
-from disdepth_cli.hub.fetch import first_line
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.models import ConvertedTeacher
 from disdepth_cli.teachers import load_teacher

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from disdepth_cli.config.types import ExportPrecision
-from disdepth_cli.errors import ExportError
+from disdepth_cli.errors import ExportError, MissingError
 from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.exporting.format_table import FORMATS, open_session
-from disdepth_cli.exporting.formats.session import MissingTool
 from disdepth_cli.exporting.metadata import ExportMetadata
 from disdepth_cli.exporting.resizing import order_matters
 from disdepth_cli.predictor import Predictor
@@ -80,7 +79,7 @@ def check_export(
     """
     try:
         session = open_session(about.format, path)
-    except MissingTool as error:
+    except MissingError as error:
         return {"state": "unchecked", "reason": str(error).replace(str(path), path.name)}, None
     if session is None:
         return {"state": "unchecked", "reason": f"nothing runs {path.suffix} on this kind of machine"}, None

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import disdepth_cli
 from disdepth_cli.data.shards.eviction import cache_folder
-from disdepth_cli.errors import DisdepthError, ExportError
+from disdepth_cli.errors import DisdepthError, ExportError, one_line
 from disdepth_cli.exporting.format_table import require_tools, tool_versions
 from disdepth_cli.exporting.formats import onnx_file
 from disdepth_cli.exporting.metadata import UNITS, ExportMetadata
@@ -49,8 +49,8 @@ def teacher_file(teacher: DepthTeacher, source: tuple[int, int]) -> Path:
     except DisdepthError:
         raise
     except Exception as error:  # exporters raise anything at a layer that they do not know
-        reason = " ".join(str(error).split())[:200]
-        raise ExportError(f"{contract.id}: cannot be exported to ONNX ({type(error).__name__}: {reason})") from error
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise ExportError(f"{contract.id}: cannot be exported to ONNX ({reason})") from error
     return path
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from disdepth_cli.errors import DisdepthError, TeacherError
+from disdepth_cli.errors import DisdepthError, TeacherError, first_line
 
 SMALL = ["*.json", "README.md"]
 PATTERNS = ["*.json", "*.safetensors", "README.md"]
@@ -96,9 +96,3 @@ def _reason(name: str, revision: str | None, offline: bool, error: Exception) ->
 def http_status(error: Exception) -> int | None:
     """The status of the response that an error of the Hub's client carries."""
     return getattr(getattr(error, "response", None), "status_code", None)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or the error's name where it has none."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

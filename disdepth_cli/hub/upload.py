@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from disdepth_cli.errors import ConfigError, DisdepthError, HubError
-from disdepth_cli.hub.fetch import first_line, http_status, is_hub_id
+from disdepth_cli.errors import ConfigError, DisdepthError, HubError, first_line, one_line
+from disdepth_cli.hub.fetch import http_status, is_hub_id
 
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN"
 
@@ -110,7 +110,7 @@ class HubTarget:
         detail = first_line(causes[-1])
         owner = self.repo_id.split("/")[0]
         reasons = {
-            400: f"the Hub refuses what was sent ({' '.join(str(error).split())[:200]})",
+            400: f"the Hub refuses what was sent ({one_line(error)})",
             401: f"your token is not accepted; {LOG_IN}",
             403: f"your token may not write to {owner}; give it write access there, or push to an account of yours",
             404: "the Hub knows no such repository or branch, or your token may not see it",

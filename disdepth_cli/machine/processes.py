@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from disdepth_cli.errors import DisdepthError, ElsewhereError
+from disdepth_cli.machine.failures import worded
 from disdepth_cli.machine.signals import WORKERS_GONE, StopSignal
 from disdepth_cli.machine.sums import world
 from disdepth_cli.types import StoredBatch
@@ -67,7 +68,7 @@ def is_main() -> bool:
 
 def agreed(error: DisdepthError) -> DisdepthError:
     """An error that all processes raise: itself in the main one, silent in the others."""
-    return error if is_main() else ElsewhereError(error.exit_code)
+    return error if is_main() else ElsewhereError(str(error), error.exit_code)
 
 
 def gather(one: T) -> list[T]:
@@ -92,12 +93,13 @@ def from_main(work: Callable[[], T]) -> T:
         dist.broadcast_object_list(message, group=_groups().patient)
         failed, result = message
         if failed is not None:
-            raise ElsewhereError(failed)
+            raise ElsewhereError(*failed)
         return result
     try:
         result = work()
     except Exception as error:
-        dist.broadcast_object_list([getattr(error, "exit_code", 1), None], group=_groups().patient)
+        failed = (worded(error), getattr(error, "exit_code", 1))
+        dist.broadcast_object_list([failed, None], group=_groups().patient)
         raise
     dist.broadcast_object_list([None, result], group=_groups().patient)
     return result

@@ -1,19 +1,22 @@
-"""What of a machine a run may use: cores, shared memory."""
+"""What of a machine a run may use: cores, shared memory, open files. Imports no PyTorch."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from disdepth_cli.machine.launch import local_processes
+
+if TYPE_CHECKING:
+    import torch
 
 SHARED_MEMORY = Path("/dev/shm")
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 MOST_WORKERS = 16
 WORKERS_OF_CPU = 2
+LEAST_FILES, WANTED_FILES = 128, 4096
 
 
 def worker_count(workers: int | None, device: torch.device) -> int:
@@ -37,6 +40,25 @@ def free_shared_memory() -> int | None:
         return shutil.disk_usage(SHARED_MEMORY).free
     except OSError:
         return None
+
+
+def too_few_files() -> str | None:
+    """Raise the number of files that may be open as far as the system lets; one line where that is too few."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = WANTED_FILES if hard == resource.RLIM_INFINITY else min(hard, WANTED_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+        except (OSError, ValueError):  # macOS has a limit of its own
+            pass
+    if soft == resource.RLIM_INFINITY or soft >= LEAST_FILES:
+        return None
+    return f"only {soft} files may be open at a time (ulimit -n), at least {LEAST_FILES} are needed; raise the limit"
 
 
 def _quota() -> int | None:

@@ -19,7 +19,7 @@ from disdepth_cli.working_size import WorkingSize
 
 
 class AcclimatedTeacher(nn.Module):
-    """image (B, 3, H, W) RGB in [0, 1], multiples of 32 -> the ghost decoder's depth, acclimated features, masks.
+    """image (B, 3, H, W) RGB in [0, 1], multiples of 32 -> the ghost decoder's depth, acclimated features.
 
     The depth is in metres, or disparity where the student's is: then `disparity_range` (low, high) of the teacher's
     own numbers becomes 0 to 1. A frozen teacher gets no gradient; whether the acclimation does, is its owner's affair.
@@ -115,7 +115,7 @@ class AcclimatedTeacher(nn.Module):
     def forward(self, image: Tensor, origin: ViewOrigin | None = None) -> AcclimatedOutput:
         seen = self.infer(image, origin)
         if self.speaks_for_itself:
-            return AcclimatedOutput(seen.depth, [], masks=[], teacher_depth=seen.depth, teacher_features=[])
+            return AcclimatedOutput(seen.depth, [], teacher_depth=seen.depth, teacher_features=[])
         output = self.acclimation(seen.features, (image.shape[-2], image.shape[-1]))
         output.teacher_depth, output.teacher_features = seen.depth, seen.features
         return output

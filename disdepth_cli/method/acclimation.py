@@ -74,11 +74,9 @@ class AttentionTokens(nn.Module):
 class AcclimatedOutput(DepthOutput):
     """`DepthOutput` of the ghost decoder: features are the acclimated ones, h_l (B, C_l, H / r_l, W / r_l).
 
-    masks: (B, T, H / r_l, W / r_l) per level; teacher_depth: the teacher's own, (B, 1, H, W); teacher_features: its
-    raw features, (B, C_t, h_t, w_t) per tap.
+    teacher_depth: the teacher's own, (B, 1, H, W); teacher_features: its raw features, (B, C_t, h_t, w_t) per tap.
     """
 
-    masks: list[Tensor] | None = None
     teacher_depth: Tensor | None = None
     teacher_features: FeatureMaps | None = None
 
@@ -120,7 +118,6 @@ class Acclimation(nn.Module):
             self.encoder_stats.update(features)
             assert output.decoder is not None
             self.decoder_stats.update(output.decoder.levels)
-        output.masks = self.masks(features)
         return output
 
     def decode(self, features: FeatureMaps, size: tuple[int, int]) -> AcclimatedOutput:
@@ -130,7 +127,7 @@ class Acclimation(nn.Module):
         return AcclimatedOutput(depth=depth, features=features, decoder=decoded)
 
     def masks(self, features: FeatureMaps) -> list[Tensor]:
-        """Attention masks (B, T, h, w) of acclimated features, level by level."""
+        """Attention masks (B, T, H / r_l, W / r_l) of acclimated features per level: for who reads them."""
         return self.attention(self.encoder_stats.standardise(features))
 
     def freeze(self) -> Acclimation:

@@ -68,11 +68,15 @@ class FeatureLoss(nn.Module):
         self, acclimation: Acclimation, student: DepthOutput, ghost: AcclimatedOutput, target: Target, share: Tensor
     ) -> dict[str, Tensor]:
         """ghost: what `acclimation` made of a teacher; share (B, 1, H, W): how much that one counts beside others."""
+        learned: list[Tensor] | None = None
+        if self.method.attention == "learned":
+            with torch.no_grad():
+                learned = acclimation.masks(ghost.features)
         if self.raw:
-            return {"encoder": self._raw(student, ghost, target, share)}
+            return {"encoder": self._raw(student, ghost, target, share, learned)}
         assert student.decoder is not None and ghost.decoder is not None
         teacher_maps = acclimation.encoder_stats.standardise(ghost.features)
-        masks = [self._masks(level, feature, ghost, target) for level, feature in enumerate(teacher_maps)]
+        masks = [self._masks(level, feature, ghost, target, learned) for level, feature in enumerate(teacher_maps)]
         parts: dict[str, Tensor] = {}
         if self.method.feature_levels != "decoder":
             student_maps = student.features
@@ -87,7 +91,14 @@ class FeatureLoss(nn.Module):
             parts["decoder"] = self._mean(levels, self.project_decoder, share)
         return parts
 
-    def _raw(self, student: DepthOutput, ghost: AcclimatedOutput, target: Target, share: Tensor) -> Tensor:
+    def _raw(
+        self,
+        student: DepthOutput,
+        ghost: AcclimatedOutput,
+        target: Target,
+        share: Tensor,
+        learned: Sequence[Tensor] | None,
+    ) -> Tensor:
         """Plain features: the teacher's, standardised by running statistics and brought to the student's grid."""
         assert ghost.teacher_features is not None
         seen = [ghost.teacher_features[tap] for tap in self.taps]
@@ -97,7 +108,9 @@ class FeatureLoss(nn.Module):
         for level, feature in zip(ENCODER_LEVELS, self.raw_stats.standardise(seen), strict=True):
             grid = (student.features[level].shape[-2], student.features[level].shape[-1])
             teacher_maps = F.interpolate(feature, size=grid, mode="bilinear", align_corners=False)
-            some.append((student.features[level], teacher_maps, self._masks(level, teacher_maps, ghost, target)))
+            some.append(
+                (student.features[level], teacher_maps, self._masks(level, teacher_maps, ghost, target, learned))
+            )
         return self._mean(some, self.project_encoder, share)
 
     def _mean(
@@ -112,11 +125,17 @@ class FeatureLoss(nn.Module):
             losses.append(weight * attentive_loss(feature, teacher_maps, mask, counts))
         return self.method.feature_weight * torch.stack(losses).mean()
 
-    def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Target) -> Tensor:
+    def _masks(
+        self,
+        level: int,
+        feature: Tensor,
+        ghost: AcclimatedOutput,
+        target: Target,
+        learned: Sequence[Tensor] | None,
+    ) -> Tensor:
         """Weights (B, T, h, w) of a level's positions, by the kind of attention that was asked for."""
-        if self.method.attention == "learned":
-            assert ghost.masks is not None
-            return ghost.masks[level]
+        if learned is not None:
+            return learned[level]
         if self.method.attention == "ghost-error":
             assert ghost.depth is not None
             grid = (feature.shape[-2], feature.shape[-1])

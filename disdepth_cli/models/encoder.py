@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from disdepth_cli.config import STUDENTS
-from disdepth_cli.errors import StudentError, near_names
+from disdepth_cli.errors import StudentError, first_line, near_names
 from disdepth_cli.types import FeatureMaps, FeatureSpec
 
 REDUCTIONS = (4, 8, 16, 32)
@@ -116,9 +116,8 @@ def _hub_weights(name: str, offline: bool) -> Path:
         return Path(huggingface_hub.hf_hub_download(repo, "model.safetensors", local_files_only=offline))
     # Whatever the network libraries, the Hub's client or its cache raise: they change between versions.
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StudentError(
-            f"--student {name}: its weights cannot be had from the Hub ({repo}: {reason}); {remedy}"
+            f"--student {name}: its weights cannot be had from the Hub ({repo}: {first_line(error)}); {remedy}"
         ) from error
     finally:
         log.setLevel(level)

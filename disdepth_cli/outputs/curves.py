@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import write_atomic
+from disdepth_cli.packages import optional
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +35,10 @@ def plot_curves(metrics_csv: Path, out_png: Path) -> None:
 
     Raises:
         DataError: the file cannot be read or holds nothing to draw.
+        MissingError: Matplotlib is not installed.
         DisdepthError: the file cannot be written.
     """
+    optional("matplotlib", out_png.name, DataError)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from disdepth_cli.errors import DataError
 from disdepth_cli.files import write_atomic
+from disdepth_cli.packages import optional
 
 
 def plot_depth_histogram(
@@ -18,8 +20,10 @@ def plot_depth_histogram(
     edges (N + 1,) [m], logarithmic; counts: split -> (N,); depth_range: what counts [m], drawn as lines.
 
     Raises:
+        MissingError: Matplotlib is not installed.
         DisdepthError: the file cannot be written.
     """
+    optional("matplotlib", file.name, DataError)
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, PercentFormatter

@@ -12,14 +12,14 @@ import yaml
 from disdepth_cli.config import TrainingConfig
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.files import as_json, disk_errors, is_unfinished, remove_unfinished, write_text
+from disdepth_cli.machine.failures import ERRORS, remove_errors, write_errors_to
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.reading import read_json
-from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.runs.contents import CONFIG, REPORT, RunContents
 from disdepth_cli.runs.shared_disk import check_seen_by_all
 from disdepth_cli.runs.state_file import StateFile
 
 STATE_KEY = "disdepth-state"
-PATIENCE = 5.0  # seconds that a file on a shared disk may take to be seen from another machine
 
 DIGEST_KEY = "disdepth-digest"
 ENTRIES = "entries.json"  # beside the states: what the data held when the run began
@@ -33,7 +33,7 @@ class RunFolder:
         self.path = path
         self.state = StateFile(path / "last" / f"{phase or 'state'}.safetensors")
         self.metrics_file = path / f"{phase or 'metrics'}.csv"
-        self.report_file = path / "report.json"
+        self.report_file = path / REPORT
 
     def phase(self, name: str) -> RunFolder:
         """The same folder for a further optimisation."""
@@ -54,6 +54,7 @@ class RunFolder:
             raise ConfigError("--resume: name the run folder to go on with, -o RUN")
         run = cls(from_main(lambda: cls._open(config, verb, subject, entries)))
         check_seen_by_all(run.path)
+        write_errors_to(run.path)
         return run
 
     @classmethod
@@ -66,11 +67,12 @@ class RunFolder:
             run.check_same(config, verb)
         else:
             run.check_free()
+        remove_errors(run.path)
         with disk_errors(run.path):
             (run.path / "last").mkdir(parents=True, exist_ok=True)
         if entries is not None:
             run.check_entries(entries)
-        write_text(run.path / "config.yaml", yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
+        write_text(run.path / CONFIG, yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
         return run.path
 
     @property
@@ -90,7 +92,7 @@ class RunFolder:
         if not self.path.is_dir():
             raise ConfigError(f"-o {self.path}: is a file; name a folder for the run")
         held = {file.name for file in self.path.iterdir() if not is_unfinished(file)}
-        if self.began or held - {"config.yaml", self.state.file.parent.name}:
+        if self.began or held - {CONFIG, self.state.file.parent.name, ERRORS}:
             raise ConfigError(f"{self.path}: already holds something; {advice}")
 
     def check_same(self, config: TrainingConfig, verb: str, advice: str = "resume with the same options") -> None:

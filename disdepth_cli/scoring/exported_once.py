@@ -7,7 +7,7 @@ from typing import Literal
 
 import disdepth_cli
 from disdepth_cli.data.shards.eviction import cache_folder
-from disdepth_cli.errors import DisdepthError, ExportError
+from disdepth_cli.errors import DisdepthError, ExportError, MissingError, one_line
 from disdepth_cli.exporting.exported import ExportedPredictor, open_exported
 from disdepth_cli.exporting.format_table import FORMATS
 from disdepth_cli.exporting.formats.session import is_installed
@@ -38,7 +38,7 @@ class ExportedOnce:
         if self.path.is_file():
             try:
                 return self._opened()
-            except ExportError:  # a damaged copy; what else is wrong shows again below
+            except (ExportError, MissingError):  # a damaged copy; what else is wrong shows again below
                 self.path.unlink(missing_ok=True)
         self._write()
         return self._opened()
@@ -60,7 +60,7 @@ class ExportedOnce:
             return None
         try:
             return self.open()
-        except ExportError as error:
+        except (ExportError, MissingError) as error:
             write_text(self.failed, f"{error}\n")
             self.observer.on_warning(f"{error}; PyTorch runs this student")
             return None
@@ -91,5 +91,5 @@ class ExportedOnce:
         except DisdepthError:
             raise
         except Exception as error:  # exporters raise anything at a layer that they do not know
-            reason = " ".join(str(error).split())[:200]
-            raise ExportError(f"{self.model}: cannot be exported to ONNX ({type(error).__name__}: {reason})") from error
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            raise ExportError(f"{self.model}: cannot be exported to ONNX ({reason})") from error

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from disdepth_cli.errors import TeacherError
-from disdepth_cli.hub.fetch import PATTERNS, SMALL, Announce, fetch_snapshot, first_line
+from disdepth_cli.errors import TeacherError, first_line
+from disdepth_cli.hub.fetch import PATTERNS, SMALL, Announce, fetch_snapshot
 from disdepth_cli.teachers.preprocessing import read_json
 
 POINTERS_START = b"version https://git-lfs"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from disdepth_cli.errors import TeacherError
-from disdepth_cli.hub.fetch import first_line
+from disdepth_cli.errors import TeacherError, first_line
 from disdepth_cli.teachers.teacher import TeacherNetwork
 from disdepth_cli.types import FeatureSpec
 

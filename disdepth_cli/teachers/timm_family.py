@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from disdepth_cli.errors import TeacherError, near_names
-from disdepth_cli.hub.fetch import Announce, first_line
+from disdepth_cli.errors import TeacherError, first_line, near_names
+from disdepth_cli.hub.fetch import Announce
 from disdepth_cli.teachers.contract import TeacherContract, Weights
 from disdepth_cli.teachers.files import (
     ResolvedRepo,

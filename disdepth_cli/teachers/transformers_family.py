@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from disdepth_cli.errors import TeacherError
-from disdepth_cli.hub.fetch import first_line
+from disdepth_cli.errors import TeacherError, first_line, one_line
 from disdepth_cli.teachers.architectures import (
     ARCHITECTURES,
     REFUSED,
@@ -175,8 +174,7 @@ def _load_model(repo: ResolvedRepo) -> nn.Module:
             )
         # Configs are validated by several libraries, each with errors of its own.
         except Exception as error:
-            why = " ".join(str(error).split())[:200]
-            raise TeacherError(f"{repo.id}: transformers cannot load it ({why})") from error
+            raise TeacherError(f"{repo.id}: transformers cannot load it ({one_line(error)})") from error
     missing = sorted(key for key in info["missing_keys"] if not is_unused(key))
     if missing:
         raise TeacherError(f"{repo.id}: {_why_missing(repo, missing, sorted(info['unexpected_keys']))}")

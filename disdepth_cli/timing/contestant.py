@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from disdepth_cli.errors import one_line
 from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.backend import open_elsewhere
@@ -36,7 +37,7 @@ def serve() -> None:
     try:
         predictor, about = _opened(asked)
     except Exception as error:  # the contest goes on without this one
-        answer({"failed": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"})
+        answer({"failed": f"{type(error).__name__}: {one_line(error, 300)}"})
         return
     answer(about)
     image = np.load(asked["image"])

@@ -10,9 +10,9 @@ from typing import Literal
 from disdepth_cli.checkpoint.locate import student_file
 from disdepth_cli.checkpoint.metadata import TeacherRecord, read_metadata
 from disdepth_cli.config.types import Backend
-from disdepth_cli.errors import DisdepthError, TeacherError
+from disdepth_cli.errors import DisdepthError, MissingError, TeacherError
 from disdepth_cli.exporting.exported import exported_about, is_exported
-from disdepth_cli.exporting.formats.session import MissingTool, is_installed
+from disdepth_cli.exporting.formats.session import is_installed
 from disdepth_cli.exporting.metadata import sha256_of
 from disdepth_cli.exporting.teacher_graph import teacher_file
 from disdepth_cli.observer import SILENT, Observer
@@ -139,7 +139,7 @@ class _Entries:
             return
         try:
             path = teacher_file(teacher, self.field.size)
-        except MissingTool:
+        except MissingError:
             return
         except DisdepthError as error:
             self.lost.append((f"{name} in other runtimes", str(error)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from disdepth_cli.config import DistillConfig, TrainingConfig
-from disdepth_cli.errors import DataError
+from disdepth_cli.errors import DataError, MissingError
 from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import SILENT, Observer, Observers
@@ -53,13 +52,17 @@ def fit_report(result: LoopResult) -> dict[str, Any]:
     }
 
 
-def finish(run: RunFolder, report: Report) -> Report:
-    """Write report.json and the curves; the report, the main process's in all of them."""
+def finish(run: RunFolder, report: Report, observer: Observer) -> Report:
+    """Write report.json, and the curves where Matplotlib is installed; the main process's report."""
 
     def write() -> Report:
         _write(run, report)
-        with suppress(DataError):  # a log is never needed: without one there are no curves
+        try:
             plot_curves(run.metrics_file, run.path / "curves.png")
+        except MissingError as error:
+            observer.on_note(str(error))
+        except DataError:
+            pass  # a log is never needed: without one there are no curves
         return report
 
     return from_main(write)

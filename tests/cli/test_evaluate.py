@@ -11,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-METRICS = {"abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"}
+from disdepth_cli.config import types
+
+METRICS = set(types.METRICS)
 PROTOCOL = ("name", "min_depth", "max_depth", "crop", "align", "space", "resize", "tta")
 
 

@@ -96,7 +96,7 @@ def test_a_low_limit_is_raised_where_it_may_be() -> None:
 
 def test_a_process_that_ignores_ctrl_c_goes_on_ignoring_it() -> None:
     script = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-    script += "from disdepth_cli.machine.interrupt import leave_at_once\nleave_at_once()\n"
+    script += "from disdepth_cli.machine.signals import leave_at_once\nleave_at_once()\n"
     script += "print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout == "True\n"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from disdepth_cli.config.types import METRICS
 from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.details import DetailMetrics, boundary_f1, pair_accuracy
 from disdepth_cli.evaluation.metrics import (
@@ -204,7 +205,7 @@ def test_scores_as_a_dict_are_the_nine_then_the_details_and_json():
     scores = score_image(np.full((4, 4), 3.0), np.full((4, 4), 3.0), PLAIN)
     names = list(scores.as_dict())
     nine = ["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
-    assert names[:9] == nine == list(scores.metrics.as_dict())
+    assert names[:9] == nine == list(METRICS) == list(scores.metrics.as_dict())
     assert names[9:] == list(scores.details.as_dict()) and names[-2:] == ["pair_accuracy", "boundary_f1"]
     assert json.loads(json.dumps(scores.as_dict(), allow_nan=False))["boundary_f1"] is None
 

@@ -15,7 +15,7 @@ import yaml
 
 from disdepth_cli import distill, evaluate
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.machine import join
+from disdepth_cli.machine import failures, join
 from disdepth_cli.training import session
 
 RANKS = Path(__file__).parent / "ranks"
@@ -132,6 +132,7 @@ def test_an_error_that_all_have_is_told_by_the_main_process(seen):
     ("how", "line"),
     [
         ("raise", "error: process 1: ValueError: only here"),
+        ("unnamed", "error: process 1: ValueError: only here"),
         pytest.param("kill", "error: another process of this run has ended without a word", marks=pytest.mark.slow),
     ],
 )
@@ -142,6 +143,13 @@ def test_a_failure_of_one_ends_all_with_one_line(how, line, torchrun, rooms, tmp
     result = torchrun(RANKS / "failing.py", how, *command)
     assert result.returncode != 0 and result.stdout == ""
     assert len(own_lines(result)) == 1 and own_lines(result)[0].startswith(line), result.stderr
+    held = {file.name: json.loads(file.read_text())["line"] for file in (run / "errors").iterdir()}
+    if how == "kill":
+        assert set(held) == {"process0.json"} and f"error: {held['process0.json']}" == own_lines(result)[0]
+    else:
+        assert held == {"process1.json": "process 1: ValueError: only here"}
+    # The launcher's own summary has the line too, where it named a file.
+    assert result.stderr.count("traceback : process 1: ValueError: only here") == (how == "raise")
 
 
 @pytest.mark.slow
@@ -167,16 +175,16 @@ def test_machines_without_a_shared_disk_are_refused(command, torchrun, rooms, ti
 
 def test_what_the_network_between_processes_says_is_kept():
     nccl = "NCCL error in: /pytorch/ProcessGroupNCCL.cpp:1275, unhandled system error, NCCL version 2.21.5\nLast error"
-    error = str(join._worded(RuntimeError(nccl)))
+    error = str(join._lost_another(RuntimeError(nccl)))
     assert error.startswith("the network between the GPUs (NCCL) failed; NCCL_DEBUG=INFO tells more; PyTorch says: ")
     assert "unhandled system error" in error and "killed" not in error
     late = "[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=7)"
-    assert "has not answered for 600 s" in str(join._worded(RuntimeError(f"NCCL: {late}")))
+    assert "has not answered for 600 s" in str(join._lost_another(RuntimeError(f"NCCL: {late}")))
     gone = "[/gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:2000"
-    error = str(join._worded(RuntimeError(gone)))
+    error = str(join._lost_another(RuntimeError(gone)))
     assert "ended without a word (killed, or out of memory)" in error and "Connection closed by peer" in error
     other = RuntimeError("shapes differ")
-    assert join._worded(other) is other
+    assert join._lost_another(other) is None
 
 
 def test_gradients_are_exchanged_once_a_step(rooms, tiny, tmp_path, monkeypatch):
@@ -203,7 +211,48 @@ def test_a_verb_for_one_process_is_refused_once(start, torchrun, rooms):
 
 def test_a_wrong_option_is_told_once_also_by_a_late_main_process(torchrun, rooms):
     result = torchrun(RANKS / "failing.py", "late", "distill", "--data", rooms, "--no-such-option")
-    assert result.returncode != 0 and result.stderr.count("No such option") == 1, result.stderr
+    assert result.returncode != 0, result.stderr
+    assert [line.startswith("error: No such option: --no-such-option") for line in own_lines(result)] == [True]
+
+
+def test_the_first_error_is_told_and_what_follows_from_it_is_not(tmp_path, monkeypatch):
+    """Files of torch elastic's layout and of a run folder, also broken ones."""
+    (tmp_path / "run").mkdir()
+
+    def as_process(rank):
+        (tmp_path / str(rank)).mkdir(exist_ok=True)
+        for name, value in (("RANK", str(rank)), ("WORLD_SIZE", "4")):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv(failures.NAMED_BY_LAUNCHER, str(tmp_path / str(rank) / "error.json"))
+        failures.start_without_error()
+
+    as_process(0)
+    assert failures.first_failure() is None
+    as_process(3)
+    assert failures.write_own(RuntimeError("lost the others"), follows=True)
+    as_process(2)
+    failures.write_errors_to(tmp_path / "run")
+    assert failures.write_own(ConfigError("wrong\nhere"))
+    assert failures.write_error("a second one", 1)  # the first stays
+    (tmp_path / "run" / "errors" / "process1.json").write_text("{")
+    as_process(0)
+    first = failures.first_failure()
+    assert first is not None and (first.line, first.exit_code) == ("process 2: wrong here", 2)
+    as_process(2)
+    as_process(0)
+    assert failures.first_failure() is None  # another run has begun, and the folder of the last one is not asked
+    failures.write_errors_to(tmp_path / "run")
+    assert failures.first_failure() == first
+    failures.remove_errors(tmp_path / "run")
+    assert failures.first_failure() is None
+
+
+def test_a_process_without_a_file_knows_that_its_error_is_not_kept(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv(failures.NAMED_BY_LAUNCHER, raising=False)
+    failures.start_without_error()
+    assert not failures.write_error("nobody reads this", 1)
 
 
 @pytest.mark.slow

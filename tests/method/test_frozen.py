@@ -72,6 +72,21 @@ def test_distillation_changes_the_student_and_nothing_else(acclimated, student, 
     assert not same(own, student)
 
 
+@pytest.mark.parametrize("target", ["ghost", "teacher"])
+@pytest.mark.parametrize("attention", ["learned", "ghost-error", "fgd", "uniform"])
+def test_masks_are_computed_where_they_are_read_alone(acclimated, student, batch, attention, target):
+    teacher, _ = load_acclimated(acclimated, "fp32")
+    calls = []
+    teacher.acclimation.attention.register_forward_hook(lambda *_: calls.append(1))
+    config = DistillConfig(data="x", attention=attention, feature_target=target, init_decoder="random")
+    DistillStep(student, teacher, *step_options(config)).train()(batch).total.backward()
+    assert len(calls) == (attention == "learned")
+    GhostStep(teacher.acclimation, teacher, 1.0).train()(batch)
+    assert len(calls) == (attention == "learned")
+    AttentionStep(teacher.acclimation, teacher, 1.0)(batch)
+    assert len(calls) == (attention == "learned") + 1
+
+
 @pytest.mark.parametrize(("chosen", "matter"), [({}, False), ({"attention": "learned"}, True)])
 def test_attention_tokens_weigh_the_loss_where_they_are_asked_for(acclimated, student, batch, chosen, matter):
     teacher, _ = load_acclimated(acclimated, "fp32")

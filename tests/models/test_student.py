@@ -152,7 +152,7 @@ def test_acclimation_speaks_the_students_grid():
         (2, c, 64 // r, 96 // r) for c, r in zip(student.encoder.spec.channels, (4, 8, 16, 32), strict=True)
     ]
     assert output.depth.shape == (2, 1, 64, 96)
-    assert all(m.shape[1] == 3 and m.min() > 0 and m.max() < 1 for m in output.masks)
+    assert all(m.shape[1] == 3 and m.min() > 0 and m.max() < 1 for m in acclimation.masks(output.features))
 
 
 def test_channel_statistics_standardise_with_fixed_numbers():

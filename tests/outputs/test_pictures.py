@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 
-from disdepth_cli.depth.colours import colourise
+from disdepth_cli.depth.colours import OWN_MAPS, colour_table, colourise
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.outputs.pictures import panel, scale_bar, side_by_side, write_image
 
@@ -51,6 +52,15 @@ def test_invalid_pixels_are_black():
 
 def test_constant_depth_is_one_colour():
     assert len(np.unique(colourise(np.full((4, 4), 2.0)).reshape(-1, 3), axis=0)) == 1
+
+
+@pytest.mark.parametrize("name", [name + end for name in OWN_MAPS for end in ("", "_r")])
+def test_own_colour_maps_are_those_of_matplotlib(name):
+    """To one level of 256: OpenCV rounds its tables, Matplotlib cuts them."""
+    theirs = colormaps[name](np.linspace(0, 1, 256), bytes=True)[:, :3]
+    table = colour_table(name)
+    assert table.shape == theirs.shape and table.dtype == np.uint8 and table.flags.c_contiguous
+    assert np.abs(table.astype(int) - theirs).max() <= 1
 
 
 def test_unknown_colour_map_names_near_ones():

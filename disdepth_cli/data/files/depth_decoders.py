@@ -15,6 +15,8 @@ import numpy as np
 from numpy.lib import format as npy
 
 from disdepth_cli.data.files.image_decoders import decode_opencv, stored_size, whole_png
+from disdepth_cli.errors import DataError
+from disdepth_cli.packages import optional
 from disdepth_cli.reading import LIMIT, check_pixels, most_pixels
 
 DEPTH_NAMES = (
@@ -120,15 +122,14 @@ def _array(data: bytes, known: _Header) -> np.ndarray:
 
 def decode_exr(data: bytes, names: Sequence[str] = ()) -> np.ndarray:
     """The one channel of an EXR file, or the one called Z or depth."""
-    import OpenEXR  # OpenCV's wheels are built without it; few data sets need it
-
+    exr = optional("OpenEXR", "depth as .exr", DataError)  # OpenCV's wheels are built without it; few data sets need it
     with NamedTemporaryFile(suffix=".exr") as copy:  # the library reads files only
         copy.write(data)
         copy.flush()
-        with OpenEXR.File(copy.name, separate_channels=True, header_only=True) as header:
+        with exr.File(copy.name, separate_channels=True, header_only=True) as header:
             low, high = header.header()["dataWindow"]
             check_pixels(int(high[1] - low[1] + 1), int(high[0] - low[0] + 1))
-        return _exr_depth(OpenEXR.File(copy.name, separate_channels=True))
+        return _exr_depth(exr.File(copy.name, separate_channels=True))
 
 
 def _exr_depth(opened: Any) -> np.ndarray:

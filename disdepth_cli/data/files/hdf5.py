@@ -11,6 +11,7 @@ import numpy as np
 
 from disdepth_cli.data.files.location import Member
 from disdepth_cli.errors import DataError
+from disdepth_cli.packages import optional
 from disdepth_cli.reading import check_pixels, reading
 
 
@@ -44,11 +45,16 @@ def _opened(file: Path) -> Any:
     Raises:
         DataError: there is none.
     """
-    import h5py  # only such data sets need it
-
+    h5py = optional("h5py", file, DataError)
     if not file.is_file():
         raise DataError(f"{file}: {'is not a file' if file.exists() else 'does not exist'}")
     return h5py.File(file, "r", locking="best-effort")
+
+
+def _is_array(stored: object) -> bool:
+    from h5py import Dataset
+
+    return isinstance(stored, Dataset)
 
 
 def _own(file: Any, name: str) -> Any:
@@ -57,10 +63,8 @@ def _own(file: Any, name: str) -> Any:
     Raises:
         ValueError: they lie elsewhere, or it is no array.
     """
-    import h5py
-
     stored = file[name]
-    if not isinstance(stored, h5py.Dataset):
+    if not _is_array(stored):
         raise ValueError(f"{name} is no array")
     if stored.external or stored.is_virtual or stored.file.filename != file.filename:
         raise ValueError("its numbers lie in another file, which is never read")
@@ -92,7 +96,5 @@ def names(file: Path) -> Mapping[str, tuple[int, ...]]:
     Raises:
         DataError: it is not one.
     """
-    import h5py
-
     with reading(file, "is not an HDF5 file"), _opened(file) as opened:
-        return {name: stored.shape for name, stored in opened.items() if isinstance(stored, h5py.Dataset)}
+        return {name: stored.shape for name, stored in opened.items() if _is_array(stored)}

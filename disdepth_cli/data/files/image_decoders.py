@@ -17,15 +17,14 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from disdepth_cli.data.files.signatures import BIG_TIFF, JPEG, PNG, TIFF
 from disdepth_cli.reading import check_pixels
 
 LARGE = 32e6  # pixels beyond which an image is decoded at a half, a quarter or an eighth of its size
 
-PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+_PNG_END, _JPEG_END = b"IEND\xaeB`\x82", b"\xff\xd9"
 _JPEG_SCAN, _JPEG_BARE = 0xDA, frozenset({0x01, *range(0xD0, 0xD9)})  # markers: pixels follow; no length follows
 _JPEG_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a frame, which says the size
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG_EXIF, _EXIF_NAME = 0xE1, b"Exif\0\0"
 _ORIENTATION, _SHORT = 0x0112, 3
 _SMALLER = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -44,7 +43,8 @@ def decode_image(data: bytes) -> np.ndarray:
     check_pixels(height, width)
     shrink = next((step for step in (1, 2, 4, 8) if height * width <= LARGE * step * step), 8)
     guarded = height * width > (Image.MAX_IMAGE_PIXELS or math.inf)
-    if data.startswith(_TIFF) and not guarded:  # OpenCV multiplies a TIFF's colours by its alpha; Pillow knows fewer
+    if data.startswith((*TIFF, *BIG_TIFF)) and not guarded:
+        # OpenCV multiplies a TIFF's colours by its alpha; Pillow knows fewer TIFFs.
         try:
             return _shrunk(_decode_pillow(data), shrink)
         except UnidentifiedImageError:
@@ -97,7 +97,7 @@ def orientation_of(data: bytes) -> int:
 
 def _exif(data: bytes) -> bytes:
     """The block of an image's EXIF data, which is laid out as a TIFF file; empty where there is none."""
-    if data.startswith(_TIFF[:2]):
+    if data.startswith(TIFF):
         return data
     if data.startswith(JPEG):
         for marker, index in _jpeg_segments(data):

@@ -13,15 +13,16 @@ import numpy as np
 from disdepth_cli.data.files.images import read_stored
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.location import Encoded, Location, Member
+from disdepth_cli.data.files.signatures import suffix_of_bytes
 from disdepth_cli.data.sets.data_yaml import DataFile
 from disdepth_cli.data.sets.listing import every_tenth
-from disdepth_cli.errors import DataError, near_names
+from disdepth_cli.errors import DataError, MissingError, near_names, one_line
 from disdepth_cli.hub.fetch import is_hub_id
+from disdepth_cli.packages import INSTALL, optional
 
 _SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk writes: several splits, or one
 _IMAGE_NAMES = ("image", "rgb", "img", "color", "pixel_values")
 _VAL_SPLITS = ("validation", "val", "valid", "test")
-_MAGIC = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"II*\0": ".tiff", b"MM\0*": ".tiff", b"\x93NUM": ".npy"}
 
 
 class HubColumns:
@@ -82,8 +83,7 @@ class HubMember(Member):
         if isinstance(held, np.ndarray):
             return held
         data = held["bytes"] if held["bytes"] is not None else self._file(held["path"]).read_bytes()
-        known = next((suffix for magic, suffix in _MAGIC.items() if data.startswith(magic)), None)
-        return Encoded(data, known or PurePosixPath(held["path"] or "").suffix.lower())
+        return Encoded(data, suffix_of_bytes(data) or PurePosixPath(held["path"] or "").suffix.lower())
 
     def _file(self, path: str) -> Path:
         """The file that a row names. What was downloaded names what was downloaded, not other files of this machine."""
@@ -234,24 +234,14 @@ def _opened(location: str) -> Any:
     """Split -> rows."""
     if not (Path(location).is_dir() or is_hub_id(location)):
         raise DataError(f"{location}: is neither a folder nor a data set on the Hub (OWNER/NAME)")
-    try:
-        import datasets
-
-        if int(datasets.__version__.split(".")[0]) < 4:  # those run code that comes with a data set
-            raise ImportError
-    except ImportError:
-        raise DataError(
-            "format hub: needs the `datasets` package, version 4 or later: pip install 'disdepth[hub-data]'"
-        ) from None
+    datasets = optional("datasets", "format hub", DataError)
+    if int(datasets.__version__.split(".")[0]) < 4:  # those run code that comes with a data set
+        raise MissingError(f"format hub: needs datasets, version 4 or later; {INSTALL['datasets']}")
     try:
         if any((Path(location) / name).is_file() for name in _SAVED):
             held = datasets.load_from_disk(location)
         else:
             held = datasets.load_dataset(location)
     except Exception as error:  # the library raises anything: FileNotFoundError, DatasetNotFoundError, pyarrow's, ...
-        raise DataError(f"{location}: cannot be opened as a Hub data set ({_one_line(error)})") from None
+        raise DataError(f"{location}: cannot be opened as a Hub data set ({one_line(error)})") from None
     return held if isinstance(held, datasets.DatasetDict) else {str(held.split or "train"): held}
-
-
-def _one_line(error: Exception) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:200]

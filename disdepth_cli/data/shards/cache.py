@@ -18,7 +18,7 @@ from typing import Any
 
 from disdepth_cli.data.shards.address import checked
 from disdepth_cli.data.shards.eviction import cache_folder, lock_of, make_room, part_of, touch
-from disdepth_cli.errors import DataError, DisdepthError
+from disdepth_cli.errors import DataError, DisdepthError, first_line
 from disdepth_cli.files import disk_errors
 
 TRIES = 5
@@ -152,7 +152,7 @@ def _reason(error: BaseException) -> str:
     status = getattr(error, "status", None)
     if status in _FINAL:
         return "does not exist" if status in (404, 410) else f"access is refused ({status})"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return first_line(error)
 
 
 def _filesystem(url: str) -> tuple[Any, str]:

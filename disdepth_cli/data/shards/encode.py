@@ -18,11 +18,11 @@ from disdepth_cli.data.files.images import read_stored
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.location import Encoded, fetch, suffix_of
 from disdepth_cli.data.files.pair import read_pair
+from disdepth_cli.data.files.signatures import suffix_of_bytes
 from disdepth_cli.data.files.workers import check_workers, start_worker
 from disdepth_cli.errors import DataError
 from disdepth_cli.working_size import resize_image
 
-_AS_IT_IS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png"}
 _LARGEST = {"png": 65535.0, "npy": float(np.finfo(np.float16).max)}
 
 
@@ -138,9 +138,9 @@ def _image_bytes(item: DataItem, image: np.ndarray) -> tuple[str, bytes]:
     """JPEG and PNG files byte for byte; other files, and arrays, as PNG without loss."""
     stored = fetch(item.image)
     if isinstance(stored, Encoded):
-        for magic, extension in _AS_IT_IS.items():
-            if stored.data.startswith(magic):
-                return extension, stored.data
+        suffix = suffix_of_bytes(stored.data)
+        if suffix in (".jpg", ".png"):
+            return suffix[1:], stored.data
     return "png", _encoded(".png", image[..., ::-1])
 
 

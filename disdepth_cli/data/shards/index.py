@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,7 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _UNSAFE = re.compile(r"[^\w. -]+")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")  # the compressed ones are refused by name
+_read_here = lru_cache(maxsize=16)(lambda place, stamp: _parsed(place, read_bytes(Path(place))))
 
 
 class ShardRecord(BaseModel):
@@ -158,7 +161,15 @@ def pack_bits(labelled: np.ndarray) -> int | None:
 
 
 def _read_index(location: str) -> ShardSet:
-    text = read_remote(location) if is_remote(location) else read_bytes(Path(location))
+    """An index; one that lies here is read once, until its file changes."""
+    if is_remote(location):
+        return _parsed(location, read_remote(location))
+    with reading(location, "cannot be read"):
+        status = os.stat(location)
+    return _read_here(location, (status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+def _parsed(location: str, text: bytes) -> ShardSet:
     with reading(location, "is not an index of shards"):
         try:
             index = IndexFile.model_validate(json.loads(text))
@@ -179,11 +190,8 @@ def _read_index(location: str) -> ShardSet:
 
 def shard_of(base: str, record: ShardRecord) -> Shard:
     """A shard as an index has it. Its depths are -1 where the index is of another tool and says nothing of them."""
-    depths: int | None = None
-    if record.labelled is None:
-        depths = -1
-    elif record.labelled < record.nsamples:
-        depths = int(record.depths or "0", 16)
+    partly = record.labelled is not None and record.labelled < record.nsamples
+    depths = -1 if record.labelled is None else int(record.depths or "0", 16) if partly else None
     location = beneath(base, record.url)
     return Shard(location, record.nsamples, depths, record.filesize, record.sha256, record.extra)
 

@@ -11,20 +11,13 @@ from pathlib import Path
 
 from disdepth_cli.data.files.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES
 from disdepth_cli.data.files.location import Encoded
+from disdepth_cli.data.files.signatures import suffix_of_bytes
 from disdepth_cli.data.shards.address import is_remote
 from disdepth_cli.data.shards.cache import TRIES, local_copy
 from disdepth_cli.data.shards.tar import read_table
 from disdepth_cli.errors import DataError
 
 _FAILED_FOR = 60.0  # seconds for which an address that failed is not asked again
-_MAGIC = {
-    b"\x89PNG": ".png",
-    b"\x93NUMPY": ".npy",
-    b"PK\x03\x04": ".npz",
-    b"II*\0": ".tif",
-    b"MM\0*": ".tif",
-    b"\x76\x2f\x31\x01": ".exr",
-}
 
 
 class ShardReader:
@@ -64,7 +57,7 @@ class ShardReader:
             raise DataError(f"{self._shown}:{name}: the shard is cut off here; copy or pack it again")
         suffix = "." + name.rpartition(".")[2].lower()
         if suffix not in DEPTH_SUFFIXES | IMAGE_SUFFIXES:  # a field named `depth` says nothing of how it is stored
-            suffix = next((kind for magic, kind in _MAGIC.items() if data.startswith(magic)), suffix)
+            suffix = suffix_of_bytes(data) or suffix
         return Encoded(data, suffix)
 
     def _bytes(self, offset: int, size: int) -> bytes:

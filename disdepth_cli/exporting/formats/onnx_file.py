@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from disdepth_cli.config.types import ExportPrecision
-from disdepth_cli.errors import ExportError
+from disdepth_cli.errors import ExportError, first_line
 from disdepth_cli.exporting.formats.quiet import quiet
 from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
 from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY, ExportMetadata
@@ -79,7 +79,7 @@ class OnnxSession:
         try:
             self._session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its errors have no common type
-            raise ExportError(f"{path}: ONNX Runtime cannot read it ({_first_line(error)}); export it again") from None
+            raise ExportError(f"{path}: ONNX Runtime cannot read it ({first_line(error)}); export it again") from None
         self.runtime = f"ONNX Runtime {version_of('onnxruntime')}"
         self.precision = _computed_in(read_metadata(path).precision)
 
@@ -109,7 +109,7 @@ def read_metadata(path: Path) -> ExportMetadata:
     except OSError as error:
         raise ExportError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, IndexError) as error:
-        raise ExportError(f"{path}: is damaged ({_first_line(error)}); export it again") from None
+        raise ExportError(f"{path}: is damaged ({first_line(error)}); export it again") from None
 
 
 def _properties(data: bytes) -> list[tuple[str, str]]:
@@ -152,7 +152,3 @@ def _varint(data: bytes, index: int) -> tuple[int, int]:
         index, shift = index + 1, shift + 7
         if byte < 128:
             return value, index
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

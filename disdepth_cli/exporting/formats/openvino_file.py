@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from disdepth_cli.errors import ExportError
+from disdepth_cli.errors import ExportError, first_line
 from disdepth_cli.exporting.formats import onnx_file
 from disdepth_cli.exporting.formats.quiet import quiet
 from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
@@ -111,4 +111,4 @@ def read_metadata(path: Path) -> ExportMetadata:
     except OSError as error:
         raise ExportError(f"{path}: cannot be read ({error.strerror})") from None
     except (ElementTree.ParseError, ValueError, KeyError) as error:
-        raise ExportError(f"{path}: is damaged ({str(error).splitlines()[0]}); export it again") from None
+        raise ExportError(f"{path}: is damaged ({first_line(error)}); export it again") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module, metadata
+from importlib import metadata
 from types import ModuleType
 from typing import Protocol
 
@@ -11,25 +11,7 @@ import numpy as np
 
 from disdepth_cli.errors import ExportError
 from disdepth_cli.exporting.formats.quiet import quiet
-
-
-class MissingTool(ExportError):
-    """An optional package is not installed."""
-
-
-INSTALL = {
-    "onnx": "pip install 'disdepth[export]'",
-    "onnxscript": "pip install 'disdepth[export]'",
-    "onnxruntime": "pip install 'disdepth[export]'",
-    "openvino": "pip install 'disdepth[openvino]'",
-    "ncnn": "pip install 'disdepth[ncnn]'",
-    "pnnx": "pip install 'disdepth[ncnn]'",
-    "MNN": "pip install 'disdepth[mnn]'",
-    "coremltools": "pip install 'disdepth[coreml]'",
-    "litert_torch": "pip install 'disdepth[litert]', in an environment of its own: it brings older packages along",
-    "ai_edge_litert": "pip install 'disdepth[litert]', in an environment of its own: it brings older packages along",
-}
-"""Module of a tool to the command that installs it."""
+from disdepth_cli.packages import optional
 
 
 class Session(Protocol):
@@ -47,16 +29,10 @@ def tool(name: str, asked: str) -> ModuleType:
     """A module of an optional package. asked: the option or file that needs it, for the error.
 
     Raises:
-        MissingTool: it is not installed; the message says the one command that installs it.
+        MissingError: it is not installed; the message says the one command that installs it.
     """
-    try:
-        with quiet():
-            return import_module(name)
-    except ImportError as error:
-        if error.name is not None and error.name.split(".")[0] == name.split(".")[0]:
-            package = name.split(".")[0]
-            raise MissingTool(f"{asked}: needs {package}, which is not installed; {INSTALL[package]}") from None
-        raise ExportError(f"{asked}: {name} is installed but cannot be used ({error}); install it again") from error
+    with quiet():
+        return optional(name, asked, ExportError)
 
 
 def is_installed(name: str) -> bool:

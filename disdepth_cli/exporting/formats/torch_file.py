@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from disdepth_cli.errors import ExportError
+from disdepth_cli.errors import ExportError, first_line
 from disdepth_cli.exporting.formats.quiet import quiet
 from disdepth_cli.exporting.metadata import KEY, ExportMetadata
 
@@ -83,7 +83,7 @@ def read_metadata(path: Path) -> ExportMetadata:
     try:
         return ExportMetadata.model_validate_json(members[f"extra/{KEY}"])
     except ValueError as error:
-        raise ExportError(f"{path}: is damaged ({str(error).splitlines()[0]}); export it again") from None
+        raise ExportError(f"{path}: is damaged ({first_line(error)}); export it again") from None
 
 
 def _refuse_pickles(path: Path) -> None:

@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from disdepth_cli.config.teacher_name import GIVEN, OBJECT, file_and_function
-from disdepth_cli.errors import TeacherError, near_names
-from disdepth_cli.hub.fetch import first_line
+from disdepth_cli.errors import TeacherError, first_line, near_names
 
 GROUP = "disdepth.teachers"
 """Entry points of installed packages: `mynet = "mypackage.teachers:mynet"`."""

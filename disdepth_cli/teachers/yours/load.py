@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from disdepth_cli.errors import TeacherError
+from disdepth_cli.errors import TeacherError, first_line
 from disdepth_cli.teachers.contract import Kind, ProbeResult, TeacherContract
 from disdepth_cli.teachers.probe import ROOMS_FOCAL, probe, probe_size, settle_kind
 from disdepth_cli.teachers.teacher import DepthTeacher, TeacherNetwork
@@ -68,7 +68,7 @@ def _check_another_size(network: YourNetwork, asked: TeacherDescription, size: t
     except Exception as error:
         known = f"takes 1x{size[0]}x{size[1]} pixels, but not 2x{height}x{width}"
         advice = "" if asked.fixed else "; give it fixed=True, or the multiple that it needs"
-        raise TeacherError(f"{name}: {known} ({type(error).__name__}: {str(error).splitlines()[0]}){advice}") from error
+        raise TeacherError(f"{name}: {known} ({type(error).__name__}: {first_line(error)}){advice}") from error
 
 
 def _settled(name: str, asked: TeacherDescription, seen: ProbeResult) -> Kind:

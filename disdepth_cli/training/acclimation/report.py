@@ -45,7 +45,7 @@ def acclimate_report(
         attention=fit_report(attention) if attention else None,
         teacher_cache=replay_report(training.memory, session.observer),
     )
-    return finish(session.run, report)
+    return finish(session.run, report, session.observer)
 
 
 def _doubt(ghost: dict[str, float], constant: dict[str, float] | None, observer: Observer) -> None:

@@ -36,7 +36,7 @@ def run_distillation(config: DistillConfig, session: Session, sweep: dict[str, A
     student, start = start_student(config, session, teachers, memory)
     val = _validation(config, session, teachers)
     training = DistillationTraining(config, session, student, start, teachers, val, memory)
-    return finish(session.run, _report(training, training.train(), sweep))
+    return finish(session.run, _report(training, training.train(), sweep), session.observer)
 
 
 def _validation(config: DistillConfig, session: Session, teachers: FoundTeachers) -> Validation:

@@ -17,7 +17,7 @@ from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.errors import DataError
+from disdepth_cli.errors import DataError, MissingError
 from disdepth_cli.working_size import WorkingSize
 
 datasets = pytest.importorskip("datasets", reason="needs the extra hub-data")
@@ -145,7 +145,7 @@ def test_splits_of_other_names_are_not_guessed(tmp_path):
 def test_a_missing_package_is_named_with_its_command(tmp_path, monkeypatch):
     folder = saved(tmp_path / "set", train=rows(2))
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(DataError, match=r"pip install 'disdepth\[hub-data\]'"):
+    with pytest.raises(MissingError, match=r"pip install 'disdepth\[hub-data\]'"):
         load_source(folder)
 
 
@@ -170,7 +170,7 @@ def test_worker_processes_read_rows(tmp_path):
 def test_versions_that_run_code_of_a_data_set_are_not_used(tmp_path, monkeypatch):
     folder = saved(tmp_path / "set", train=rows(2))
     monkeypatch.setattr(datasets, "__version__", "3.6.0")
-    with pytest.raises(DataError, match=r"version 4 or later: pip install"):
+    with pytest.raises(MissingError, match=r"version 4 or later: pip install"):
         load_source(folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
 import pickle
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from disdepth_cli import pack
+from disdepth_cli import distill, pack
 from disdepth_cli.config import AugmentConfig
 from disdepth_cli.data.batches.loader import TrainBatches, TrainDataset, train_loader
 from disdepth_cli.data.batches.order import Order
@@ -29,6 +30,7 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.data.shards.items import ShardItems
 from disdepth_cli.data.shards.reader import ShardReaders
 from disdepth_cli.errors import DataError
+from disdepth_cli.files import write_text
 from disdepth_cli.inspection.labels import look_at_labels
 from disdepth_cli.inspection.scale import scale_warning
 from disdepth_cli.types import DepthBatch
@@ -314,6 +316,29 @@ def test_a_damaged_shard_is_named_for_each_of_its_samples(packed) -> None:
     other = load_source(packed)
     with pytest.raises(DataError, match=r"train-000004\.tar: holds 1 samples, but its index says 5"):
         read_pair(other.train[20], other.coding)
+
+
+def test_an_index_is_read_once_for_a_run_and_again_when_it_changes(packed, tmp_path, monkeypatch) -> None:
+    """A data.yaml with three entries of shards."""
+    shutil.copytree(packed, tmp_path / "more")
+    (tmp_path / "data.yaml").write_text("train: shards\nval: shards\nunlabeled: more\n")
+    opened, whole = [], builtins.open
+
+    def counting(file, *args, **options):
+        opened.append(str(file))
+        return whole(file, *args, **options)
+
+    monkeypatch.setattr(builtins, "open", counting)
+    options = {"input_size": (32, 64), "batch_size": 2, "workers": 0, "device": "cpu", "pretrained": False}
+    run = distill(data=tmp_path / "data.yaml", output=tmp_path / "run", distill=False, max_steps=1, **options)
+    assert run["steps"] == 1
+    indices = [tmp_path / name / "index.json" for name in ("shards", "more")]
+    assert sorted(file for file in opened if file.endswith("index.json")) == sorted(map(str, indices))
+    index = json.loads(indices[0].read_text())
+    del index["shardlist"][0]
+    before = len(load_source(tmp_path / "data.yaml").train)
+    write_text(indices[0], json.dumps(index))
+    assert len(load_source(tmp_path / "data.yaml").train) == before - 5
 
 
 def test_data_yaml_names_shards(packed, make_pairs, tmp_path) -> None:

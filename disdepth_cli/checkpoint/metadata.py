@@ -140,7 +140,7 @@ def save_checkpoint(
     Running statistics of norms stay as they are: a small variance would be lost in float16.
 
     Raises:
-        DisdepthError: the disk is full, or the place cannot be written.
+        DisdepthError: the disk is full, or the file cannot be written.
     """
     tensors = {
         name: (tensor.to(dtype) if dtype and _may_shrink(name, tensor) else tensor).detach().cpu().contiguous()

@@ -61,8 +61,8 @@ def of_machine(error: BaseException) -> str | None:
     if isinstance(error, ImportError):
         return f"a library cannot be loaded ({reason}): is memory limited (ulimit -v), or the installation broken?"
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError):
-        place = f"{error.filename}: " if error.filename else ""
-        return f"the system refused {place}{error.strerror or reason}; look at space, rights and limits (ulimit -a)"
+        path = f"{error.filename}: " if error.filename else ""
+        return f"the system refused {path}{error.strerror or reason}; look at space, rights and limits (ulimit -a)"
     return None
 
 

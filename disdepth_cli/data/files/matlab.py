@@ -56,10 +56,10 @@ class _Reader(NamedTuple):
     order: str
 
     def variables(self, data: bytes, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
-        place = 0
-        while place < len(data):
-            found = self.element(data, place)
-            place = found.end
+        index = 0
+        while index < len(data):
+            found = self.element(data, index)
+            index = found.end
             if found.kind == _COMPRESSED:
                 unpack = zlib.decompressobj()
                 plain = unpack.decompress(found.data, MOST_BYTES)
@@ -71,16 +71,16 @@ class _Reader(NamedTuple):
                 if name in wanted:
                     yield name, self.array(found.data)
 
-    def element(self, data: bytes, place: int) -> _Element:
+    def element(self, data: bytes, index: int) -> _Element:
         """The element at a place: a tag of eight bytes and its data, or both in eight bytes."""
-        kind, size = self._words(data[place : place + 8])
-        begin = place + 8
+        kind, size = self._words(data[index : index + 8])
+        begin = index + 8
         if kind >> 16:
-            kind, size, begin = kind & 0xFFFF, kind >> 16, place + 4
-            end = place + 8
+            kind, size, begin = kind & 0xFFFF, kind >> 16, index + 4
+            end = index + 8
         else:
             end = begin + size + (0 if kind == _COMPRESSED else -size % 8)
-        if begin + size > len(data) or (begin == place + 4 and size > 4):
+        if begin + size > len(data) or (begin == index + 4 and size > 4):
             raise ValueError("it is cut off")
         return _Element(kind, data[begin : begin + size], end)
 
@@ -90,15 +90,15 @@ class _Reader(NamedTuple):
         kind = self._words(flags.data)[0] & 0xFF
         sides = self.element(data, flags.end)
         shape = tuple(np.frombuffer(sides.data, f"{self.order}i4").tolist())
-        place = self.element(data, sides.end).end
+        index = self.element(data, sides.end).end
         count = math.prod(shape)
         if not shape or min(shape) < 0 or count > MOST_BYTES:
             raise ValueError(f"an array of shape {shape}")
         if kind == _CELL:
-            return np.array(list(self._cells(data, place, count)), object)
+            return np.array(list(self._cells(data, index, count)), object)
         if kind not in (_CHAR, *_NUMBERS):
             raise ValueError(f"an array of class {kind}, which is neither numbers, text nor cells")
-        held = self.element(data, place)
+        held = self.element(data, index)
         if kind == _CHAR:
             text = held.data.decode(_TEXTS[held.kind] + self._ending(held.kind))
             return np.array([text], object)
@@ -107,10 +107,10 @@ class _Reader(NamedTuple):
             raise ValueError(f"{values.size} numbers for an array of shape {shape}")
         return values.reshape(shape, order="F").astype(values.dtype.newbyteorder("="))
 
-    def _cells(self, data: bytes, place: int, count: int) -> Iterator[object]:
+    def _cells(self, data: bytes, index: int, count: int) -> Iterator[object]:
         for _ in range(count):
-            cell = self.element(data, place)
-            place = cell.end
+            cell = self.element(data, index)
+            index = cell.end
             if cell.kind != _MATRIX or self._words(self.element(cell.data, 0).data)[0] & 0xFF != _CHAR:
                 raise ValueError("a cell that holds no text")
             yield self.array(cell.data)[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from disdepth_cli.config import (
 )
 from disdepth_cli.config.build import build_config
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.errors import ConfigError, DataError, near_names
+from disdepth_cli.errors import ConfigError, DataError, TeacherError, near_names
 from disdepth_cli.reading import MOST_VALUES, yaml_values
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.runs.folder import RunFolder
@@ -191,3 +192,20 @@ def test_a_run_remembers_names_that_are_no_text(tmp_path) -> None:
     RunFolder.open(config, "distill", "x")
     assert RunContents(tmp_path / "run").config()["data"] == f"{tmp_path}/{NO_TEXT}"
     RunFolder.open(config.model_copy(update={"resume": True}), "distill", "x")
+
+
+def test_a_message_keeps_its_ends_and_stays_short() -> None:
+    short, long = DataError("a" * 1000), DataError(f"begin {'x' * 5000} end")
+    assert str(short) == "a" * 1000
+    assert len(str(long)) <= 1000 and str(long).startswith("begin x") and str(long).endswith("x end")
+
+
+@pytest.mark.parametrize("name", ["config.json", "preprocessor_config.json"])
+def test_a_teachers_file_that_is_nested_too_deeply(name: str, tmp_path: Path) -> None:
+    from disdepth_cli.checkpoint.locate import TINY_TEACHER
+    from disdepth_cli.teachers import load_teacher
+
+    teacher = shutil.copytree(TINY_TEACHER, tmp_path / "teacher")
+    (teacher / name).write_text("[" * 100_000)
+    with pytest.raises(TeacherError, match=rf"teacher/{name}: cannot be read as JSON \(it is nested too deeply\)"):
+        load_teacher(str(teacher))

@@ -45,8 +45,8 @@ class ExportConfig(BaseConfig):
     )
     input: ExportInput = option(
         "image",
-        "image: uint8 RGB of --source in, depth of that size out, all resizing inside. tensor: the network alone, at its "
-        "working size",
+        "image: uint8 RGB of --source in, depth of that size out, all resizing inside. tensor: the network alone, at "
+        "its working size",
         level="basic",
         group=FILE,
     )

@@ -24,6 +24,7 @@ OF_OTHERS = {
     "--help",
     "--version",
     "--cpu",
+    "--index-url",
     "--libs",
     "--multi_gpu",
     "--no-deps",

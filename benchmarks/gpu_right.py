@@ -27,7 +27,7 @@ VERB = [sys.executable, "-m", "disdepth_cli"]
 
 
 @dataclass
-class Place:
+class Location:
     """Where everything lies, and how much is done."""
 
     out: Path
@@ -64,7 +64,7 @@ def run(*command: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedPr
     return subprocess.run([*whole, *command, "--quiet"], capture_output=True, text=True, check=False)
 
 
-def trained(place: Place, name: str, launcher: tuple[str, ...] = (), **more: object) -> dict:
+def trained(place: Location, name: str, launcher: tuple[str, ...] = (), **more: object) -> dict:
     """The report of a run that is made now."""
     result = run(*place.options(name, **more), launcher=launcher)
     if result.returncode:
@@ -72,7 +72,7 @@ def trained(place: Place, name: str, launcher: tuple[str, ...] = (), **more: obj
     return place.report(name)
 
 
-def acclimate(place: Place) -> None:
+def acclimate(place: Location) -> None:
     """The teacher that all runs share."""
     target = place.out / "runs" / "teacher"
     if (target / "report.json").is_file():
@@ -85,7 +85,7 @@ def acclimate(place: Place) -> None:
         sys.exit(f"acclimate: {result.stderr}")
 
 
-def precisions(place: Place) -> list[str]:
+def precisions(place: Location) -> list[str]:
     """Losses by precision, and the RMSE of the CPU beside the device's."""
     names = ["fp32", "bf16", "fp16"] if place.device == "cuda" else ["fp32", "bf16"]
     rmse = {name: trained(place, name, precision=name)["final"]["rmse"] for name in names}
@@ -104,7 +104,7 @@ def precisions(place: Place) -> list[str]:
     ]
 
 
-def killed(place: Place) -> str:
+def killed(place: Location) -> str:
     """A run that is killed halfway and resumed, beside one that was not."""
     options = place.options("killed", precision="fp32", save_every=0)
     process = subprocess.Popen([*VERB, *options, "--quiet"], stderr=subprocess.PIPE, text=True)
@@ -123,14 +123,14 @@ def killed(place: Place) -> str:
     return f"- killed at step {done} and resumed: RMSE {rmse[0]:.4f}, never stopped {rmse[1]:.4f} (goal: 1 % apart)"
 
 
-def one_process(place: Place) -> str:
+def one_process(place: Location) -> str:
     """torchrun with one process is a plain run."""
     launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node", "1")
     rmse = trained(place, "torchrun", launcher, precision="fp32")["final"]["rmse"]
     return f"- torchrun with one process: RMSE {rmse:.4f}, without {place.report('fp32')['final']['rmse']:.4f}"
 
 
-def broken(place: Place) -> list[str]:
+def broken(place: Location) -> list[str]:
     """Four things that go wrong, each with the line it ends in."""
     gpus = max(torch.cuda.device_count(), 1)
     too_many = ("torch.distributed.run", "--standalone", "--nproc-per-node", str(gpus + 1))
@@ -164,7 +164,7 @@ def main() -> None:
     parser.add_argument("--length", default="full", choices=["full", "short"])
     args = parser.parse_args()
     short = args.length == "short"
-    place = Place(args.out.absolute(), args.device, 6 if short else 200, "64x96" if short else "192x256")
+    place = Location(args.out.absolute(), args.device, 6 if short else 200, "64x96" if short else "192x256")
     acclimate(place)
     name = torch.cuda.get_device_name() if args.device == "cuda" else "CPU"
     lines = [f"## Is it right? ({name}, PyTorch {torch.__version__})", "", *precisions(place)]

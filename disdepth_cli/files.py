@@ -23,7 +23,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     """Word the operating system's refusal to write `path` as one line.
 
     Raises:
-        DisdepthError: the disk is full, or the place cannot be written.
+        DisdepthError: the disk is full, or the file cannot be written.
     """
     try:
         yield
@@ -40,7 +40,7 @@ def write_atomic(path: Path | str, write: Callable[[Path], object]) -> None:
     choose their format by it.
 
     Raises:
-        DisdepthError: the disk is full, or the place cannot be written.
+        DisdepthError: the disk is full, or the file cannot be written.
     """
     path = Path(path)
     with _written_beside(path, write) as temporary:
@@ -53,7 +53,7 @@ def write_first(path: Path | str, write: Callable[[Path], object]) -> bool:
     Returns whether `path` is the file written now.
 
     Raises:
-        DisdepthError: the disk is full, or the place cannot be written.
+        DisdepthError: the disk is full, or the file cannot be written.
     """
     path = Path(path)
     with _written_beside(path, write) as temporary:

@@ -24,7 +24,7 @@ BYTES_A_PIXEL = 8  # of a file
 
 
 @contextmanager
-def reading(place: object, what: str, error: type[DisdepthError] = DataError, advice: str = "") -> Iterator[None]:
+def reading(position: object, what: str, error: type[DisdepthError] = DataError, advice: str = "") -> Iterator[None]:
     """Whatever goes wrong in the block becomes `PLACE: WHAT (REASON); ADVICE`; errors of ours pass as they are.
 
     Raises:
@@ -36,7 +36,7 @@ def reading(place: object, what: str, error: type[DisdepthError] = DataError, ad
         raise
     except Exception as problem:  # decoders and parsers raise anything on files they do not expect
         end = f"; {advice}" if advice else ""
-        raise error(f"{place}: {what} ({reason(problem)}){end}") from None
+        raise error(f"{position}: {what} ({reason(problem)}){end}") from None
 
 
 def reason(problem: Exception) -> str:

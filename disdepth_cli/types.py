@@ -81,8 +81,8 @@ class ViewOrigin:
 
     def rows(self, chosen: Tensor) -> ViewOrigin:
         """Those of some views; chosen (B,) bool."""
-        places = chosen.nonzero().flatten().tolist()
-        whole = {key: [seen[place] for place in places] for key, seen in self.whole.items()}
+        positions = chosen.nonzero().flatten().tolist()
+        whole = {key: [seen[position] for position in positions] for key, seen in self.whole.items()}
         return ViewOrigin(self.box[chosen], self.mirrored[chosen], self.zoom[chosen], self.focal[chosen], whole)
 
     def of_resized(self, factor: float) -> ViewOrigin:
@@ -184,8 +184,8 @@ class StoredBatch:
         pixels, colours, stored = (value.to(device, non_blocking=True) for value in moved)
         # One look-up for all images and channels: 256 entries a channel, 768 an image.
         images = torch.arange(len(self), device=device, dtype=torch.int32).view(-1, 1, 1, 1) * 768
-        place = pixels + (images + torch.arange(0, 768, 256, device=device, dtype=torch.int32))
-        image = colours.flatten().index_select(0, place.flatten()).view(place.shape).permute(0, 3, 1, 2)
+        index = pixels + (images + torch.arange(0, 768, 256, device=device, dtype=torch.int32))
+        image = colours.flatten().index_select(0, index.flatten()).view(index.shape).permute(0, 3, 1, 2)
         depth = stored.float().unsqueeze(1)
         return DepthBatch(
             image=image.contiguous(memory_format=image_layout(device)),

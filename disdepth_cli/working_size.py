@@ -70,7 +70,7 @@ class WorkingSize:
         thin = (shorter + rounded) * (longer + rounded) >= most or longer + rounded >= most / self.multiple
         return shorter == min(own) or (shorter < min(own) and thin)
 
-    def place(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
+    def fit(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
         """An image (H, W, 3) uint8 at the network's input size; the padding repeats the edge pixels."""
         original = (image.shape[0], image.shape[1])
         scaled, padded = self.scaled(*original), self.padded(*original)
@@ -95,7 +95,7 @@ class Placement:
 
 def fit(image: np.ndarray, size: WorkingSize) -> tuple[np.ndarray, Placement]:
     """Bring an image (H, W, 3) uint8 to the network's input size, by the size's own rule."""
-    return size.place(image)
+    return size.fit(image)
 
 
 def to_pixels(image: np.ndarray) -> np.ndarray:

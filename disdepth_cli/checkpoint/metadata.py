@@ -138,7 +138,7 @@ def save_checkpoint(
     Running statistics of norms stay as they are: a small variance would be lost in float16.
 
     Raises:
-        DisdepthError: the disk is full, or the place cannot be written.
+        DisdepthError: the disk is full, or the file cannot be written.
     """
     header = {HEADER_KEY: json.dumps(metadata.model_dump(mode="json"), sort_keys=True)}
     tensors = {

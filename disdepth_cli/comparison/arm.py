@@ -51,7 +51,7 @@ def check_comparable(config: DistillConfig, data: TrainingData) -> None:
                 )
 
 
-def check_place(config: DistillConfig) -> bool:
+def check_path(config: DistillConfig) -> bool:
     """Whether the folder of an arm, `config.run.output`, holds a begun run of these very options, or nothing.
 
     Raises:
@@ -90,16 +90,16 @@ def train_arm(config: DistillConfig, data: TrainingData, whole: Path, observer: 
         ConfigError: the folder holds something else.
         Interrupted: stopped by a signal; the state is saved.
     """
-    place = _place(config)
-    begun, report = from_main(lambda: (check_place(config), finished_run(place)))
+    location = _place(config)
+    begun, report = from_main(lambda: (check_path(config), finished_run(location)))
     if report is not None:
-        observer.on_note(f"{place}: is finished; remove it to train it again")
+        observer.on_note(f"{location}: is finished; remove it to train it again")
         return report
     try:
         return train_alone(config.replaced(resume=begun), data, observer)
     except Interrupted as error:
         where = str(error).split(";")[0]
-        raise Interrupted(f"{where} of {place}; go on with --resume -o {whole}") from None
+        raise Interrupted(f"{where} of {location}; go on with --resume -o {whole}") from None
 
 
 def check_same_network(student: Path, control: Path) -> None:
@@ -117,10 +117,10 @@ def check_same_network(student: Path, control: Path) -> None:
             )
 
 
-def finished_run(place: Path) -> DistillReport | None:
+def finished_run(path: Path) -> DistillReport | None:
     """The report of a run that came to its end, None of any other."""
-    run = RunContents(place)
-    return DistillReport.of({"run": str(place), **run.report()}) if run.is_finished else None
+    run = RunContents(path)
+    return DistillReport.of({"run": str(path), **run.report()}) if run.is_finished else None
 
 
 def _place(config: DistillConfig) -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from disdepth_cli.checkpoint.locate import DISTILLED, STUDENT
-from disdepth_cli.comparison.arm import check_place, check_same_network, train_arm
+from disdepth_cli.comparison.arm import check_path, check_same_network, train_arm
 from disdepth_cli.comparison.gain import gain_in_words, gains
-from disdepth_cli.comparison.keeping import choose, distilled_file, hand_out
+from disdepth_cli.comparison.kept_student import choose, distilled_file, keep_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
@@ -20,31 +20,31 @@ from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.distillation.came_through import on_training_images, opened
 
 
-def control_place(run: Path) -> Path:
+def control_path(run: Path) -> Path:
     """The folder of a run's control."""
     return beside(run, "-control")
 
 
-def control_of(config: DistillConfig, place: Path) -> DistillConfig:
+def control_of(config: DistillConfig, path: Path) -> DistillConfig:
     """The control's configuration: what concerns the teacher, the comparison and the Hub is left out."""
-    return arm_of(config, place, *DistillConfig.named(concerns="teacher")).replaced(distill=False)
+    return arm_of(config, path, *DistillConfig.named(concerns="teacher")).replaced(distill=False)
 
 
-def arm_of(config: DistillConfig, place: Path, *away: str) -> DistillConfig:
+def arm_of(config: DistillConfig, path: Path, *away: str) -> DistillConfig:
     """The configuration of one arm of a comparison, which is compared with nothing and sent nowhere itself; the options
     `away` have their defaults too."""
     options = DistillConfig.options()
     names = (*away, *DistillConfig.named(concerns="comparison"), "push_to_hub", "budget")
-    return config.replaced(**{name: options[name].default for name in names}, output=place)
+    return config.replaced(**{name: options[name].default for name in names}, output=path)
 
 
-def check_control_place(config: DistillConfig, run: Path) -> None:
+def check_control_path(config: DistillConfig, run: Path) -> None:
     """Refuse a control's folder that holds something else before the student has been trained for hours.
 
     Raises:
         ConfigError: it does.
     """
-    from_main(lambda: check_place(control_of(config, control_place(run))))
+    from_main(lambda: check_path(control_of(config, control_path(run))))
 
 
 def compare_with_control(
@@ -60,17 +60,17 @@ def compare_with_control(
         ConfigError: the control's folder holds something else.
         Interrupted: stopped by a signal; the state is saved.
     """
-    place = control_place(run.path)
-    observer.on_note(f"control: the same student without the teacher, into {place}")
-    report = train_arm(control_of(config, place), data, run.path, observer)
-    from_main(lambda: check_same_network(distilled_file(run.path), place / STUDENT))
-    student, control = (_scores(config, data, file) for file in (distilled_file(run.path), place / STUDENT))
-    on_train = from_main(lambda: on_training_images(opened(config.machine, place / STUDENT), data))
+    target = control_path(run.path)
+    observer.on_note(f"control: the same student without the teacher, into {target}")
+    report = train_arm(control_of(config, target), data, run.path, observer)
+    from_main(lambda: check_same_network(distilled_file(run.path), target / STUDENT))
+    student, control = (_scores(config, data, file) for file in (distilled_file(run.path), target / STUDENT))
+    on_train = from_main(lambda: on_training_images(opened(config.machine, target / STUDENT), data))
     gain = gains(student, control)
     kept = choose(config.compare.keep, gain)
-    from_main(lambda: hand_out(kept, run.path, place))
+    from_main(lambda: keep_student(kept, run.path, target))
     _warn_if_worse(gain, kept == "control", observer)
-    about = {"run": str(place), "steps": report.steps, "best_step": report.best_step}
+    about = {"run": str(target), "steps": report.steps, "best_step": report.best_step}
     return {
         "control": {**about, "metrics": summary(control), "train_metrics": on_train},
         "gain": gain,

@@ -68,9 +68,10 @@ def paired_gain(metric: str, student: ArrayLike, control: ArrayLike) -> Gain:
         ValueError: the two have different lengths.
     """
     low, high = paired_interval(student, control)
-    ours, theirs = np.asarray(student, dtype=np.float64), np.asarray(control, dtype=np.float64)
-    known = ~np.isnan(ours - theirs)
-    return Gain(metric, float(ours[known].mean()), float(theirs[known].mean()), low, high, int(known.sum()))
+    student_errors, control_errors = np.asarray(student, dtype=np.float64), np.asarray(control, dtype=np.float64)
+    known = ~np.isnan(student_errors - control_errors)
+    means = float(student_errors[known].mean()), float(control_errors[known].mean())
+    return Gain(metric, *means, low, high, int(known.sum()))
 
 
 def gain_in_words(metric: str, gain: dict[str, Any]) -> str:

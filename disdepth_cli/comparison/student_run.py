@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from disdepth_cli.comparison.arm import check_comparable, finished_run, train_alone
-from disdepth_cli.comparison.control import check_control_place, compare_with_control
-from disdepth_cli.comparison.keeping import take_back
+from disdepth_cli.comparison.control import check_control_path, compare_with_control
+from disdepth_cli.comparison.kept_student import take_back
 from disdepth_cli.comparison.sweep import sweep, tell_choice, with_chosen
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.machine.processes import from_main
@@ -44,7 +44,7 @@ def train_student(config: DistillConfig, observer: Observer) -> DistillReport:
     session = open_session(config, "distill", config.student.backbone, data, observer)
     run = session.run
     if config.compare.control:
-        check_control_place(config, run.path)
+        check_control_path(config, run.path)
     report = from_main(lambda: finished_run(run.path))
     if report is None:
         report = _train_chosen(config, session)

@@ -132,10 +132,10 @@ def tell_choice(swept: dict[str, Any], observer: Observer) -> None:
 
 def _arm(config: DistillConfig, run: RunFolder, name: str, weights: tuple[float, float], steps: int) -> DistillConfig:
     """The configuration of one short run."""
-    place = beside(run.path, "-sweep") / name
+    target = beside(run.path, "-sweep") / name
     if name == CONTROL:
-        return control_of(config, place).replaced(max_steps=steps)
-    return arm_of(config, place).replaced(max_steps=steps, output_weight=weights[0], feature_weight=weights[1])
+        return control_of(config, target).replaced(max_steps=steps)
+    return arm_of(config, target).replaced(max_steps=steps, output_weight=weights[0], feature_weight=weights[1])
 
 
 def _row(
@@ -168,13 +168,13 @@ def _number(value: float | None, sign: str = "") -> str:
 def _chosen(rows: Sequence[dict[str, Any]], steps: int) -> dict[str, Any]:
     """The table and what follows from it."""
     errors = [math.inf if row["rmse"] is None else row["rmse"] for row in rows]
-    place = min(range(1, len(rows)), key=errors.__getitem__)  # the first is the control
+    index = min(range(1, len(rows)), key=errors.__getitem__)  # the first is the control
     return {
         "steps": steps,
-        "chosen": rows[place]["setting"],
-        "output_weight": rows[place]["output_weight"],
-        "feature_weight": rows[place]["feature_weight"],
-        "beats_control": errors[place] < errors[0],
+        "chosen": rows[index]["setting"],
+        "output_weight": rows[index]["output_weight"],
+        "feature_weight": rows[index]["feature_weight"],
+        "beats_control": errors[index] < errors[0],
         "settings": list(rows),
     }
 

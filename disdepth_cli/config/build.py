@@ -88,13 +88,13 @@ def _settings(kind: type[BaseConfig], sets: Sequence[str]) -> dict[str, Any]:
 
 def _worded(kind: type[BaseConfig], problem: Any) -> str:
     """One line for the first problem that pydantic found."""
-    place = tuple(part for part in problem["loc"] if isinstance(part, str))
+    position = tuple(part for part in problem["loc"] if isinstance(part, str))
     options = kind.options()
-    named = next((name for name, known in options.items() if place[: len(known.path)] == known.path), None)
+    named = next((name for name, known in options.items() if position[: len(known.path)] == known.path), None)
     if named is None:
-        return f"unknown option {place[-1]!r}{near_names(place[-1], options)}"
+        return f"unknown option {position[-1]!r}{near_names(position[-1], options)}"
     known = options[named]
-    inner = place[len(known.path) : len(known.path) + 1]
+    inner = position[len(known.path) : len(known.path) + 1]
     name = ".".join((named, *inner))
     if problem["type"] == "missing" and not inner:
         return f"{known.flag}: is missing; give {known.field.description}"

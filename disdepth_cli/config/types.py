@@ -73,8 +73,8 @@ def _as_place(name: object) -> object:
     return name
 
 
-def _absolute(place: str) -> str:
-    return place if "://" in place else str(Path(place).absolute())
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).absolute())
 
 
 def _parse_bounds(value: object) -> object:

@@ -59,14 +59,14 @@ def _radiance(scene: Scene) -> np.ndarray:
     result = np.empty_like(points)
     lit = ~_in_shadow(scene, points)
     for index in np.unique(owner):
-        mine = np.flatnonzero(owner == index)
-        normal, u, v = scene.solids[index].surface(points[:, mine])
+        hits = np.flatnonzero(owner == index)
+        normal, u, v = scene.solids[index].surface(points[:, hits])
         if index == 0:
             albedo, glow = _room_albedo(scene, normal, u, v), 0.0
         else:
             material = scene.solids[index].material
             albedo, glow = _albedo(material, u, v), material.glow
-        result[:, mine] = albedo * (glow + (1 - min(glow, 1)) * _lambert(scene, points[:, mine], normal, lit[mine]))
+        result[:, hits] = albedo * (glow + (1 - min(glow, 1)) * _lambert(scene, points[:, hits], normal, lit[hits]))
     return result.reshape(3, *depth.shape)
 
 

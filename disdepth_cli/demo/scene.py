@@ -115,10 +115,10 @@ def _furniture(random: Generator, size: np.ndarray, camera: Camera) -> list[Soli
     makers = list(FURNITURE)
     for _ in range(int(random.integers(6, 10 + int(size[0] * size[1] / 4)))):
         make, radius, by_wall = makers[random.integers(len(makers))]
-        place, yaw = _place(random, size, radius, by_wall)
-        if all(np.hypot(*(place - other)) > (radius + room) * 0.85 for other, room in taken):
-            solids += [_move(part, place, yaw) for part in make(random)]
-            taken.append((place, radius))
+        location, yaw = _place(random, size, radius, by_wall)
+        if all(np.hypot(*(location - other)) > (radius + room) * 0.85 for other, room in taken):
+            solids += [_move(part, location, yaw) for part in make(random)]
+            taken.append((location, radius))
     return solids
 
 
@@ -132,10 +132,10 @@ def _place(random: Generator, size: np.ndarray, radius: float, by_wall: bool) ->
     return np.array(spots[wall]), (-np.pi / 2, np.pi / 2, 0.0, np.pi)[wall]
 
 
-def _move(part: Solid, place: np.ndarray, yaw: float) -> Solid:
+def _move(part: Solid, position: np.ndarray, yaw: float) -> Solid:
     """A piece's part, built around the origin, at its place in the room."""
     turned = Solid(part.centre, part.half, part.material, yaw).to_world(part.centre)
-    centre = turned + np.array([*place, 0.0])
+    centre = turned + np.array([*position, 0.0])
     return type(part)(centre, part.half, part.material, yaw + part.yaw, part.casts_shadow)
 
 

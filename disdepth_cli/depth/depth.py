@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from disdepth_cli.config.types import OutputKind
-from disdepth_cli.depth.files import Held, read_depth_file, write_depth
+from disdepth_cli.depth.files import DepthMap, read_depth_file, write_depth
 from disdepth_cli.errors import DataError
 
 
@@ -74,9 +74,9 @@ class Depth:
 
         Raises:
             DataError: another suffix, or `.exr` without the package OpenEXR.
-            DisdepthError: the place cannot be written.
+            DisdepthError: the file cannot be written.
         """
-        write_depth(Path(path), Held(self.values, self.kind, self.min_depth, self.max_depth))
+        write_depth(Path(path), DepthMap(self.values, self.kind, self.min_depth, self.max_depth))
 
     @classmethod
     def load(cls, path: Path | str) -> Depth:

@@ -33,7 +33,7 @@ EXR_CHANNEL = "Z"
 REMEDY = "Depth.load reads what Depth.save and predict wrote"
 
 
-class Held(NamedTuple):
+class DepthMap(NamedTuple):
     """What a depth file holds. values (H, W); min_depth and max_depth: the range of the model, None where unknown."""
 
     values: np.ndarray
@@ -59,17 +59,17 @@ def png_scale(max_depth: float | None) -> float:
     return MILLIMETRES if max_depth is not None and max_depth <= MILLIMETRE_RANGE else KITTI_STEPS
 
 
-def png_coding(held: Held) -> Coding:
+def png_coding(depth_map: DepthMap) -> Coding:
     """How `write_depth_png` stores a map.
 
     Metres: see `png_scale`. Relative numbers of a known range: 0 to max_depth over all of uint16, the same for every
     image. Of an unknown range: this map's own range over 1 to 65535.
     """
-    if held.kind == "metric_depth":
-        return Coding(png_scale(held.max_depth))
-    if held.max_depth is not None:
-        return Coding(LARGEST / held.max_depth)
-    finite = held.values[np.isfinite(held.values)].astype(np.float64)
+    if depth_map.kind == "metric_depth":
+        return Coding(png_scale(depth_map.max_depth))
+    if depth_map.max_depth is not None:
+        return Coding(LARGEST / depth_map.max_depth)
+    finite = depth_map.values[np.isfinite(depth_map.values)].astype(np.float64)
     if not finite.size:
         return Coding(1.0, 0.0, gaps=True)
     low, high = float(finite.min()), float(finite.max())
@@ -77,29 +77,29 @@ def png_coding(held: Held) -> Coding:
     return Coding(scale, low - 1 / scale, gaps=True)
 
 
-def write_depth_png(path: Path, held: Held) -> Coding:
+def write_depth_png(path: Path, depth_map: DepthMap) -> Coding:
     """Write depth (H, W) as uint16 PNG, atomically, and return how it is stored: rounded, clipped to uint16.
 
     What is not finite is stored as 0. Scale, offset where there is one, unit, kind and range are in the PNG's text
     chunks `disdepth:scale`, `disdepth:offset`, `disdepth:unit` and `disdepth:meaning`.
 
     Raises:
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
-    coding = png_coding(held)
-    values = held.values.astype(np.float64)
+    coding = png_coding(depth_map)
+    values = depth_map.values.astype(np.float64)
     finite = np.isfinite(values)
     stored = np.rint((np.where(finite, values, coding.offset) - coding.offset) * coding.scale)
     text = {SCALE_KEY: f"{coding.scale:.12g}"}
     if coding.gaps:
         text[OFFSET_KEY] = f"{coding.offset:.12g}"
-    text |= {UNIT_KEY: UNITS[held.kind], MEANING_KEY: held.meaning()}
+    text |= {UNIT_KEY: UNITS[depth_map.kind], MEANING_KEY: depth_map.meaning()}
     content = encode_png(np.clip(stored, 0, LARGEST).astype(np.uint16), text)
     write_atomic(path, lambda temporary: temporary.write_bytes(content))
     return coding
 
 
-def read_depth_png(path: Path) -> tuple[Held, float]:
+def read_depth_png(path: Path) -> tuple[DepthMap, float]:
     """Depth (H, W) float32, and its scale, of a PNG from `write_depth_png`.
 
     Raises:
@@ -120,21 +120,21 @@ def read_depth_png(path: Path) -> tuple[Held, float]:
     meaning = text.get(MEANING_KEY)
     if meaning is None:  # written before files said more than their unit
         kinds = {unit: kind for kind, unit in UNITS.items()}
-        return Held(values.astype(np.float32), kinds.get(text.get(UNIT_KEY, METRES), "metric_depth")), scale
+        return DepthMap(values.astype(np.float32), kinds.get(text.get(UNIT_KEY, METRES), "metric_depth")), scale
     return _held(path, values, meaning), scale
 
 
-def write_depth(path: Path, held: Held) -> None:
+def write_depth(path: Path, depth_map: DepthMap) -> None:
     """Write a map, atomically, in the format that the suffix names.
 
     Raises:
         DataError: another suffix, or `.exr` without the package that writes it.
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
-    _format_of(path).write(path, held)
+    _format_of(path).write(path, depth_map)
 
 
-def read_depth_file(path: Path) -> Held:
+def read_depth_file(path: Path) -> DepthMap:
     """A map and what it means, from a file of `write_depth`.
 
     Raises:
@@ -154,24 +154,24 @@ def read_depth_file(path: Path) -> Held:
         raise DataError(f"{path}: is not a readable depth file ({reason})") from None
 
 
-def write_depth_numpy(path: Path, held: Held) -> None:
+def write_depth_numpy(path: Path, depth_map: DepthMap) -> None:
     """Write depth (H, W) as float32 `.npy`, atomically; behind it in the file a second array says what it means.
 
     `numpy.load` gives the first array, as of any `.npy`.
 
     Raises:
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
 
     def save(temporary: Path) -> None:
         with open(temporary, "wb") as handle:  # by name, np.save would append .npy to other suffixes
-            np.save(handle, held.values.astype(np.float32), allow_pickle=False)
-            np.save(handle, np.array(held.meaning()), allow_pickle=False)
+            np.save(handle, depth_map.values.astype(np.float32), allow_pickle=False)
+            np.save(handle, np.array(depth_map.meaning()), allow_pickle=False)
 
     write_atomic(path, save)
 
 
-def _read_numpy(path: Path) -> Held:
+def _read_numpy(path: Path) -> DepthMap:
     with open(path, "rb") as handle:
         values = np.load(handle, allow_pickle=False)
         try:
@@ -183,27 +183,28 @@ def _read_numpy(path: Path) -> Held:
     return _held(path, values, meaning)
 
 
-def _write_archive(path: Path, held: Held) -> None:
+def _write_archive(path: Path, depth_map: DepthMap) -> None:
     def save(temporary: Path) -> None:
         with open(temporary, "wb") as handle:
-            np.savez_compressed(handle, depth=held.values.astype(np.float32), meaning=np.array(held.meaning()))
+            values, meaning = depth_map.values.astype(np.float32), np.array(depth_map.meaning())
+            np.savez_compressed(handle, depth=values, meaning=meaning)
 
     write_atomic(path, save)
 
 
-def _read_archive(path: Path) -> Held:
+def _read_archive(path: Path) -> DepthMap:
     with open(path, "rb") as handle, np.load(handle, allow_pickle=False) as archive:
         return _held(path, archive["depth"], str(archive["meaning"]))
 
 
-def _write_exr(path: Path, held: Held) -> None:
+def _write_exr(path: Path, depth_map: DepthMap) -> None:
     exr = _openexr(path)
-    header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage, MEANING_KEY: held.meaning()}
-    file = exr.File(header, {EXR_CHANNEL: np.ascontiguousarray(held.values, dtype=np.float32)})
+    header = {"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage, MEANING_KEY: depth_map.meaning()}
+    file = exr.File(header, {EXR_CHANNEL: np.ascontiguousarray(depth_map.values, dtype=np.float32)})
     write_atomic(path, lambda temporary: file.write(str(temporary)))
 
 
-def _read_exr(path: Path) -> Held:
+def _read_exr(path: Path) -> DepthMap:
     exr = _openexr(path)
     path.open("rb").close()  # the library's own error names no reason
     with exr.File(str(path), separate_channels=True) as file:
@@ -218,7 +219,7 @@ def _openexr(path: Path) -> Any:
     return OpenEXR
 
 
-def _held(path: Path, values: np.ndarray, meaning: str) -> Held:
+def _held(path: Path, values: np.ndarray, meaning: str) -> DepthMap:
     """The map with what its file says of it.
 
     Raises:
@@ -231,12 +232,12 @@ def _held(path: Path, values: np.ndarray, meaning: str) -> Held:
         raise DataError(f"{path}: does not say what its numbers are; {REMEDY}") from None
     if kind not in get_args(OutputKind):
         raise DataError(f"{path}: its numbers are {kind!r}, which this version does not know; upgrade disdepth")
-    return Held(values.astype(np.float32), kind, low, high)
+    return DepthMap(values.astype(np.float32), kind, low, high)
 
 
 class _Format(NamedTuple):
-    write: Callable[[Path, Held], object]
-    read: Callable[[Path], Held]
+    write: Callable[[Path, DepthMap], object]
+    read: Callable[[Path], DepthMap]
 
 
 _FORMATS = {

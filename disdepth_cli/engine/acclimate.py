@@ -6,7 +6,7 @@ from pathlib import Path
 
 from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.machine.devices import channels_last, pick_device
-from disdepth_cli.machine.join import together
+from disdepth_cli.machine.join import joined_processes
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.training import AcclimatePlan, AcclimateReport
 from disdepth_cli.teachers import load_teacher
@@ -27,7 +27,7 @@ def acclimate(config: AcclimateConfig, observer: Observer = SILENT) -> Acclimate
     """
     if config.run.dry_run:
         return AcclimatePlan(_described(config, observer))
-    with together(config, observer) as observer:
+    with joined_processes(config, observer) as observer:
         return run_acclimation(config, observer)
 
 

@@ -19,9 +19,9 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.files import check_writable
 from disdepth_cli.inspection.finding import EDGES, DepthStatistics, Finding, inspect
 from disdepth_cli.inspection.packed import judge_shards
+from disdepth_cli.inspection.problems import Problems, judge
 from disdepth_cli.inspection.scale import scale_guesses
-from disdepth_cli.inspection.tally import Tally, depth_of_all, shared_images
-from disdepth_cli.inspection.verdict import Verdict, judge
+from disdepth_cli.inspection.split_counts import SplitCounts, depth_of_all, shared_images
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.depth_histogram import plot_depth_histogram
 from disdepth_cli.results.data import CheckResult
@@ -38,46 +38,46 @@ def check(config: CheckConfig, observer: Observer = SILENT) -> CheckResult:
     picture = config.output / f"{_name(config.data, source)}-depth.png"
     if config.picture:
         check_writable(picture)
-    tallies = _look_at_all(source, config, observer)
-    train, val = tallies["train"], tallies["val"]
+    counts_by_split = _look_at_all(source, config, observer)
+    train, val = counts_by_split["train"], counts_by_split["val"]
     equal, near = shared_images(train, val)
-    depth = depth_of_all(tallies.values())
-    verdict = judge(source, tallies, equal, near, config.sample is None)
+    depth = depth_of_all(counts_by_split.values())
+    problems = judge(source, counts_by_split, equal, near, config.sample is None)
     if config.sample is None:
-        judge_shards(verdict, source)
+        judge_shards(problems, source)
     result = CheckResult(
         data=str(config.data),
         name=source.name,
         format=source.format,
-        ok=not verdict.errors,
+        ok=not problems.errors,
         protocol=source.protocol,
-        splits={split: tally.as_dict() | _unfound(source, split) for split, tally in tallies.items()},
+        splits={split: tally.as_dict() | _unfound(source, split) for split, tally in counts_by_split.items()},
         depth=_depth(depth),
         scale=_scale(source, depth),
         duplicates={"equal": equal, "similar": near, "within_train": train.repeated, "within_val": val.repeated},
         skipped=[{"split": skip.split, "where": skip.where, "reason": skip.reason} for skip in source.skipped],
-        problems=verdict.problems,
-        errors=verdict.errors,
-        warnings=verdict.warnings,
-        picture=_picture(picture, source, tallies) if config.picture else None,
+        problems=problems.problems,
+        errors=problems.errors,
+        warnings=problems.warnings,
+        picture=_picture(picture, source, counts_by_split) if config.picture else None,
         seconds=round(time.monotonic() - began, 2),
     )
-    _tell(observer, verdict)
+    _tell(observer, problems)
     return result
 
 
-def _look_at_all(source: DataSource, config: CheckConfig, observer: Observer) -> dict[Split, Tally]:
+def _look_at_all(source: DataSource, config: CheckConfig, observer: Observer) -> dict[Split, SplitCounts]:
     lists: dict[Split, Sequence[DataItem]] = {"train": source.train, "val": source.val}
     chosen = {split: _spread(items, config.sample) for split, items in lists.items()}
     total, done = sum(map(len, chosen.values())), 0
-    tallies = {split: Tally(split, len(items)) for split, items in lists.items()}
+    counts_by_split = {split: SplitCounts(split, len(items)) for split, items in lists.items()}
     for split, indices in chosen.items():
         items = (lists[split][index] for index in indices)
         for found in _inspected(items, partial(inspect, source=source, split=split), config.workers):
-            tallies[split].add(found)
+            counts_by_split[split].add(found)
             done += 1
             observer.on_image(done, total)
-    return tallies
+    return counts_by_split
 
 
 def _inspected(items: Iterator[DataItem], look: Callable[[DataItem], Finding], workers: int) -> Iterator[Finding]:
@@ -146,9 +146,9 @@ def _name(data: str, source: DataSource) -> str:
     return source.name if stem == "data" or not data.endswith((".yaml", ".yml")) else f"{source.name}-{stem}"
 
 
-def _picture(file: Path, source: DataSource, tallies: dict[Split, Tally]) -> str | None:
+def _picture(file: Path, source: DataSource, counts_by_split: dict[Split, SplitCounts]) -> str | None:
     counts: dict[str, np.ndarray] = {
-        split: tally.depth.counts for split, tally in tallies.items() if tally.depth.positive
+        split: tally.depth.counts for split, tally in counts_by_split.items() if tally.depth.positive
     }
     if not counts:
         return None
@@ -156,6 +156,6 @@ def _picture(file: Path, source: DataSource, tallies: dict[Split, Tally]) -> str
     return str(file)
 
 
-def _tell(observer: Observer, verdict: Verdict) -> None:
-    for message in verdict.warnings:
+def _tell(observer: Observer, problems: Problems) -> None:
+    for message in problems.warnings:
         observer.on_warning(message)

@@ -73,7 +73,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     try:
         if file.suffix == ".safetensors":
             return safetensors.torch.load_file(file)
-        held = torch.load(file, map_location="cpu", weights_only=True)
+        contents = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise TeacherError("no such file") from None
     except Exception as error:  # pickle, zip and safetensors have errors of their own
@@ -83,20 +83,21 @@ def read_weights(file: Path) -> dict[str, Tensor]:
                 'torch.save(model.state_dict(), "weights.pth")'
             ) from None
         raise TeacherError(f"cannot be read as a checkpoint ({first_line(error)})") from None
-    found = _tensors(held)
+    found = _tensors(contents)
     if found is None:
-        held_keys = ", ".join(map(str, list(held)[:8])) if isinstance(held, Mapping) else type(held).__name__
+        mapping = isinstance(contents, Mapping)
+        held_keys = ", ".join(map(str, list(contents)[:8])) if mapping else type(contents).__name__
         raise TeacherError(f"holds no weights that can be told ({held_keys}); save model.state_dict() alone")
     return found
 
 
-def _tensors(held: Any) -> dict[str, Tensor] | None:
+def _tensors(contents: Any) -> dict[str, Tensor] | None:
     """The weights in what a file holds: a dict of tensors, or such a dict under a usual name, or the only one."""
-    if not isinstance(held, Mapping):
+    if not isinstance(contents, Mapping):
         return None
-    if held and all(isinstance(value, Tensor) for value in held.values()):
-        return {str(key): value for key, value in held.items()}
-    inside = {str(key): found for key, value in held.items() if (found := _tensors(value)) is not None}
+    if contents and all(isinstance(value, Tensor) for value in contents.values()):
+        return {str(key): value for key, value in contents.items()}
+    inside = {str(key): found for key, value in contents.items() if (found := _tensors(value)) is not None}
     named = [inside[name] for name in INSIDE if name in inside]
     if named:
         return named[0]

@@ -48,30 +48,30 @@ def demo(config: DemoConfig, observer: Observer = SILENT) -> DemoResult:
     Raises:
         DisdepthError: the folder cannot be written, or holds something else.
     """
-    began, place = time.monotonic(), config.folder
+    began, path = time.monotonic(), config.folder
     observer = Unrepeated(observer)
-    data = _rooms(place / "rooms", observer)
+    data = _rooms(path / "rooms", observer)
     common: dict[str, Any] = {"data": data, "student": "resnet18", "input_size": f"{HEIGHT}x{WIDTH}"}
     common |= {"batch_size": 8, "workers": 2, "offline": True, "pretrained": False}
-    if not RunContents(place / "teacher").is_finished:
-        own = {"teacher": TINY_TEACHER, "max_steps": config.acclimate_steps, **_run(place / "teacher")}
+    if not RunContents(path / "teacher").is_finished:
+        own = {"teacher": TINY_TEACHER, "max_steps": config.acclimate_steps, **_run(path / "teacher")}
         acclimate(build_config(AcclimateConfig, common | own), observer)
-    own = {"teacher": place / "teacher", "max_steps": config.steps, "control": True, **_run(place / "student")}
+    own = {"teacher": path / "teacher", "max_steps": config.steps, "control": True, **_run(path / "student")}
     report = distill(build_config(DistillConfig, common | own), observer)
     models = {
         "teacher": TINY_TEACHER,
-        "through the ghost": place / "teacher",
-        "control": place / "student-control",
-        "student": place / "student",
+        "through the ghost": path / "teacher",
+        "control": path / "student-control",
+        "student": path / "student",
     }
     own = {"data": data, "baselines": False, "offline": True}
     scores = {
         name: evaluate(build_config(EvaluateConfig, own | {"model": model})).as_dict() for name, model in models.items()
     }
-    picture = place / "panel.png"
+    picture = path / "panel.png"
     shown = {name: str(models[name]) for name in ("teacher", "student", "control")}
     draw_models(picture, data, shown, "student")
-    return DemoResult(str(place), scores, report["gain"], str(picture), round(time.monotonic() - began, 1))
+    return DemoResult(str(path), scores, report["gain"], str(picture), round(time.monotonic() - began, 1))
 
 
 def _rooms(folder: Path, observer: Observer) -> Path:

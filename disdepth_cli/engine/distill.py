@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from disdepth_cli.comparison.arm import check_keep, finished_run
-from disdepth_cli.comparison.keeping import is_settled
+from disdepth_cli.comparison.kept_student import is_settled
 from disdepth_cli.comparison.plan import plan_distill, push_target
 from disdepth_cli.comparison.student_run import train_student
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.engine.push import push_finished
-from disdepth_cli.machine.join import together
+from disdepth_cli.machine.join import joined_processes
 from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.training import DistillPlan, DistillReport
@@ -33,7 +33,7 @@ def distill(config: DistillConfig, observer: Observer = SILENT) -> DistillReport
     if config.run.dry_run:
         return DistillPlan(plan_distill(resolve_teachers(config, observer), observer))
     compare = config.compare
-    with together(config, observer) as observer:
+    with joined_processes(config, observer) as observer:
         if config.hub.push_to_hub is not None:
             from_main(partial(push_target(config.hub).check, config.machine.offline))  # now, not after hours
         report = _finished(config)
@@ -51,10 +51,10 @@ def _finished(config: DistillConfig) -> DistillReport | None:
     Raises:
         ConfigError: the run was started with other options.
     """
-    place = config.run.output
-    if config.hub.push_to_hub is None or not config.run.resume or place is None:
+    path = config.run.output
+    if config.hub.push_to_hub is None or not config.run.resume or path is None:
         return None
-    report = finished_run(place)
+    report = finished_run(path)
     if report is not None:
         RunFolder.open(config, "distill", config.student.backbone)
     return report

@@ -31,9 +31,9 @@ def evaluate(config: EvaluateConfig, observer: Observer = SILENT) -> EvaluateRes
         DisdepthError: of any kind; its message is one line for the user.
     """
     _check(config)
-    for place in (config.per_image, config.output and config.output / "0.png"):
-        if place:
-            check_writable(place)
+    for path in (config.per_image, config.output and config.output / "0.png"):
+        if path:
+            check_writable(path)
     clock = Clock()
     source = load_source(config.data)
     items, protocol = labelled_items(source, config.split), protocol_for(source, config)

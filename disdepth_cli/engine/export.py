@@ -81,14 +81,14 @@ class _Export:
                 self._note(f"writing {self.name}")
                 write_student(self.predictor.model, self.about, made, self.samples)
                 check, accuracy = self._check(made)
-                place = self.folder / self.name
-                _move(made, place)
+                path = self.folder / self.name
+                _move(made, path)
         result = ExportResult(
             model=self.config.model,
-            file=str(place),
+            file=str(path),
             folder=str(self.folder),
-            bytes=sum(_bytes(file) for file in _files(place)),
-            sha256={file.relative_to(self.folder).as_posix(): sha256_of(file) for file in _files(place)},
+            bytes=sum(_bytes(file) for file in _files(path)),
+            sha256={file.relative_to(self.folder).as_posix(): sha256_of(file) for file in _files(path)},
             check=check,
             accuracy=accuracy,
             warnings=self.warnings,
@@ -137,15 +137,15 @@ class _Export:
 NOTABLE, WORST = 0.01, 0.03  # growth of RMSE by int8 that is said, and that is refused
 
 
-def _move(made: Path, place: Path) -> None:
+def _move(made: Path, path: Path) -> None:
     """Put a finished file or folder in its place; what was there goes."""
-    if place.is_dir():
-        shutil.rmtree(place)
-    os.replace(made, place)
+    if path.is_dir():
+        shutil.rmtree(path)
+    os.replace(made, path)
 
 
-def _files(place: Path) -> list[Path]:
-    return sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
+def _files(path: Path) -> list[Path]:
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def _bytes(file: Path) -> int:

@@ -14,7 +14,7 @@ from disdepth_cli.config import PackConfig
 from disdepth_cli.data.batches.order import Order
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.images import read_stored
-from disdepth_cli.data.files.item import few_labelled, foreign_flags
+from disdepth_cli.data.files.item import extra_flags, few_labelled
 from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.data.shards.encode import PackDataset, PackedSample, Packing, pack_loader
 from disdepth_cli.data.shards.index import INDEX, record_of, write_index
@@ -137,14 +137,14 @@ class _Packer:
 
 
 def _order(config: PackConfig, source: DataSource, split: Literal["train", "val"]) -> np.ndarray:
-    """(n,) indices in the order they are packed: training images shuffled, foreign ones after the others."""
+    """(n,) indices in the order they are packed: training images shuffled, extra images after the others."""
     items = source.items(split)
     order = np.arange(len(items))
     if split == "train" and config.shuffle:
         views = Order(source.train_blocks or (len(items),), config.seed).stream(0)
         order = np.fromiter((index for _, index in islice(views, len(items))), np.int64, len(items))
-    foreign = foreign_flags(items)[order]
-    return np.concatenate([order[~foreign], order[foreign]])
+    extra = extra_flags(items)[order]
+    return np.concatenate([order[~extra], order[extra]])
 
 
 def _scale(config: PackConfig, source: DataSource) -> float:
@@ -174,7 +174,7 @@ def _oddities(config: PackConfig, source: DataSource, packing: Packing) -> Itera
 
 def _index(config: PackConfig, source: DataSource, packing: Packing, journal: Journal) -> dict[str, Any]:
     def records(split: str) -> list[dict[str, Any]]:
-        return [record_of(shard, Path(shard.place).name) for shard in journal.shards[split]]
+        return [record_of(shard, Path(shard.location).name) for shard in journal.shards[split]]
 
     return {
         "wids_version": 1,

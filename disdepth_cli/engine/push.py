@@ -124,8 +124,8 @@ def _write(folder: Path, content: Content) -> Path:
     return folder
 
 
-def _put(source: bytes | Path, place: Path) -> None:
+def _put(source: bytes | Path, path: Path) -> None:
     if isinstance(source, Path):
-        shutil.copyfile(source, place)
+        shutil.copyfile(source, path)
     else:
-        place.write_bytes(source)
+        path.write_bytes(source)

@@ -134,16 +134,16 @@ def _neighbours(depth: np.ndarray, axis: int) -> Neighbours:
 
 def _edges(predicted: Neighbours, truth: Neighbours, pairs: np.ndarray) -> np.ndarray:
     """(3, 2, thresholds): edges of the prediction, of the truth and of both, where depth rises and where it falls."""
-    places = np.flatnonzero(pairs & (_steep(*predicted) | _steep(*truth)))  # in most images, few
-    found, wanted = _passed(predicted, places), _passed(truth, places)
+    indices = np.flatnonzero(pairs & (_steep(*predicted) | _steep(*truth)))  # in most images, few
+    found, wanted = _passed(predicted, indices), _passed(truth, indices)
     rising, _ = _rising_and_falling(np.minimum(found, wanted))
     _, falling = _rising_and_falling(np.maximum(found, wanted))
     return np.array([_rising_and_falling(found), _rising_and_falling(wanted), (rising, falling)])
 
 
-def _passed(neighbours: Neighbours, places: np.ndarray) -> np.ndarray:
+def _passed(neighbours: Neighbours, positions: np.ndarray) -> np.ndarray:
     """How many thresholds the steps between neighbours at these places pass, negative where depth falls."""
-    before, after = (depth.reshape(-1).take(places).astype(np.float64, copy=False) for depth in neighbours)
+    before, after = (depth.reshape(-1).take(positions).astype(np.float64, copy=False) for depth in neighbours)
     levels = np.searchsorted(THRESHOLDS, np.maximum(before, after) / np.minimum(before, after))
     return np.where(after > before, levels, -levels)
 

@@ -29,9 +29,9 @@ def resized(prediction: np.ndarray, size: tuple[int, int], rule: Resize) -> np.n
 
 def _between_corners(image: np.ndarray, rows: int) -> np.ndarray:
     """image (h, w) with that many rows, the first and the last one kept."""
-    places = np.linspace(0, image.shape[0] - 1, rows)
-    above = np.minimum(places.astype(np.intp), max(image.shape[0] - 2, 0))
+    positions = np.linspace(0, image.shape[0] - 1, rows)
+    above = np.minimum(positions.astype(np.intp), max(image.shape[0] - 2, 0))
     below = np.minimum(above + 1, image.shape[0] - 1)
-    share = (places - above).astype(np.float32)[:, None]
+    share = (positions - above).astype(np.float32)[:, None]
     with np.errstate(invalid="ignore"):  # inf * 0
         return image[above] * (1 - share) + image[below] * share

@@ -67,5 +67,5 @@ def as_inputs(images: Sequence[np.ndarray], about: ExportMetadata) -> list[np.nd
 def _few(items: Sequence[DataItem], count: int) -> Sequence[DataItem]:
     if isinstance(items, BlockItems) and items.labelled:
         return items.few(count)[:count]
-    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
-    return [items[place] for place in places.tolist()]
+    positions = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[position] for position in positions.tolist()]

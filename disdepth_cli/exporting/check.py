@@ -71,7 +71,7 @@ def _limit(about: ExportMetadata) -> float:
 
 
 def check_export(
-    place: Path, about: ExportMetadata, reference: Predictor, images: Sequence[np.ndarray]
+    path: Path, about: ExportMetadata, reference: Predictor, images: Sequence[np.ndarray]
 ) -> tuple[dict[str, Any], ExportedPredictor | None]:
     """What was found, for export.json, and the file as a model where something here runs it.
 
@@ -79,16 +79,16 @@ def check_export(
         ExportError: its depth is not the reference's.
     """
     try:
-        session = open_session(about.format, place)
+        session = open_session(about.format, path)
     except MissingTool as error:
-        return {"state": "unchecked", "reason": str(error).replace(str(place), place.name)}, None
+        return {"state": "unchecked", "reason": str(error).replace(str(path), path.name)}, None
     if session is None:
-        return {"state": "unchecked", "reason": f"nothing runs {place.suffix} on this kind of machine"}, None
-    exported = ExportedPredictor(session, about, place.name)
+        return {"state": "unchecked", "reason": f"nothing runs {path.suffix} on this kind of machine"}, None
+    exported = ExportedPredictor(session, about, path.name)
     parity = compare(exported, reference, images, about)
     if not parity.holds:
         raise ExportError(
-            f"{place.name}: its depth differs from predict's by {parity.mean:.1e} in the mean, relative, more than "
+            f"{path.name}: its depth differs from predict's by {parity.mean:.1e} in the mean, relative, more than "
             f"{parity.limit:.0e}: nothing was written (--no-check writes it all the same)"
         )
     return {"state": "ok", "runtime": session.runtime, "computes_in": session.precision, **parity.as_dict()}, exported

@@ -94,11 +94,11 @@ def module_of(name: ExportFormat) -> ModuleType:
     return import_module(f"disdepth_cli.exporting.formats.{name}_file")
 
 
-def open_session(name: ExportFormat, place: Path, threads: int | None = None) -> Session | None:
+def open_session(name: ExportFormat, path: Path, threads: int | None = None) -> Session | None:
     """A written file in its runtime; None where that is not to be had on this kind of machine.
 
     Raises:
         ExportError: the runtime is not installed, or cannot read the file.
     """
     session = FORMATS[name].session
-    return None if session is None else getattr(module_of(name), session)(place, threads)
+    return None if session is None else getattr(module_of(name), session)(path, threads)

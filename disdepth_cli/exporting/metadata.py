@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from disdepth_cli.config.types import Dynamic, ExportFormat, ExportInput, ExportPrecision, OutputKind
-from disdepth_cli.hub.licences import Source, choose_licence
+from disdepth_cli.hub.licences import LicencedPart, choose_licence
 from disdepth_cli.working_size import WorkingSize
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def describe_export(
     whole = wanted.input == "image"
     size = wanted.source if whole else rule.padded(*wanted.source)
     teacher = student.teacher
-    made_of = [Source("teacher", teacher.id, teacher.licence)] if teacher else []
+    made_of = [LicencedPart("teacher", teacher.id, teacher.licence)] if teacher else []
     float_parts = {"fp32": ["all"], "fp16": ["head", "resizing"], "int8": ["head", "resizing"]}[wanted.precision]
     return ExportMetadata(
         format=wanted.format,

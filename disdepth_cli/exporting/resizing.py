@@ -79,14 +79,14 @@ class _Touched(nn.Module):
         super().__init__()
         matrix = _area_weights(old, new)
         count = int((matrix > 0).sum(axis=1).max())
-        places = (matrix > 0).argmax(axis=1) + np.arange(count)[:, None]  # (count, new)
-        weights = np.where(places < old, matrix[np.arange(new), places.clip(max=old - 1)], 0).astype(np.float32)
-        self.register_buffer("places", torch.from_numpy(places.clip(max=old - 1)), persistent=False)
+        indices = (matrix > 0).argmax(axis=1) + np.arange(count)[:, None]  # (count, new)
+        weights = np.where(indices < old, matrix[np.arange(new), indices.clip(max=old - 1)], 0).astype(np.float32)
+        self.register_buffer("places", torch.from_numpy(indices.clip(max=old - 1)), persistent=False)
         self.register_buffer("weights", torch.from_numpy(weights[:, :, None, None]), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         pairs = zip(self.places, self.weights, strict=True)
-        return reduce(torch.add, [x.index_select(1, places).float() * weights for places, weights in pairs])
+        return reduce(torch.add, [x.index_select(1, positions).float() * weights for positions, weights in pairs])
 
 
 class _Linear(_ChannelsFirst):
@@ -104,8 +104,8 @@ class _Linear(_ChannelsFirst):
         left, right, share = _taps(source[1], target[1])
         share[left == right] = 0  # at the border OpenCV forgets the share of a column, not that of a row
         above, below, low = _taps(source[0], target[0])
-        for name, places in (("left", left), ("right", right), ("above", above), ("below", below)):
-            self.register_buffer(name, torch.from_numpy(places), persistent=False)
+        for name, positions in (("left", left), ("right", right), ("above", above), ("below", below)):
+            self.register_buffer(name, torch.from_numpy(positions), persistent=False)
         self.register_buffer("across", torch.from_numpy(np.rint(np.stack([1 - share, share]) * _FIXED)), False)
         self.register_buffer("down", torch.from_numpy(np.rint(np.stack([1 - low, low]) * _FIXED))[..., None], False)
 
@@ -146,7 +146,7 @@ def _area_weights(old: int, new: int) -> np.ndarray:
 
 def _taps(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """INTER_LINEAR's two pixels (new,) and the second one's share (new,) float32, of one side."""
-    places = ((np.arange(new) + 0.5) * (old / new) - 0.5).astype(np.float32)
-    first = np.floor(places).astype(np.int64)
-    share = places - first.astype(np.float32)
+    indices = ((np.arange(new) + 0.5) * (old / new) - 0.5).astype(np.float32)
+    first = np.floor(indices).astype(np.int64)
+    share = indices - first.astype(np.float32)
     return first.clip(0, old - 1), (first + 1).clip(0, old - 1), share

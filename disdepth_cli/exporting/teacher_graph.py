@@ -39,19 +39,19 @@ def teacher_file(teacher: DepthTeacher, source: tuple[int, int]) -> Path:
     contract = teacher.contract
     size = contract.working_size.padded(*source)
     name = f"teacher-{contract.fingerprint}-{source[0]}x{source[1]}-{disdepth_cli.__version__}.onnx"
-    place = cache_folder() / "exports" / name
-    if place.is_file():
-        return place
+    path = cache_folder() / "exports" / name
+    if path.is_file():
+        return path
     require_tools("onnx", "fp32")
     graph = Graph(_TeacherDepth(teacher).eval(), torch.zeros(1, 3, *size), _described(teacher, source))
     try:
-        write_atomic(place, lambda temporary: onnx_file.write(graph, temporary))
+        write_atomic(path, lambda temporary: onnx_file.write(graph, temporary))
     except DisdepthError:
         raise
     except Exception as error:  # exporters raise anything at a layer that they do not know
         reason = " ".join(str(error).split())[:200]
         raise ExportError(f"{contract.id}: cannot be exported to ONNX ({type(error).__name__}: {reason})") from error
-    return place
+    return path
 
 
 def _described(teacher: DepthTeacher, source: tuple[int, int]) -> ExportMetadata:

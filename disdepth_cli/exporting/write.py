@@ -35,12 +35,12 @@ def describe_student(file: Path, wanted: Wanted, parameters: int, samples: Sampl
     )
 
 
-def write_student(student: nn.Module, about: ExportMetadata, place: Path, samples: Samples = NOTHING) -> None:
-    """Write a student that was opened for prediction to `place`, a file or folder, as `about` says.
+def write_student(student: nn.Module, about: ExportMetadata, path: Path, samples: Samples = NOTHING) -> None:
+    """Write a student that was opened for prediction to `path`, a file or folder, as `about` says.
 
     Raises:
         ExportError: a tool is missing, or cannot convert this student.
     """
     assert isinstance(student, DepthStudent)
     inputs = as_inputs(samples.calibration, about) if about.precision == "int8" else []
-    module_of(about.format).write(build_graph(student, about), place, inputs)
+    module_of(about.format).write(build_graph(student, about), path, inputs)

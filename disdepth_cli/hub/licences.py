@@ -28,7 +28,7 @@ ON_THE_HUB = PERMISSIVE | {
 
 
 @dataclass(frozen=True)
-class Source:
+class LicencedPart:
     """Something the student was made from. `what` is a word for people; licence is None where none is stated."""
 
     what: str
@@ -46,7 +46,7 @@ class Licence:
     warnings: tuple[str, ...]
 
 
-def choose_licence(sources: Sequence[Source], given: str | None = None) -> Licence:
+def choose_licence(sources: Sequence[LicencedPart], given: str | None = None) -> Licence:
     """The given licence; else that of the first source whose licence is not permissive; else none is claimed.
 
     Every source that is non-commercial, otherwise restrictive or without a stated licence gives a warning, whatever
@@ -66,7 +66,7 @@ def _named(licence: str, reason: str, warnings: tuple[str, ...]) -> Licence:
     return Licence(slug, None, reason, warnings) if slug in ON_THE_HUB else Licence(OTHER, slug, reason, warnings)
 
 
-def _warning(source: Source) -> str | None:
+def _warning(source: LicencedPart) -> str | None:
     if source.licence is None:
         return (
             f"The {source.what} {source.name} states no licence. Nobody has allowed anything then; ask its authors "

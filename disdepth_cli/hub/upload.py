@@ -71,10 +71,10 @@ class HubTarget:
                 f"{self.option} {self.repo_id}: your token may only read; make one that may write and {LOG_IN}"
             )
         owner = self.repo_id.split("/")[0]
-        mine = [str(account.get("name")), *(str(org.get("name")) for org in account.get("orgs") or ())]
-        if role == "write" and owner.lower() not in {name.lower() for name in mine}:  # other roles may not list all
+        allowed = [str(account.get("name")), *(str(org.get("name")) for org in account.get("orgs") or ())]
+        if role == "write" and owner.lower() not in {name.lower() for name in allowed}:  # other roles may not list all
             raise HubError(
-                f"{self.option} {self.repo_id}: your account may not write to {owner}; it may to {', '.join(mine)}"
+                f"{self.option} {self.repo_id}: your account may not write to {owner}; it may to {', '.join(allowed)}"
             )
 
     def send(self, content: Content, message: str) -> dict[str, str]:

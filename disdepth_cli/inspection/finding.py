@@ -67,7 +67,7 @@ class Finding:
     """What one item holds.
 
     problem: why it cannot be used, "" when it can. kinds are as `uint16 x 1`: type and channels as stored. digest: of
-    the image's bytes. look: 256 bits of its coarse gradients (dHash), empty for a picture without contrast.
+    the image's bytes. gradient_hash: 256 bits of its coarse gradients (dHash), empty for a picture without contrast.
     """
 
     key: str
@@ -77,7 +77,7 @@ class Finding:
     depth_size: tuple[int, int] | None = None
     depth_kind: str = ""
     digest: bytes = b""
-    look: bytes = b""
+    gradient_hash: bytes = b""
     statistics: DepthStatistics | None = None
     label: Label | None = None
 
@@ -94,7 +94,7 @@ def inspect(item: DataItem, source: DataSource, split: Split) -> Finding:
             image_size=(image.shape[0], image.shape[1]),
             image_kind=stored_kind(stored),
             digest=blake2b(data, digest_size=16).digest(),
-            look=_look(image),
+            gradient_hash=_gradient_hash(image),
         )
         if depth is None or item.depth is None:
             return found
@@ -138,7 +138,7 @@ def _full(depth: np.ndarray, coding: DepthCoding) -> int:
     return int(np.count_nonzero(depth >= np.float32(65534.5 / coding.scale)))
 
 
-def _look(image: np.ndarray) -> bytes:
+def _gradient_hash(image: np.ndarray) -> bytes:
     """Signs of the horizontal differences of a 16 x 17 grey copy, as 32 bytes. Source: Krawetz's dHash."""
     grey = cv2.cvtColor(
         cv2.resize(image, (_LOOK_SIZE + 1, _LOOK_SIZE), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY

@@ -8,24 +8,24 @@ from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.shards.address import is_remote
 from disdepth_cli.data.shards.cache import sha256_of
 from disdepth_cli.data.shards.items import Shard, ShardItems
-from disdepth_cli.inspection.verdict import Verdict
+from disdepth_cli.inspection.problems import Problems
 
 
-def judge_shards(verdict: Verdict, source: DataSource) -> None:
+def judge_shards(problems: Problems, source: DataSource) -> None:
     """Compare every shard here with the SHA-256 in its index; those elsewhere are compared when they are fetched."""
     for split, items in (("train", source.train), ("val", source.val)):
         if not isinstance(items, ShardItems):
             continue
-        damaged = [(shard.place, problem) for shard in items.shards if (problem := _problem(shard))]
+        damaged = [(shard.location, problem) for shard in items.shards if (problem := _problem(shard))]
         if damaged:
-            verdict.blame(split, damaged, "shards are damaged")
+            problems.blame(split, damaged, "shards are damaged")
 
 
 def _problem(shard: Shard) -> str:
-    if shard.sha256 is None or is_remote(shard.place):
+    if shard.sha256 is None or is_remote(shard.location):
         return ""
     try:
-        same = sha256_of(Path(shard.place)) == shard.sha256
+        same = sha256_of(Path(shard.location)) == shard.sha256
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     return "" if same else "its bytes are not those that were packed (SHA-256); copy or pack it again"

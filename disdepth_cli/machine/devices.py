@@ -134,15 +134,15 @@ def exact(device: torch.device, precision: Precision) -> Iterator[None]:
         with autocast(device, precision):
             yield
         return
-    places: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [place.allow_tf32 for place in places]
+    positions: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [position.allow_tf32 for position in positions]
     try:
-        for place in places:
-            place.allow_tf32 = False
+        for position in positions:
+            position.allow_tf32 = False
         yield
     finally:
-        for place, allowed in zip(places, before, strict=True):
-            place.allow_tf32 = allowed
+        for position, allowed in zip(positions, before, strict=True):
+            position.allow_tf32 = allowed
 
 
 @own_environment()

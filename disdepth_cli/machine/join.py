@@ -38,7 +38,7 @@ _runs = 0  # so far in this process, the same in all of them
 
 
 @contextmanager
-def together(config: TrainingConfig, observer: Observer) -> Iterator[Observer]:
+def joined_processes(config: TrainingConfig, observer: Observer) -> Iterator[Observer]:
     """Join the processes that were launched; yields the observer, a silent one in all but the main process.
 
     Of an error that several processes have, or that follows from another's, one process tells: in it the error comes

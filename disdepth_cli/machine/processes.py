@@ -109,12 +109,12 @@ def from_all(work: Callable[[], T]) -> list[T]:
     Raises:
         DisdepthError: of the first process in which it raised one.
     """
-    mine: T | DisdepthError
+    own: T | DisdepthError
     try:
-        mine = work()
+        own = work()
     except DisdepthError as error:
-        mine = error
-    results = gather(mine)
+        own = error
+    results = gather(own)
     for result in results:
         if isinstance(result, DisdepthError):
             raise agreed(result)
@@ -149,8 +149,8 @@ def share_batch(batch: StoredBatch, stop: bool) -> Shared:
     """Tell the others of one's batch, and be told of theirs."""
     if world() == 1:
         return Shared(len(batch), not len(batch), batch.failures, stop)
-    mine = [len(batch), int(not len(batch)), len(batch.failures), int(stop)]
-    told = torch.tensor(mine, dtype=torch.int64)
+    own = [len(batch), int(not len(batch)), len(batch.failures), int(stop)]
+    told = torch.tensor(own, dtype=torch.int64)
     dist.all_reduce(told, group=_groups().quick)
     images, empty, failed, stops = told.tolist()
     failures = [failure for some in gather(batch.failures) for failure in some] if failed else []

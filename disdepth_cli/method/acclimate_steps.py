@@ -39,7 +39,7 @@ class GhostStep(nn.Module):
 
     def forward(self, batch: DepthBatch) -> LossTerms:
         acclimated = self._looks[0]
-        seen = acclimated.look(batch.image, batch.origin)
+        seen = acclimated.infer(batch.image, batch.origin)
         ghost = self.acclimation(seen.features, (batch.image.shape[-2], batch.image.shape[-1]))
         assert ghost.depth is not None
         if acclimated.output_kind == "disparity":
@@ -88,8 +88,8 @@ class GhostStep(nn.Module):
         without = batch.without_truth
         aligned = sensible.view(-1, 1, 1, 1) & ~without & known
         shape_only = without & known
-        mine = 1.0 / ghost.clamp(min=head.min_depth) if disparity else ghost
-        shape = scale_shift_invariant(mine, relative, shape_only)
+        comparable = 1.0 / ghost.clamp(min=head.min_depth) if disparity else ghost
+        shape = scale_shift_invariant(comparable, relative, shape_only)
         near = log_l1(ghost, metres, aligned) * across_ranks.mean(aligned.float())
         return near + shape * across_ranks.mean(shape_only.float())
 
@@ -110,7 +110,7 @@ class AttentionStep(nn.Module):
         acclimated, acclimation = self._frozen
         acclimation.eval()
         with torch.no_grad():
-            seen = acclimated.look(batch.image, batch.origin)
+            seen = acclimated.infer(batch.image, batch.origin)
             size = (batch.image.shape[-2], batch.image.shape[-1])
             features = acclimation.fam(seen.features, size)
             standard = acclimation.encoder_stats.standardise(features)

@@ -11,7 +11,7 @@ from disdepth_cli.checkpoint.metadata import TeacherRecord
 from disdepth_cli.config.types import OutputKind, Precision
 from disdepth_cli.machine.devices import AUTOCAST, autocast, cast_weights
 from disdepth_cli.method.acclimation import AcclimatedOutput, Acclimation
-from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.models.encoder import REDUCTIONS
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.types import DepthOutput, ViewOrigin
@@ -31,7 +31,7 @@ class AcclimatedTeacher(nn.Module):
         acclimation: Acclimation,
         precision: Precision = "fp32",
         disparity_range: tuple[float, float] | None = None,
-        memory: TeacherMemory | None = None,
+        memory: TeacherCache | None = None,
     ) -> None:
         """memory: where the teacher's outputs are kept and found again; None: it always looks itself."""
         super().__init__()
@@ -43,7 +43,7 @@ class AcclimatedTeacher(nn.Module):
         self.compiles = False
         self._cast: tuple[DepthTeacher, ...] = ()  # in a tuple: not a part of this module
 
-    def remembering(self, memory: TeacherMemory | None) -> AcclimatedTeacher:
+    def with_cache(self, memory: TeacherCache | None) -> AcclimatedTeacher:
         """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
         same = AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
         same.compiles = self.compiles
@@ -54,7 +54,7 @@ class AcclimatedTeacher(nn.Module):
         """What the ghost's numbers, and so the student's, are."""
         return "metric_depth" if self.disparity_range is None else "disparity"
 
-    def look(self, image: Tensor, origin: ViewOrigin | None = None) -> DepthOutput:
+    def infer(self, image: Tensor, origin: ViewOrigin | None = None) -> DepthOutput:
         """The teacher's own depth and features, float32; without gradient where the teacher is frozen.
 
         Metric depth is clamped to the student's range. Disparity is brought to 0..1 for a student of disparity, and
@@ -75,7 +75,7 @@ class AcclimatedTeacher(nn.Module):
     def _teachers_output(self, image: Tensor, origin: ViewOrigin | None) -> DepthOutput:
         if self.memory is None:
             return self._looking()(image, origin)
-        return self.memory.look(self.teacher, image, self.precision, origin, self._looking())
+        return self.memory.infer(self.teacher, image, self.precision, origin, self._looking())
 
     def _looking(self) -> DepthTeacher:
         """The teacher, with its weights cast once for all looks where it is frozen and not asked in float32."""
@@ -105,15 +105,15 @@ class AcclimatedTeacher(nn.Module):
         and its own depth stands where the ghost decoder's would."""
         return self.teacher.contract.depth_alone and self.is_of_students_kind
 
-    def word(self, seen: AcclimatedOutput) -> Tensor:
+    def pseudo_label(self, seen: AcclimatedOutput) -> Tensor:
         """What stands in for ground truth, (B, 1, H, W) in the student's kind: the teacher's own depth where it is of
         that kind, else the ghost decoder's."""
-        word = seen.teacher_depth if self.is_of_students_kind else seen.depth
-        assert word is not None
-        return word
+        pseudo_label = seen.teacher_depth if self.is_of_students_kind else seen.depth
+        assert pseudo_label is not None
+        return pseudo_label
 
     def forward(self, image: Tensor, origin: ViewOrigin | None = None) -> AcclimatedOutput:
-        seen = self.look(image, origin)
+        seen = self.infer(image, origin)
         if self.speaks_for_itself:
             return AcclimatedOutput(seen.depth, [], masks=[], teacher_depth=seen.depth, teacher_features=[])
         output = self.acclimation(seen.features, (image.shape[-2], image.shape[-1]))

@@ -37,9 +37,9 @@ class AdaptedEncoder(Encoder):
         levels = range(len(self.adapters))
         grams: list[Tensor | float] = [0.0 for _ in levels]
         products: list[Tensor | float] = [0.0 for _ in levels]
-        for mine, theirs in pairs:
+        for student_maps, teacher_maps in pairs:
             for level in levels:
-                x, y = _rows(mine[level]), _rows(theirs[level])
+                x, y = _rows(student_maps[level]), _rows(teacher_maps[level])
                 x = with_one(x)
                 grams[level] = grams[level] + x.T @ x / len(x)
                 products[level] = products[level] + x.T @ y / len(x)

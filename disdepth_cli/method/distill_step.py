@@ -80,15 +80,15 @@ class DistillStep(nn.Module):
             featured = [
                 of_one for of_one in zip(self._frozen, seen, shares, strict=True) if not _is_depth_alone(of_one[0])
             ]
-            for place, (acclimated, one, share) in enumerate(featured):
-                features = self.features[place if len(self.features) > 1 else 0]
+            for index, (acclimated, one, share) in enumerate(featured):
+                features = self.features[index if len(self.features) > 1 else 0]
                 for name, loss in features(acclimated.acclimation, output, one, target, share).items():
                     parts[name] = parts[name] + loss if name in parts else loss
         return LossTerms.of(parts, target.shares if self.log_shares else None)
 
     def _word(self, seen: Sequence[AcclimatedOutput]) -> Tensor:
         """The teachers' stand-in for ground truth: the mean of what each one says."""
-        words = [acclimated.word(one) for acclimated, one in zip(self._frozen, seen, strict=True)]
+        words = [acclimated.pseudo_label(one) for acclimated, one in zip(self._frozen, seen, strict=True)]
         even = torch.full((len(words), 1, 1, 1, 1), 1.0 / len(words), device=words[0].device)
         return blend(words, even, self._frozen[0].output_kind)
 

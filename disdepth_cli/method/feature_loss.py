@@ -39,13 +39,13 @@ class FeatureLoss(nn.Module):
         super().__init__()
         self.method, self.start = method, start
         self.raw = method.feature_target == "teacher"
-        theirs, count = teacher.channels, len(student.encoder.spec)
-        self.taps = [round(level * (len(theirs) - 1) / (count - 1)) for level in ENCODER_LEVELS]
+        teacher_maps, count = teacher.channels, len(student.encoder.spec)
+        self.taps = [round(level * (len(teacher_maps) - 1) / (count - 1)) for level in ENCODER_LEVELS]
         if self.raw:
-            self.raw_stats = ChannelStatistics(tuple(theirs[tap] for tap in self.taps))
-        self.project_encoder, self.project_decoder = self._projections(student, theirs)
+            self.raw_stats = ChannelStatistics(tuple(teacher_maps[tap] for tap in self.taps))
+        self.project_encoder, self.project_decoder = self._projections(student, teacher_maps)
 
-    def _projections(self, student: DepthStudent, theirs: Sequence[int]) -> tuple[nn.ModuleList, nn.ModuleList]:
+    def _projections(self, student: DepthStudent, teacher_maps: Sequence[int]) -> tuple[nn.ModuleList, nn.ModuleList]:
         """theirs: channels of the teacher's taps."""
         channels, width = student.encoder.spec.channels, student.decoder.channels
         encoder, decoder = nn.ModuleList(), nn.ModuleList()
@@ -53,7 +53,7 @@ class FeatureLoss(nn.Module):
         apart = not self.start.from_ghost or (self.start.adapted and not bound)
         if self.raw:
             pairs = zip(ENCODER_LEVELS, self.taps, strict=True)
-            encoder.extend(nn.Conv2d(channels[level], theirs[tap], 1) for level, tap in pairs)
+            encoder.extend(nn.Conv2d(channels[level], teacher_maps[tap], 1) for level, tap in pairs)
         elif self.method.feature_levels != "decoder" and not bound:
             encoder.extend(nn.Conv2d(channels[level], channels[level], 1) for level in ENCODER_LEVELS)
         if not self.raw and self.method.feature_levels != "encoder" and apart:
@@ -71,19 +71,20 @@ class FeatureLoss(nn.Module):
         if self.raw:
             return {"encoder": self._raw(student, ghost, target, share)}
         assert student.decoder is not None and ghost.decoder is not None
-        theirs = acclimation.encoder_stats.standardise(ghost.features)
-        masks = [self._masks(level, feature, ghost, target) for level, feature in enumerate(theirs)]
+        teacher_maps = acclimation.encoder_stats.standardise(ghost.features)
+        masks = [self._masks(level, feature, ghost, target) for level, feature in enumerate(teacher_maps)]
         parts: dict[str, Tensor] = {}
         if self.method.feature_levels != "decoder":
-            mine = student.features
+            student_maps = student.features
             if not len(self.project_encoder):  # bound: in the units of the acclimated ones
-                mine = acclimation.encoder_stats.standardise(mine)
-            some = [(mine[level], theirs[level], masks[level]) for level in ENCODER_LEVELS]
+                student_maps = acclimation.encoder_stats.standardise(student_maps)
+            some = [(student_maps[level], teacher_maps[level], masks[level]) for level in ENCODER_LEVELS]
             parts["encoder"] = self._mean(some, self.project_encoder, share)
         if self.method.feature_levels != "encoder":
-            mine = acclimation.decoder_stats.standardise(student.decoder.levels)
-            theirs = acclimation.decoder_stats.standardise(ghost.decoder.levels)
-            parts["decoder"] = self._mean(list(zip(mine, theirs, masks, strict=True)), self.project_decoder, share)
+            student_maps = acclimation.decoder_stats.standardise(student.decoder.levels)
+            teacher_maps = acclimation.decoder_stats.standardise(ghost.decoder.levels)
+            levels = list(zip(student_maps, teacher_maps, masks, strict=True))
+            parts["decoder"] = self._mean(levels, self.project_decoder, share)
         return parts
 
     def _raw(self, student: DepthOutput, ghost: AcclimatedOutput, target: Target, share: Tensor) -> Tensor:
@@ -95,8 +96,8 @@ class FeatureLoss(nn.Module):
         some = []
         for level, feature in zip(ENCODER_LEVELS, self.raw_stats.standardise(seen), strict=True):
             grid = (student.features[level].shape[-2], student.features[level].shape[-1])
-            theirs = F.interpolate(feature, size=grid, mode="bilinear", align_corners=False)
-            some.append((student.features[level], theirs, self._masks(level, theirs, ghost, target)))
+            teacher_maps = F.interpolate(feature, size=grid, mode="bilinear", align_corners=False)
+            some.append((student.features[level], teacher_maps, self._masks(level, teacher_maps, ghost, target)))
         return self._mean(some, self.project_encoder, share)
 
     def _mean(
@@ -105,10 +106,10 @@ class FeatureLoss(nn.Module):
         """levels: (student's, teacher's, masks) each."""
         weight = across_ranks.mean(share)
         losses = []
-        for place, (mine, theirs, mask) in enumerate(levels):
-            feature = projections[place](mine) if len(projections) else mine
+        for index, (student_maps, teacher_maps, mask) in enumerate(levels):
+            feature = projections[index](student_maps) if len(projections) else student_maps
             counts = on_grid(share, (mask.shape[-2], mask.shape[-1]))
-            losses.append(weight * attentive_loss(feature, theirs, mask, counts))
+            losses.append(weight * attentive_loss(feature, teacher_maps, mask, counts))
         return self.method.feature_weight * torch.stack(losses).mean()
 
     def _masks(self, level: int, feature: Tensor, ghost: AcclimatedOutput, target: Target) -> Tensor:

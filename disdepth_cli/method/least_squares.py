@@ -89,8 +89,8 @@ def _as_many_as_fit(pairs: Iterable[tuple[Tensor, FeatureMaps]]) -> tuple[list[T
 
 def _move_on(maps: list[Tensor], block: nn.Module) -> None:
     """Send every map through a block, in place: the memory of one list, not of two."""
-    for place in range(len(maps)):
-        maps[place] = block(maps[place])
+    for index in range(len(maps)):
+        maps[index] = block(maps[index])
 
 
 def _chain(net: nn.Module) -> Iterator[nn.Module]:
@@ -207,21 +207,21 @@ def _principal(goals: list[Tensor], count: int) -> Tensor:
 
 def _best_ridge(inputs: list[Tensor], wanted: list[Tensor], aims: list[Tensor]) -> tuple[Tensor, float]:
     """Weights (N + 1, C), the last row a bias, and the share of the aims' variance explained on held-out batches."""
-    held = range(0, len(inputs), HELD_OUT)
+    held_out = range(0, len(inputs), HELD_OUT)
     unknowns = inputs[0].shape[1] + 1
     gram = inputs[0].new_zeros(unknowns, unknowns, dtype=torch.double)
     product = inputs[0].new_zeros(unknowns, wanted[0].shape[1], dtype=torch.double)
-    for place, (x, y) in enumerate(zip(inputs, wanted, strict=True)):
-        if place not in held:
+    for index, (x, y) in enumerate(zip(inputs, wanted, strict=True)):
+        if index not in held_out:
             x = with_one(x)
             gram += x.T @ x
             product += x.T @ y
-    truth = torch.cat([aims[place] for place in held])
+    truth = torch.cat([aims[index] for index in held_out])
     variance = (truth - truth.mean(dim=0)).square().sum()
     best: tuple[Tensor, float] | None = None
     for ridge in RIDGES:
         weights = ridge_solution(gram, product, ridge).to(wanted[0].dtype)
-        error = sum((with_one(inputs[place]) @ weights - wanted[place]).square().sum() for place in held)
+        error = sum((with_one(inputs[index]) @ weights - wanted[index]).square().sum() for index in held_out)
         share = float(1 - error / variance)
         if best is None or share > best[1]:
             best = weights, share

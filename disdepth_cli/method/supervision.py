@@ -20,7 +20,7 @@ from disdepth_cli.machine import sums as across_ranks
 from disdepth_cli.types import DepthBatch, ViewOrigin
 
 AGREEMENT = 0.1  # relative difference from the flipped image's depth at which confidence has fallen to 1/e
-Look = Callable[[Tensor, ViewOrigin | None], Tensor]
+Infer = Callable[[Tensor, ViewOrigin | None], Tensor]
 """image (B, 3, H, W), and where it comes from -> the teacher's depth (B, 1, H, W), in the student's kind."""
 
 
@@ -43,7 +43,7 @@ def pseudo_labelled(batch: DepthBatch, teacher_depth: Tensor | None) -> tuple[Te
 
 
 def supervise(
-    batch: DepthBatch, prediction: Tensor, pseudo: Tensor, kind: OutputKind, options: PseudoLabelOptions, look: Look
+    batch: DepthBatch, prediction: Tensor, pseudo: Tensor, kind: OutputKind, options: PseudoLabelOptions, infer: Infer
 ) -> Target:
     """The target of a batch for `prediction` (B, 1, H, W).
 
@@ -59,7 +59,7 @@ def supervise(
         if options.pseudo_drop:
             valid = valid & ~(without & _worst(prediction, value, without, kind, options.pseudo_drop))
         if options.pseudo_confidence == "flip":
-            weight = _confidence(batch, pseudo, kind, look)
+            weight = _confidence(batch, pseudo, kind, infer)
     counted = (valid & without).float() if weight is None else valid * without * weight
     shares = {
         "labelled_images": labelled_share(batch),
@@ -104,29 +104,29 @@ def _worst(prediction: Tensor, value: Tensor, pixels: Tensor, kind: OutputKind, 
     error = _distance(prediction, value, kind)
     # Their quantile, linear between two pixels. torch.nanquantile would make a float64, which MPS has not.
     ordered = torch.where(pixels, error, torch.inf).flatten(1).sort(dim=1).values
-    place = (1 - share) * (pixels.flatten(1).sum(dim=1, keepdim=True) - 1).clamp(min=0).float()
-    below = ordered.gather(1, place.floor().long())
-    above = ordered.gather(1, place.ceil().long())
-    limit = torch.lerp(below, above, place - place.floor())
+    position = (1 - share) * (pixels.flatten(1).sum(dim=1, keepdim=True) - 1).clamp(min=0).float()
+    below = ordered.gather(1, position.floor().long())
+    above = ordered.gather(1, position.ceil().long())
+    limit = torch.lerp(below, above, position - position.floor())
     return (error > limit.view(-1, 1, 1, 1)) & pixels
 
 
 @torch.no_grad()
-def _confidence(batch: DepthBatch, pseudo: Tensor, kind: OutputKind, look: Look) -> Tensor:
+def _confidence(batch: DepthBatch, pseudo: Tensor, kind: OutputKind, infer: Infer) -> Tensor:
     """exp(-difference / 0.1) between the teacher's depth and that of the flipped image; 1 for labelled images."""
-    places = [place for place, labelled in enumerate(batch.labelled.tolist()) if not labelled]
+    indices = [index for index, labelled in enumerate(batch.labelled.tolist()) if not labelled]
     origin = None if batch.origin is None else batch.origin.rows(~batch.labelled).flipped()
-    flipped = look(_picked(batch.image, places).flip(-1), origin).flip(-1)
-    doubts = torch.exp(-_distance(_picked(pseudo, places), flipped, kind) / AGREEMENT)
+    flipped = infer(_picked(batch.image, indices).flip(-1), origin).flip(-1)
+    doubts = torch.exp(-_distance(_picked(pseudo, indices), flipped, kind) / AGREEMENT)
     weight = torch.ones_like(pseudo)
-    for place, doubt in zip(places, doubts, strict=True):
-        weight[place] = doubt
+    for index, doubt in zip(indices, doubts, strict=True):
+        weight[index] = doubt
     return weight
 
 
-def _picked(maps: Tensor, places: list[int]) -> Tensor:
+def _picked(maps: Tensor, positions: list[int]) -> Tensor:
     """Some images of a batch, picked on the host: an index on the device would have to be sent there."""
-    return torch.stack([maps[place] for place in places])
+    return torch.stack([maps[position] for position in positions])
 
 
 def _distance(a: Tensor, b: Tensor, kind: OutputKind) -> Tensor:

@@ -31,7 +31,7 @@ View = dict[str, Tensor]
 """What is stored of a view: `depth` (1, H, W) where the teacher has one, and `feature.0`, ... (C, h, w)."""
 
 
-class TeacherMemory:
+class TeacherCache:
     """The outputs of frozen teachers in a folder, which any number of runs and processes may share.
 
     views: how many were asked for; computed: how many of them a teacher had to look at.
@@ -42,7 +42,7 @@ class TeacherMemory:
         self.views, self.computed = 0, 0
         self._identities: dict[DepthTeacher, bytes] = {}
 
-    def look(
+    def infer(
         self,
         teacher: DepthTeacher,
         image: Tensor,
@@ -75,11 +75,12 @@ class TeacherMemory:
     ) -> DepthOutput:
         keys = self._keys(teacher, image, precision, focal)
         kept = {key: view for key in dict.fromkeys(keys) if (view := self._read(key)) is not None}
-        missing = {key: place for place, key in enumerate(keys) if key not in kept}
+        missing = {key: index for index, key in enumerate(keys) if key not in kept}
         if missing:
-            places = list(missing.values())
-            every = len(places) == len(image)
-            output = looking.look(image if every else image[places], focal if every or focal is None else focal[places])
+            indices = list(missing.values())
+            every = len(indices) == len(image)
+            own_focal = focal if every or focal is None else focal[indices]
+            output = looking.infer(image if every else image[indices], own_focal)
             for key, view in zip(missing, _views(output), strict=True):
                 kept[key] = self._keep(key, view)
         self.views, self.computed = self.views + len(keys), self.computed + len(missing)
@@ -110,9 +111,9 @@ class TeacherMemory:
         path = self._path(key)
         if write_first(path, lambda temporary: temporary.write_bytes(content)):
             return view
-        theirs = self._read(key)
-        if theirs is not None:
-            return theirs
+        stored = self._read(key)
+        if stored is not None:
+            return stored
         write_atomic(path, lambda temporary: temporary.write_bytes(content))  # over a damaged one
         return view
 
@@ -121,7 +122,7 @@ def _views(output: DepthOutput) -> list[View]:
     """A batch's output, view by view, as it is stored."""
     tensors = {f"feature.{level}": feature.detach().cpu() for level, feature in enumerate(output.features)}
     depth = None if output.depth is None else output.depth.detach().float().cpu()
-    views = [{name: _halved(rows[place]) for name, rows in tensors.items()} for place in range(len(output.features[0]))]
+    views = [{name: _halved(rows[index]) for name, rows in tensors.items()} for index in range(len(output.features[0]))]
     if depth is not None:
         # Depth is a label: logarithms and inverses are taken of it, and far disparity is near 0. It stays as it is.
         for view, one in zip(views, depth, strict=True):

@@ -1,7 +1,7 @@
 """LG-Conv: a pretrained convolution with a global branch beside it (DisDepth, section on the local-global convolution).
 
 Known from the paper: the branch is conv-ReLU, average pooling to a very small map, concatenation with a local map,
-a few layers, and an attention that brings the global information back to every position. Widths, the gate's form
+a few layers, and an attention that brings the global information back to every where. Widths, the gate's form
 and the zero start are our reconstruction.
 """
 
@@ -48,19 +48,19 @@ class LGConv(nn.Module):
         return local + a * self.broadcast(g)
 
 
-def insert_lg_convs(encoder: nn.Module, place: LGConvOn) -> list[str]:
+def insert_lg_convs(encoder: nn.Module, where: LGConvOn) -> list[str]:
     """Wrap the convolutions of `encoder`'s last two stages (strides 16 and 32), in place.
 
-    place: `dense` or `depthwise` convolutions with k >= 3, `all` of them, `none`, or `auto`: depth-wise ones in
+    where: `dense` or `depthwise` convolutions with k >= 3, `all` of them, `none`, or `auto`: depth-wise ones in
     depth-wise backbones, dense ones in the others. Returns the names of the wrapped modules.
     """
-    if place == "none":
+    if where == "none":
         return []
     late = _late_convolutions(encoder)
-    if place == "auto":
-        place = "depthwise" if any(_is_depthwise(conv) for conv in late.values()) else "dense"
+    if where == "auto":
+        where = "depthwise" if any(_is_depthwise(conv) for conv in late.values()) else "dense"
     chosen = {
-        name: conv for name, conv in late.items() if place == "all" or _is_depthwise(conv) == (place == "depthwise")
+        name: conv for name, conv in late.items() if where == "all" or _is_depthwise(conv) == (where == "depthwise")
     }
     width = _branch_width(list(chosen.values()), sum(p.numel() for p in encoder.parameters()))
     for name, conv in chosen.items():

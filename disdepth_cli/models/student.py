@@ -144,11 +144,11 @@ class DepthStudent(nn.Module):
             raise DataError("predict_batch takes several images, such as a list of paths; for one image: predict")
         depths = []
         with self._predicting(device, precision) as predictor:
-            for place, image in enumerate(images):
+            for index, image in enumerate(images):
                 try:
                     depths.append(predictor.predict_depth(image))
                 except DataError as error:
-                    raise DataError(f"image {place} of the batch: {error}") from None
+                    raise DataError(f"image {index} of the batch: {error}") from None
         return depths
 
     @contextmanager
@@ -167,15 +167,15 @@ class DepthStudent(nn.Module):
         Raises:
             ConfigError: there is no such device here, or it cannot have that precision.
         """
-        place = self.mean.device if device is None else pick_device(device)
+        torch_device = self.mean.device if device is None else pick_device(device)
         own = self.architecture
         return DepthPredictor(
             self._for_prediction(),
             own.working_size,
             own.output_kind,
             own.max_depth,
-            place,
-            student_precision(precision, place),
+            torch_device,
+            student_precision(precision, torch_device),
             own.min_depth,
             parameters=sum(parameter.numel() for parameter in self.parameters()),
         )

@@ -34,7 +34,7 @@ def plot_curves(metrics_csv: Path, out_png: Path) -> None:
 
     Raises:
         DataError: the file cannot be read or holds nothing to draw.
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

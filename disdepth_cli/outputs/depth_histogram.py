@@ -18,7 +18,7 @@ def plot_depth_histogram(
     edges (N + 1,) [m], logarithmic; counts: split -> (N,); depth_range: what counts [m], drawn as lines.
 
     Raises:
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

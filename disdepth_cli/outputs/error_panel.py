@@ -85,6 +85,6 @@ def _fitted(picture: np.ndarray, valid: np.ndarray, size: tuple[int, int]) -> np
     centres = (rows * scale[0]).astype(int), (columns * scale[1]).astype(int)
     for down in range(-(DOT // 2), DOT // 2 + 1):
         for right in range(-(DOT // 2), DOT // 2 + 1):
-            place = (centres[0] + down).clip(0, size[0] - 1), (centres[1] + right).clip(0, size[1] - 1)
-            dots[place] = picture[rows, columns]
+            position = (centres[0] + down).clip(0, size[0] - 1), (centres[1] + right).clip(0, size[1] - 1)
+            dots[position] = picture[rows, columns]
     return dots

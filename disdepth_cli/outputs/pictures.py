@@ -46,8 +46,8 @@ def scale_bar(width: int, labels: Sequence[str], colormap: str = "Spectral_r") -
         (text_width, _), _ = cv2.getTextSize(label, font, size, thickness)
         middle = width * number / max(len(labels) - 1, 1)
         left = round(min(max(middle - text_width / 2, 0), max(width - text_width, 0)))
-        place = (left, bar + round(text * 0.8))
-        cv2.putText(strip, label, place, font, size, (0, 0, 0), thickness, cv2.LINE_AA)
+        position = (left, bar + round(text * 0.8))
+        cv2.putText(strip, label, position, font, size, (0, 0, 0), thickness, cv2.LINE_AA)
     return strip
 
 
@@ -88,7 +88,7 @@ def write_image(path: Path, rgb: np.ndarray) -> None:
 
     Raises:
         ConfigError: another suffix.
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:

@@ -11,7 +11,7 @@ import numpy as np
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.depth.files import UNITS, Coding, Held, write_depth_numpy, write_depth_png
+from disdepth_cli.depth.files import UNITS, Coding, DepthMap, write_depth_numpy, write_depth_png
 from disdepth_cli.errors import DataError
 from disdepth_cli.outputs.pictures import side_by_side, write_image
 from disdepth_cli.results.result import Result
@@ -130,16 +130,16 @@ def write_prediction(config: PredictConfig, stem: str, image: np.ndarray, depth:
     """Write the files of one image (H, W, 3) uint8 RGB into `config.output`.
 
     Raises:
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
     assert config.output is not None
     noun = NOUNS[depth.kind]
     files = {noun: config.output / f"{stem}_{noun}.png", "color": config.output / f"{stem}_color.png"}
-    held = Held(depth.values, depth.kind, depth.min_depth, depth.max_depth)
-    coding = write_depth_png(files[noun], held)
+    depth_map = DepthMap(depth.values, depth.kind, depth.min_depth, depth.max_depth)
+    coding = write_depth_png(files[noun], depth_map)
     colour = depth.colour("gray" if config.grayscale else config.colormap)
     write_image(files["color"], colour if config.pred_only else side_by_side(image, colour))
     if config.save_numpy:
         files["numpy"] = config.output / f"{stem}_{noun}.npy"
-        write_depth_numpy(files["numpy"], held)
+        write_depth_numpy(files["numpy"], depth_map)
     return Written(files, coding)

@@ -42,7 +42,7 @@ class RunContents:
         return (self.path / ACCLIMATED).is_file()
 
     @property
-    def hands_out_control(self) -> bool:
+    def keeps_control(self) -> bool:
         """Whether the run's student is its control's. The files say it; a report may be older than they."""
         return (self.path / DISTILLED).is_file()
 

@@ -83,7 +83,7 @@ class RunFolder:
         """Nothing is there, or only what a run leaves that failed before its first step.
 
         Raises:
-            ConfigError: the place is a file, or holds something.
+            ConfigError: the folder is a file, or holds something.
         """
         if not self.path.exists():
             return

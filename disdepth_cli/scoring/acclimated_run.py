@@ -108,10 +108,10 @@ def check_same_student(run: Path, metadata: CheckpointMetadata, wanted: StudentA
     Raises:
         ConfigError: it was made for another student.
     """
-    theirs, mine = asdict(metadata.architecture()), asdict(wanted)
+    stored, asked = asdict(metadata.architecture()), asdict(wanted)
     for name in ("backbone", "decoder_channels", "bins", "output_kind", "min_depth", "max_depth", "working_size"):
-        if theirs[name] != mine[name]:
+        if stored[name] != asked[name]:
             raise ConfigError(
-                f"{run}: was acclimated for {name.replace('_', ' ')} {theirs[name]}, not {mine[name]}; acclimate again "
-                "with the same --student, data and options"
+                f"{run}: was acclimated for {name.replace('_', ' ')} {stored[name]}, not {asked[name]}; acclimate "
+                "again with the same --student, data and options"
             )

@@ -20,11 +20,11 @@ from disdepth_cli.data.files.item import DataItem, only_labelled
 from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.data.shards.items import ShardItems
 from disdepth_cli.errors import DataError
-from disdepth_cli.evaluation.baselines import ConstantBaseline, ConstantMetric, MeanDepthMap
+from disdepth_cli.evaluation.constant_and_mean import ConstantBaseline, ConstantMetric, MeanDepthMap
 from disdepth_cli.evaluation.metrics import NoValidPixels, scored_pixels
 from disdepth_cli.evaluation.protocols import Protocol, for_output, override
 from disdepth_cli.predictor import DepthPredictor
-from disdepth_cli.scoring.score import Scores, Verdict, judge_in_detail, score
+from disdepth_cli.scoring.score import ImageScore, Scores, judge_in_detail, score
 from disdepth_cli.working_size import WorkingSize
 
 CHOSEN_BY: ConstantMetric = "abs_rel"
@@ -65,9 +65,9 @@ def constant_and_mean_map(
             failures[name] = unavailable(str(error))
     scored: dict[str, Scores] = {name: Scores() for name in maps}
     judge = partial(_judge, protocol, {name: depth for name, (depth, _) in maps.items()})
-    for verdicts in map_ahead(judge, eval_loader(items, source, UNSEEN, workers), workers):
-        for name, verdict in verdicts.items():
-            verdict.enter(scored[name])
+    for image_scores in map_ahead(judge, eval_loader(items, source, UNSEEN, workers), workers):
+        for name, image_score in image_scores.items():
+            image_score.enter(scored[name])
     known = {name: Baseline(about, scored[name]) for name, (_, about) in maps.items() if scored[name].per_image}
     return {name: known.get(name) or failures.get(name) or unavailable("no image was scored") for name in makers}
 
@@ -105,8 +105,8 @@ def spread(items: Sequence[DataItem], count: int) -> Sequence[DataItem]:
     if isinstance(items, ShardItems):
         return items.few(count)
     edges = np.linspace(0, len(items), count + 1)
-    places = np.random.default_rng(SEED).uniform(edges[:-1], edges[1:]).astype(int)
-    return [items[place] for place in places.tolist()]
+    positions = np.random.default_rng(SEED).uniform(edges[:-1], edges[1:]).astype(int)
+    return [items[position] for position in positions.tolist()]
 
 
 def _constant(
@@ -144,7 +144,7 @@ def _depths(source: DataSource, items: Sequence[DataItem], workers: int) -> Iter
     return (item.depth for item in eval_loader(items, source, UNSEEN, workers) if item.depth is not None)
 
 
-def _judge(protocol: Protocol, maps: dict[str, np.ndarray], item: EvalItem) -> dict[str, Verdict]:
+def _judge(protocol: Protocol, maps: dict[str, np.ndarray], item: EvalItem) -> dict[str, ImageScore]:
     """Name to verdict, of one image."""
     if item.depth is None:
         return {}

@@ -26,8 +26,8 @@ class ExportedOnce:
     def __init__(self, file: Path, model: str, runtime: Runtime, observer: Observer) -> None:
         self.file, self.model, self.runtime, self.observer = file, model, runtime, observer
         key = f"{sha256_of(file)[:32]}-{disdepth_cli.__version__}-{RECIPE}"
-        self.place = cache_folder() / "exports" / f"{key}.onnx"
-        self.failed = self.place.with_suffix(".failed")
+        self.path = cache_folder() / "exports" / f"{key}.onnx"
+        self.failed = self.path.with_suffix(".failed")
 
     def open(self) -> ExportedPredictor:
         """The student in the runtime, exported now where it was not before.
@@ -35,11 +35,11 @@ class ExportedOnce:
         Raises:
             CheckpointError, ExportError: it cannot be had.
         """
-        if self.place.is_file():
+        if self.path.is_file():
             try:
                 return self._opened()
             except ExportError:  # a damaged copy; what else is wrong shows again below
-                self.place.unlink(missing_ok=True)
+                self.path.unlink(missing_ok=True)
         self._write()
         return self._opened()
 
@@ -49,13 +49,13 @@ class ExportedOnce:
         Raises:
             CheckpointError, ExportError: it cannot be had.
         """
-        if not self.place.is_file():
+        if not self.path.is_file():
             self._write()
-        return self.place
+        return self.path
 
     def open_if_possible(self) -> ExportedPredictor | None:
         """The same; None where the student has to run in PyTorch, which is said once."""
-        written = self.place.is_file()
+        written = self.path.is_file()
         if self.failed.is_file() or not (written or all(map(is_installed, FORMATS["onnx"].writers))):
             return None
         try:
@@ -66,7 +66,7 @@ class ExportedOnce:
             return None
 
     def _opened(self) -> ExportedPredictor:
-        return open_exported(str(self.place), self.runtime)
+        return open_exported(str(self.path), self.runtime)
 
     def _write(self) -> None:
         """Export, and compare with PyTorch on a real image."""
@@ -77,7 +77,7 @@ class ExportedOnce:
         from disdepth_cli.scoring.open_model import open_student
 
         self.observer.on_note(
-            f"exporting {self.model} once for {self.runtime}, into {self.place.parent} (--backend torch: without)"
+            f"exporting {self.model} once for {self.runtime}, into {self.path.parent} (--backend torch: without)"
         )
         student = open_student(self.file, "cpu", "fp32")
         about = describe_student(self.file, Wanted("onnx", input="tensor", dynamic="all"), student.parameters)
@@ -87,7 +87,7 @@ class ExportedOnce:
             check_export(temporary, about, student, our_sample().check)
 
         try:
-            write_atomic(self.place, write)
+            write_atomic(self.path, write)
         except DisdepthError:
             raise
         except Exception as error:  # exporters raise anything at a layer that they do not know

@@ -27,22 +27,22 @@ def open_model(
     Raises:
         CheckpointError, TeacherError: it cannot be found or read, or gives no depth.
     """
-    place = pick_device(device)
+    chosen = pick_device(device)
     is_file = Path(name).suffix == ".safetensors" or Path(name).is_file()
     if name == "bundled" or is_file or RunContents(Path(name)).has_student:
         return open_student(name, device, precision, revision)
     if may_be_on_hub(name) and hub_student(name, revision, offline) is not None:
         return open_student(name, device, precision, revision, offline)
     if RunContents(Path(name)).has_acclimation:
-        acclimated, metadata = load_acclimated(Path(name), teacher_precision(precision, place), offline)
+        acclimated, metadata = load_acclimated(Path(name), teacher_precision(precision, chosen), offline)
         architecture = metadata.architecture()
         return DepthPredictor(
             acclimated,
             ghost_size(architecture.working_size),
             architecture.output_kind,
             architecture.max_depth,
-            place,
-            student_precision(precision, place),
+            chosen,
+            student_precision(precision, chosen),
             architecture.min_depth,
             origins_of([acclimated.teacher]),
         )
@@ -50,7 +50,7 @@ def open_model(
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
     # Measured accuracy is the teacher's reputation: full precision unless asked otherwise.
     teacher = load_teacher(name, revision=revision, offline=offline)
-    return teacher_predictor(teacher, place, "fp32" if precision == "auto" else student_precision(precision, place))
+    return teacher_predictor(teacher, chosen, "fp32" if precision == "auto" else student_precision(precision, chosen))
 
 
 def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Precision) -> DepthPredictor:

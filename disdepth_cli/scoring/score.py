@@ -193,7 +193,7 @@ def _target(item: EvalItem, truth: TeacherTruth | None) -> tuple[np.ndarray, boo
     return truth(item), truth.teacher.kind == "disparity"
 
 
-class Verdict(NamedTuple):
+class ImageScore(NamedTuple):
     """What there is to be said of one image: its metrics, or an error."""
 
     key: str
@@ -219,25 +219,27 @@ class _Judge:
     kind: OutputKind
     details: bool
 
-    def __call__(self, prediction: _Prediction) -> Verdict:
+    def __call__(self, prediction: _Prediction) -> ImageScore:
         item, target = prediction.item, prediction.target
         if prediction.depth is None or target is None:
-            return Verdict(item.key, error=item.error or "")
+            return ImageScore(item.key, error=item.error or "")
         depth = restore(prediction.depth, item.placement)
         try:
             if prediction.relative:
-                return Verdict(item.key, disparity_metrics(depth, target))
+                return ImageScore(item.key, disparity_metrics(depth, target))
             if not np.isfinite(depth).any():  # the metrics read NaN as the smallest depth, and would score it
                 lost = "the model gives no finite depth; train it again with a lower --lr"
-                return Verdict(item.key, error=f"{item.key}: {lost}")
+                return ImageScore(item.key, error=f"{item.key}: {lost}")
             if not self.details:
-                return Verdict(item.key, image_metrics(depth, target, self.protocol, self.kind))
+                return ImageScore(item.key, image_metrics(depth, target, self.protocol, self.kind))
             return judge_in_detail(item.key, depth, target, self.protocol, self.kind)
         except NoValidPixels as error:
-            return Verdict(item.key, error=f"{item.key}: {error}")
+            return ImageScore(item.key, error=f"{item.key}: {error}")
 
 
-def judge_in_detail(key: str, depth: np.ndarray, target: np.ndarray, protocol: Protocol, kind: OutputKind) -> Verdict:
+def judge_in_detail(
+    key: str, depth: np.ndarray, target: np.ndarray, protocol: Protocol, kind: OutputKind
+) -> ImageScore:
     """All that can be said of depth (h, w) beside target (H, W) [m].
 
     Raises:
@@ -247,7 +249,7 @@ def judge_in_detail(key: str, depth: np.ndarray, target: np.ndarray, protocol: P
     top, bottom, left, right = protocol.crop_box(*target.shape)
     pixels = int(np.count_nonzero(scored_pixels(target, protocol)))
     share = pixels / ((bottom - top) * (right - left))
-    return Verdict(key, known.metrics, Details(known.details, pixels, share))
+    return ImageScore(key, known.metrics, Details(known.details, pixels, share))
 
 
 def score_split(
@@ -266,7 +268,7 @@ def score_split(
     """
     if world() == 1:
         return score(predictor, source, items, protocol, workers=workers, truth=truth)
-    begin, end = (len(items) * place // world() for place in (rank(), rank() + 1))
+    begin, end = (len(items) * index // world() for index in (rank(), rank() + 1))
     mine = items[begin:end]
     parts = from_all(lambda: score(predictor, source, mine, protocol, workers=workers, truth=truth))
     whole = Scores()

@@ -69,7 +69,7 @@ def write_rows(file: Path, scores: Scores, source: DataSource, items: Mapping[st
     have is empty.
 
     Raises:
-        DisdepthError: the place cannot be written.
+        DisdepthError: the file cannot be written.
     """
     rows = []
     for key, details in scores.details.items():
@@ -88,10 +88,10 @@ def write_rows(file: Path, scores: Scores, source: DataSource, items: Mapping[st
 
 def _place(source: DataSource, item: DataItem) -> str:
     """Where an item's depth lies, relative to the data's root where it is in it."""
-    place = item.depth
-    if isinstance(place, Path) and place.is_relative_to(source.root):
-        return place.relative_to(source.root).as_posix()
-    return str(place)
+    location = item.depth
+    if isinstance(location, Path) and location.is_relative_to(source.root):
+        return location.relative_to(source.root).as_posix()
+    return str(location)
 
 
 def columns(scores: Scores, keys: list[str] | None = None) -> dict[str, np.ndarray]:

@@ -77,13 +77,13 @@ def find_teacher(record: TeacherRecord | None, run: Path) -> tuple[str, DepthTea
     """
     if record is None:
         raise TeacherError("the student was trained without a teacher")
-    for place in _places(run, record):
-        if record.trained != "frozen" and not RunContents(Path(place)).has_acclimation:
+    for path in _places(run, record):
+        if record.trained != "frozen" and not RunContents(Path(path)).has_acclimation:
             raise TeacherError(f"acclimation changed the student's teacher ({record.trained}); {GIVE} RUN")
-        teacher = _load(place, record.revision if is_hub_id(place) else None, offline=True, named=False)
+        teacher = _load(path, record.revision if is_hub_id(path) else None, offline=True, named=False)
         if teacher.contract.fingerprint != record.fingerprint:
-            raise TeacherError(f"{place} has other weights than the teacher that the student learned from; {GIVE}")
-        return place, teacher
+            raise TeacherError(f"{path} has other weights than the teacher that the student learned from; {GIVE}")
+        return path, teacher
     raise TeacherError(f"the student's teacher, {record.id}, is not on this machine; {GIVE}")
 
 
@@ -95,7 +95,7 @@ def _places(run: Path, record: TeacherRecord) -> list[str]:
         named = []
     first = named if isinstance(named, str) else next(iter(named), record.id)
     return [
-        place
-        for place in dict.fromkeys((first, record.id))
-        if Path(place).is_dir() or is_hub_id(place) or is_own(place)
+        location
+        for location in dict.fromkeys((first, record.id))
+        if Path(location).is_dir() or is_hub_id(location) or is_own(location)
     ]

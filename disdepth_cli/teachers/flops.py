@@ -38,7 +38,7 @@ def real_flops(teacher: DepthTeacher, size: tuple[int, int]) -> int | None:
     try:
         with torch.no_grad(), warnings.catch_warnings(), FlopCounterMode(display=False) as counter:
             warnings.simplefilter("ignore")
-            teacher.look(blank, focal)
+            teacher.infer(blank, focal)
     except Exception:  # code of others, under a mode that it knows nothing of
         return None
     return int(counter.get_total_flops()) or None

@@ -127,14 +127,14 @@ def grouped(names: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 def _by_rules(key: str, rules: Sequence[tuple[re.Pattern[str], str]]) -> tuple[str, ...]:
     for pattern, name in rules:
         if (found := pattern.fullmatch(key)) is not None:
-            filled = re.sub(r"\{(\d)(?:-(\d))?\}", lambda place: _filled(place, found), name)
+            filled = re.sub(r"\{(\d)(?:-(\d))?\}", lambda match: _filled(match, found), name)
             return tuple(filled.replace("<qkv>", part) for part in QKV) if "<qkv>" in filled else (filled,)
     return ()
 
 
-def _filled(place: re.Match[str], found: re.Match[str]) -> str:
+def _filled(location: re.Match[str], found: re.Match[str]) -> str:
     """`{n}`, `{n-1}` or `{4-n}` of a rule."""
-    first, second = int(place[1]), place[2]
+    first, second = int(location[1]), location[2]
     if second is None:
         return found[first]
     return str(4 - int(found[int(second)])) if first == 4 else str(int(found[first]) - int(second))
@@ -162,9 +162,10 @@ def _check(found: Renamed, wanted: Mapping[str, Sequence[int]], like: str) -> No
         )
     other = [name for name in found.weights if tuple(found.weights[name].shape) != tuple(wanted[name])]
     if other:
-        mine, theirs = tuple(found.weights[other[0]].shape), tuple(wanted[other[0]])
-        size = f"; it looks like the {WIDTHS[mine[-1]]} model" if mine[-1] in WIDTHS and mine[-1] != theirs[-1] else ""
-        raise TeacherError(f"has {other[0]} of shape {mine}, {like} of {theirs}{size}; give the right one to --like")
+        shape, expected = tuple(found.weights[other[0]].shape), tuple(wanted[other[0]])
+        other_width = shape[-1] in WIDTHS and shape[-1] != expected[-1]
+        size = f"; it looks like the {WIDTHS[shape[-1]]} model" if other_width else ""
+        raise TeacherError(f"has {other[0]} of shape {shape}, {like} of {expected}{size}; give the right one to --like")
     for problem, keys in (("lacks", missing), ("has no place there for", found.left_out)):
         if keys:
             more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""

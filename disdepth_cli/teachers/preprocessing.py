@@ -96,7 +96,7 @@ class ProcessorSize(WorkingSize):
     def _margin(self, height: int, width: int) -> tuple[int, int]:
         return (int(sqrt(height / 2) * 3), int(sqrt(width / 2) * 3)) if self.reflects else (0, 0)
 
-    def place(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
+    def fit(self, image: np.ndarray) -> tuple[np.ndarray, Placement]:
         original = (image.shape[0], image.shape[1])
         above, beside = self._margin(*original)
         if self.reflects:

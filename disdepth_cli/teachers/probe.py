@@ -174,8 +174,8 @@ def _colour_and_place(photo: np.ndarray) -> np.ndarray:
     height, width = photo.shape[1:]
     rows, columns = np.mgrid[:height, :width]
     around = [cv2.GaussianBlur(channel, (0, 0), height / 12) for channel in photo]
-    place = [rows, columns, (rows - height / 2) ** 2, (columns - width / 2) ** 2]
-    return np.stack([*(_ranks(values) for values in [*photo, *around, *place]), np.ones(rows.size)], axis=1)
+    path = [rows, columns, (rows - height / 2) ** 2, (columns - width / 2) ** 2]
+    return np.stack([*(_ranks(values) for values in [*photo, *around, *path]), np.ones(rows.size)], axis=1)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

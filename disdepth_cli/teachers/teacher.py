@@ -12,7 +12,7 @@ from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers.contract import Kind, TeacherContract
 from disdepth_cli.types import DepthOutput, FeatureMaps, ViewOrigin
 
-Look = Callable[[Tensor, Tensor | None], DepthOutput]
+Infer = Callable[[Tensor, Tensor | None], DepthOutput]
 """Images (B, C, h, w) of one size, and focal lengths (B,) [pixels] where the teacher asks for them -> what it says of
 them, depth at their size."""
 
@@ -79,9 +79,9 @@ class DepthTeacher(nn.Module):
         )
 
     def forward(self, image: Tensor, origin: ViewOrigin | None = None) -> DepthOutput:
-        return self.answer(image, origin, self.look)
+        return self.answer(image, origin, self.infer)
 
-    def answer(self, image: Tensor, origin: ViewOrigin | None, look: Look) -> DepthOutput:
+    def answer(self, image: Tensor, origin: ViewOrigin | None, infer: Infer) -> DepthOutput:
         """What is said of views (B, 3, H, W), by whoever looks: of the views, or of their whole images, then cut.
 
         Raises:
@@ -91,8 +91,8 @@ class DepthTeacher(nn.Module):
         if origin is None or whole is None:
             if self.contract.sees == "stored":
                 raise TeacherError(f"{self.contract.id}: has depth of the images that it was stored for, and no other")
-            return look(image, self._focal(origin))
-        return self._cut_from(whole, origin, (image.shape[-2], image.shape[-1]), look)
+            return infer(image, self._focal(origin))
+        return self._cut_from(whole, origin, (image.shape[-2], image.shape[-1]), infer)
 
     def _focal(self, origin: ViewOrigin | None) -> Tensor | None:
         """The focal lengths of views, where the teacher asks for them.
@@ -106,22 +106,22 @@ class DepthTeacher(nn.Module):
             raise TeacherError(f"{self.contract.id}: {FOCAL_IS_MISSING}")
         return origin.focal
 
-    def _cut_from(self, whole: list[Tensor], origin: ViewOrigin, size: tuple[int, int], look: Look) -> DepthOutput:
+    def _cut_from(self, whole: list[Tensor], origin: ViewOrigin, size: tuple[int, int], infer: Infer) -> DepthOutput:
         """What is said of whole images, cut to their views, which are (H, W) = size. Images of one size are looked at
         together."""
         focal, order, parts = self._focal(origin), [], []
         for shape in dict.fromkeys(one.shape for one in whole):
-            places = [place for place, one in enumerate(whole) if one.shape == shape]
+            indices = [index for index, one in enumerate(whole) if one.shape == shape]
             chosen = torch.tensor([one.shape == shape for one in whole], device=origin.box.device)
-            images, rows = torch.stack([whole[place] for place in places]), origin.rows(chosen)
+            images, rows = torch.stack([whole[index] for index in indices]), origin.rows(chosen)
             images = images.float() / 255 if images.dtype == torch.uint8 else images
             scale = rows.zoom * rows.box[:, 3] * (shape[-1] / size[1])  # from the view's pixels to these
-            seen = look(images, None if focal is None else focal[chosen] * scale)
+            seen = infer(images, None if focal is None else focal[chosen] * scale)
             parts.append(cut(seen, rows, size, self.contract.spec.reductions, self.contract.kind))
-            order += places
+            order += indices
         return _in_order(parts, order)
 
-    def look(self, image: Tensor, focal: Tensor | None = None) -> DepthOutput:
+    def infer(self, image: Tensor, focal: Tensor | None = None) -> DepthOutput:
         """One forward of the network: what it says of images (B, 3, H, W) of one size, depth (B, 1, H, W)."""
         view = (image.shape[-2], image.shape[-1])
         size = self.input_size(*view)
@@ -153,12 +153,12 @@ def cut(
 def _sampled(of_whole: Tensor, origin: ViewOrigin, size: tuple[int, int]) -> Tensor:
     """Maps (B, C, h, w) of whole images under their views, bilinear, (B, C, *size)."""
 
-    def places(count: int, start: Tensor, length: Tensor) -> Tensor:
+    def spread(count: int, start: Tensor, length: Tensor) -> Tensor:
         steps = (torch.arange(count, device=start.device) + 0.5) / count
         return (start.unsqueeze(1) + steps * length.unsqueeze(1)) * 2 - 1
 
     top, left, height, width = origin.box.unbind(1)
-    rows, columns = places(size[0], top, height), places(size[1], left, width)
+    rows, columns = spread(size[0], top, height), spread(size[1], left, width)
     columns = torch.where(origin.mirrored.unsqueeze(1), columns.flip(1), columns)
     grid = torch.stack(torch.broadcast_tensors(columns.unsqueeze(1), rows.unsqueeze(2)), dim=-1)
     return F.grid_sample(of_whole.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -116,8 +116,8 @@ def _compare(rows: list[Row], running: Mapping[int, _Process], images: Sequence[
     first: dict[str, list[np.ndarray]] = {}
     for number, process in running.items():
         depths: list[np.ndarray] = []
-        for place in images:
-            order = {"do": "depth", "image": str(place), "to": str(folder / "depth.npy")}
+        for position in images:
+            order = {"do": "depth", "image": str(position), "to": str(folder / "depth.npy")}
             if _enter(rows[number], process.ask(order)):
                 depths.append(np.load(folder / "depth.npy"))
         if len(depths) < len(images):
@@ -176,7 +176,7 @@ class _Process:
             self._process.communicate()
 
 
-def _bytes(place: Path) -> int:
-    if place.is_dir():
-        return sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
-    return place.stat().st_size
+def _bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size

@@ -87,13 +87,13 @@ class _Entries:
             self._add_other(model, load_teacher(model, offline=self.field.offline), model)
 
     def _add_file(self, model: str) -> None:
-        place, about = exported_about(model)
+        position, about = exported_about(model)
         if about.teacher:
-            self.records.append((TeacherRecord.model_validate(about.teacher), place.parent))
+            self.records.append((TeacherRecord.model_validate(about.teacher), position.parent))
         backends: list[Backend] = ["auto"]
         if about.format == "onnx" and "openvino" in self._runtimes():
             backends.append("openvino")
-        self.entries += [Entry(place.name, model, one, about.checkpoint_sha256, place) for one in backends]
+        self.entries += [Entry(position.name, model, one, about.checkpoint_sha256, position) for one in backends]
 
     def _add_student(self, model: str) -> None:
         field = self.field
@@ -105,11 +105,11 @@ class _Entries:
             self.entries.append(Entry(name, str(file), "torch", network, file))
         for runtime in self._runtimes():
             try:
-                place = prepare(str(file), runtime, observer=self.observer)
+                path = prepare(str(file), runtime, observer=self.observer)
             except DisdepthError as error:
                 self.lost.append((f"{name} in {runtime}", str(error)))
             else:
-                self.entries.append(Entry(name, str(file), runtime, network, place))
+                self.entries.append(Entry(name, str(file), runtime, network, path))
 
     def add_teacher(self) -> None:
         """The teacher that was named, else the first that a model names and that is on this machine."""
@@ -138,10 +138,10 @@ class _Entries:
         if not runtimes:
             return
         try:
-            place = teacher_file(teacher, self.field.size)
+            path = teacher_file(teacher, self.field.size)
         except MissingTool:
             return
         except DisdepthError as error:
             self.lost.append((f"{name} in other runtimes", str(error)))
         else:
-            self.entries += [Entry(name, str(place), runtime, network, place) for runtime in runtimes]
+            self.entries += [Entry(name, str(path), runtime, network, path) for runtime in runtimes]

@@ -105,7 +105,7 @@ def _written(wanted: StudentOptions, file: Path) -> tuple[int, int]:
 
 def _exported(file: Path, size: tuple[int, int]) -> str:
     student = open_student(file, "cpu", "fp32")
-    place = file.with_suffix(".onnx")
+    path = file.with_suffix(".onnx")
     about = describe_student(file, Wanted("onnx", source=size, input="tensor"), student.parameters)
-    write_student(student.model, about, place)
-    return str(place)
+    write_student(student.model, about, path)
+    return str(path)

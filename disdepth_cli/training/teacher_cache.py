@@ -10,7 +10,7 @@ from disdepth_cli.errors import ConfigError
 from disdepth_cli.files import check_writable
 from disdepth_cli.machine.processes import from_main, gather
 from disdepth_cli.machine.sums import world
-from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.observer import Observer
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.training.data import TrainingData
@@ -30,12 +30,12 @@ def refuse_trained(config: AcclimateConfig) -> None:
         )
 
 
-def open_memory(
+def open_teacher_cache(
     config: AcclimateConfig | DistillConfig,
     data: TrainingData,
     teachers: Sequence[DepthTeacher],
     observer: Observer,
-) -> TeacherMemory | None:
+) -> TeacherCache | None:
     """The memory a configuration asks for, with a note of the space it will take; None without, or without teachers.
 
     Raises:
@@ -49,7 +49,7 @@ def open_memory(
     for teacher in (teacher for teacher in teachers if teacher.contract.sees != "stored"):
         note = _space(config, data, teacher, size)
         observer.on_note(f"teacher: what it says is kept in {folder}, {note}")
-    return TeacherMemory(folder)
+    return TeacherCache(folder)
 
 
 def _space(
@@ -74,7 +74,7 @@ def view_bytes(teacher: DepthTeacher, height: int, width: int) -> int:
     return features + (0 if teacher.contract.kind == "none" else 4 * height * width)
 
 
-def replay_report(memory: TeacherMemory | None, observer: Observer) -> dict[str, Any] | None:
+def replay_report(memory: TeacherCache | None, observer: Observer) -> dict[str, Any] | None:
     """How many views were replayed since the run was started or resumed, in all processes; told, and for report.json.
 
     {"folder", "views", "replayed"}, or None where nothing was kept.

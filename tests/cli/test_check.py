@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from disdepth_cli.inspection.tally import NEAR, Tally, shared_images
+from disdepth_cli.inspection.split_counts import NEAR, SplitCounts, shared_images
 
 
 @pytest.fixture
@@ -224,12 +224,12 @@ def test_look_alikes_are_those_that_comparing_all_with_all_finds() -> None:
     for number, look in enumerate(val):  # 0, 1, 2, ... bits differ
         for place in rng.choice(256, number, replace=False):
             look[place // 8] ^= np.uint8(1 << (place % 8))
-    tallies = []
+    counts_by_split = []
     for split, looks in (("train", train), ("val", val)):
-        tally = Tally(split, len(looks))
+        tally = SplitCounts(split, len(looks))
         tally.looks = [(str(number), look.tobytes()) for number, look in enumerate(looks)]
-        tallies.append(tally)
-    assert shared_images(*tallies) == ([], [(str(number), str(number)) for number in range(NEAR + 1)])
+        counts_by_split.append(tally)
+    assert shared_images(*counts_by_split) == ([], [(str(number), str(number)) for number in range(NEAR + 1)])
 
 
 def test_a_wrong_protocol_in_data_yaml_is_the_files(scene, cli, refused) -> None:

@@ -266,7 +266,7 @@ def test_unlabelled_images_get_shards_of_their_own(cli, own_rooms, tmp_path) -> 
     assert (train["images"] - train["labelled"], train["shards"]) == (3, 2)
     source = load_source(tmp_path / "out")
     assert source.counts() == (train["labelled"], 3)
-    assert [item.foreign for item in source.train][-4:] == [False, True, True, True]
+    assert [item.extra for item in source.train][-4:] == [False, True, True, True]
 
 
 @pytest.mark.slow

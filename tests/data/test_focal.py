@@ -72,7 +72,7 @@ def test_a_views_focal_length_is_that_at_which_its_depth_is_right(folder: Path, 
     dataset = TrainDataset(source.train, source, view, Origins({}))
     for epoch in range(5):
         sample = StoredBatch.collate([dataset[(epoch, 0)]]).to(torch.device("cpu"))
-        window, _ = view.place(48, 96, epoch, 0)
+        window, _ = view.window_at(48, 96, epoch, 0)
         pixels_in_image = 80 / 2.0
         pixels_in_view = pixels_in_image * 64 / window.width
         depth = float(sample.depth[sample.valid].median())

@@ -350,7 +350,7 @@ def test_unlabelled_images_go_with_a_format(write, tmp_path, make_pairs):
     make_pairs(2, name="more")
     (tmp_path / "data.yaml").write_text("path: tree\nformat: vkitti2\nunlabeled: ../more\n")
     source = load_source(tmp_path)
-    assert [item.foreign for item in source.train] == [True, True] and len(source.val) == 1
+    assert [item.extra for item in source.train] == [True, True] and len(source.val) == 1
 
 
 def test_an_unknown_format_has_near_names(tmp_path):

@@ -114,7 +114,7 @@ def test_a_shard_is_opened_once_by_all_threads(tmp_path) -> None:
 
     def opened(_: int) -> int:
         start.wait()
-        return id(readers.get(shard.place))
+        return id(readers.get(shard.location))
 
     with ThreadPoolExecutor(THREADS) as pool:
         assert len(set(pool.map(opened, range(THREADS)))) == 1
@@ -123,14 +123,14 @@ def test_a_shard_is_opened_once_by_all_threads(tmp_path) -> None:
 def test_a_file_closes_when_its_last_reader_lets_go(tmp_path, open_files) -> None:
     shards, packed = write_shards(tmp_path, shards=3)
     readers = ShardReaders(1)
-    first = readers.get(shards[0].place)
-    readers.get(shards[1].place)
+    first = readers.get(shards[0].location)
+    readers.get(shards[1].location)
     assert open_files(tmp_path) == ["train-000000.tar", "train-000001.tar"]
-    Path(shards[0].place).unlink()
+    Path(shards[0].location).unlink()
     assert first.read("2.png").data == packed[2][0]
     del first
     assert open_files(tmp_path) == ["train-000001.tar"]
-    open_shard(shards[2].place)
+    open_shard(shards[2].location)
     assert open_files(tmp_path) == ["train-000001.tar"]
 
 
@@ -145,8 +145,8 @@ def test_what_was_found_wrong_goes_with_the_item(tmp_path) -> None:
     """Also to a process that has not met the shard, and whatever other threads find wrong meanwhile."""
     shards, _ = write_shards(tmp_path, shards=4)
     for shard in shards[1:]:
-        Path(shard.place).write_bytes(Path(shard.place).read_bytes()[:2000])
-    items = ShardItems([*shards[1:], Shard(shards[0].place, 9)])
+        Path(shard.location).write_bytes(Path(shard.location).read_bytes()[:2000])
+    items = ShardItems([*shards[1:], Shard(shards[0].location, 9)])
     names = [f"train-00000{1 + number // SAMPLES}.tar: is" for number in range(3 * SAMPLES)]
     words = [*names, *["train-000000.tar: holds 3 samples, but its index says 9"] * 9]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -174,7 +174,7 @@ def test_a_process_forked_while_a_shard_is_downloaded(tmp_path, serve_files) -> 
     _, packed = write_shards(tmp_path / "www", shards=1)
     with serve_files(tmp_path / "www") as site:
         items = ShardItems([Shard(f"{site.url}/train-000000.tar", SAMPLES)])
-        lock = lock_of(copy_of(items.shards[0].place))
+        lock = lock_of(copy_of(items.shards[0].location))
         Path(lock.lock_file).parent.mkdir(parents=True)
         with ThreadPoolExecutor(1) as pool:
             with lock:
@@ -198,11 +198,12 @@ def test_a_copy_is_checked_again_when_it_comes_again(tmp_path, serve_files, monk
     monkeypatch.setattr("disdepth_cli.data.shards.cache.BACKOFF", 0.01)
     shards, _ = write_shards(tmp_path / "www", shards=2)
     with serve_files(tmp_path / "www") as site:
-        remote = [Shard(f"{site.url}/{Path(s.place).name}", SAMPLES, sha256=sha256_of(Path(s.place))) for s in shards]
+        files = [Path(shard.location) for shard in shards]
+        remote = [Shard(f"{site.url}/{file.name}", SAMPLES, sha256=sha256_of(file)) for file in files]
         items = ShardItems(remote, readers=ShardReaders(1))
         item = items[0]
         fetch(items[SAMPLES].image)  # the other shard, which closes the first
-        copy_of(remote[0].place, remote[0].sha256).unlink()
+        copy_of(remote[0].location, remote[0].sha256).unlink()
         write_shards(tmp_path / "www", shards=1, seed=1)
         with pytest.raises(DataError, match=r"train-000000\.tar: cannot be downloaded \(it arrived damaged"):
             fetch(item.image)

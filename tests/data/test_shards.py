@@ -326,7 +326,7 @@ def test_data_yaml_names_shards(packed, make_pairs, tmp_path) -> None:
     assert len(load("train: shards/index.json\nval: shards\n").val) == 4
     more = load("train: shards/train-*.tar\nunlabeled: shards/val-*.tar\nval: set\nmax_depth: 5\n")
     assert (more.counts(), len(more.val), more.max_depth) == ((36, 4), 40, 5)
-    assert [item.foreign for item in more.train] == [False] * 36 + [True] * 4
+    assert [item.extra for item in more.train] == [False] * 36 + [True] * 4
     assert more.train[-1].depth is None and more.train_blocks == (5,) * 7 + (1, 4)
     assert len(only_labelled(more.train)) == 36
     wrong = {
@@ -346,8 +346,8 @@ def test_the_index_is_checked_and_read_as_others_write_it(packed, tmp_path, own_
     index = json.loads((packed / "index.json").read_text())
     assert index["wids_version"] == 1
     assert [(shard["url"], shard["nsamples"]) for shard in index["shardlist"]][-1] == ("train-000007.tar", 1)
-    foreign = {"wids_version": 1, "shardlist": [{k: s[k] for k in ("url", "nsamples")} for s in index["shardlist"]]}
-    (packed / "index.json").write_text(json.dumps(foreign))
+    extra = {"wids_version": 1, "shardlist": [{k: s[k] for k in ("url", "nsamples")} for s in index["shardlist"]]}
+    (packed / "index.json").write_text(json.dumps(extra))
     source = load_source(packed)
     assert (len(source.train), source.counts()) == (36, (36, 0))
     for text, words in (

@@ -42,9 +42,9 @@ def test_more_images_without_their_depth(mixed):
     source = load_source(describe(mixed, unlabeled=["more", "photos"]))
     assert source.counts() == (len(before.train), 5) and before.counts()[1] == 0
     further = source.train[len(before.train) :]
-    assert all(item.depth is None and item.foreign for item in further)
+    assert all(item.depth is None and item.extra for item in further)
     assert source.train[: len(before.train)] == before.train and source.val == before.val
-    assert not any(item.foreign for item in before.train)
+    assert not any(item.extra for item in before.train)
 
 
 def test_a_list_counts_with_rows_that_have_no_ground_truth(mixed):
@@ -52,7 +52,7 @@ def test_a_list_counts_with_rows_that_have_no_ground_truth(mixed):
     for name, image in zip("ab", sorted((mixed / "photos").iterdir()), strict=True):
         image.rename(mixed / "photos" / f"{name}.png")
     source = load_source(describe(mixed, unlabeled="more.txt"))
-    assert [item.image.name for item in source.train if item.foreign] == ["a.png", "b.png"]
+    assert [item.image.name for item in source.train if item.extra] == ["a.png", "b.png"]
 
 
 def test_unlabelled_alone_is_split_by_every_tenth(mixed):

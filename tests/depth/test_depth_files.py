@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from disdepth_cli.depth.files import (
-    Held,
+    DepthMap,
     read_depth_file,
     read_depth_png,
     write_depth,
@@ -20,7 +20,7 @@ RANDOM = np.random.default_rng(2)
 @pytest.mark.parametrize(("max_depth", "scale"), [(10.0, 1000.0), (65.0, 1000.0), (65.1, 256.0), (None, 256.0)])
 def test_roundtrip_is_within_half_a_step(tmp_path, max_depth, scale):
     depth = RANDOM.uniform(1e-3, max_depth or 80, (48, 64)).astype(np.float32)
-    assert write_depth_png(tmp_path / "a.png", Held(depth, max_depth=max_depth)).scale == scale
+    assert write_depth_png(tmp_path / "a.png", DepthMap(depth, max_depth=max_depth)).scale == scale
     read, read_scale = read_depth_png(tmp_path / "a.png")
     assert read_scale == scale
     assert read.values.dtype == np.float32 and read[1:] == ("metric_depth", None, max_depth)
@@ -28,7 +28,7 @@ def test_roundtrip_is_within_half_a_step(tmp_path, max_depth, scale):
 
 
 def test_png_is_uint16_and_says_its_scale_and_unit(tmp_path):
-    write_depth_png(tmp_path / "a.png", Held(np.full((2, 3), 1.5, dtype=np.float32), max_depth=10.0))
+    write_depth_png(tmp_path / "a.png", DepthMap(np.full((2, 3), 1.5, dtype=np.float32), max_depth=10.0))
     with Image.open(tmp_path / "a.png") as image:
         assert image.text == {
             "disdepth:scale": "1000",
@@ -42,7 +42,7 @@ def test_png_is_uint16_and_says_its_scale_and_unit(tmp_path):
 
 def test_what_does_not_fit_is_clipped_and_what_is_not_finite_is_zero(tmp_path):
     depth = np.array([[np.nan, np.inf, -np.inf, -1.0, 1e9, 300.0]], dtype=np.float32)
-    write_depth_png(tmp_path / "a.png", Held(depth, max_depth=80.0))
+    write_depth_png(tmp_path / "a.png", DepthMap(depth, max_depth=80.0))
     with Image.open(tmp_path / "a.png") as image:
         np.testing.assert_array_equal(np.asarray(image), [[0, 0, 0, 0, 65535, 65535]])
 
@@ -50,7 +50,7 @@ def test_what_does_not_fit_is_clipped_and_what_is_not_finite_is_zero(tmp_path):
 @pytest.mark.parametrize("kind", ["disparity", "relative_depth"])
 def test_a_relative_map_never_claims_metres(tmp_path, kind):
     values = np.array([[2.0, 3.0, 6.0, np.nan]])
-    write_depth_png(tmp_path / "a.png", Held(values, kind))
+    write_depth_png(tmp_path / "a.png", DepthMap(values, kind))
     with Image.open(tmp_path / "a.png") as image:
         assert "metres" not in str(image.text)
         assert image.text["disdepth:unit"].endswith("no unit")
@@ -64,14 +64,14 @@ def test_a_relative_map_never_claims_metres(tmp_path, kind):
 def test_relative_maps_of_a_known_range_have_one_scale(tmp_path):
     for name, low in (("a", 0.0), ("b", 0.4)):
         values = RANDOM.uniform(low, 0.5, (3, 4))
-        coding = write_depth_png(tmp_path / f"{name}.png", Held(values, "disparity", 0.0, 1.0))
+        coding = write_depth_png(tmp_path / f"{name}.png", DepthMap(values, "disparity", 0.0, 1.0))
         assert coding == (65535.0, 0.0, False)
         assert np.abs(read_depth_png(tmp_path / f"{name}.png")[0].values - values).max() < 1e-5
 
 
 @pytest.mark.parametrize("value", [3.0, -7.5, np.nan])
 def test_a_constant_relative_map_comes_back(tmp_path, value):
-    write_depth_png(tmp_path / "a.png", Held(np.full((2, 2), value), "disparity"))
+    write_depth_png(tmp_path / "a.png", DepthMap(np.full((2, 2), value), "disparity"))
     np.testing.assert_allclose(read_depth_png(tmp_path / "a.png")[0].values, value)
 
 
@@ -92,22 +92,22 @@ def test_a_png_of_before_files_said_more_is_read(tmp_path):
 def test_float_formats_keep_every_number_and_its_meaning(tmp_path, suffix, kind):
     values = RANDOM.normal(size=(5, 7)).astype(np.float32)
     values[0, :2] = np.nan, np.inf
-    held = Held(values, kind, 0.25, None if kind == "relative_depth" else 12.5)
-    write_depth(tmp_path / "new" / f"a{suffix}", held)
+    depth_map = DepthMap(values, kind, 0.25, None if kind == "relative_depth" else 12.5)
+    write_depth(tmp_path / "new" / f"a{suffix}", depth_map)
     read = read_depth_file(tmp_path / "new" / f"a{suffix}")
     np.testing.assert_array_equal(read.values, values)
-    assert read[1:] == held[1:]
+    assert read[1:] == depth_map[1:]
     assert [path.name for path in (tmp_path / "new").iterdir()] == [f"a{suffix}"]
 
 
 def test_numpy_alone_reads_the_numbers(tmp_path):
     depth = RANDOM.random((4, 5))
-    write_depth_numpy(tmp_path / "a.npy", Held(depth))
+    write_depth_numpy(tmp_path / "a.npy", DepthMap(depth))
     read = np.load(tmp_path / "a.npy")
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, depth.astype(np.float32))
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy", mmap_mode="r"), read)
-    write_depth(tmp_path / "a.npz", Held(depth))
+    write_depth(tmp_path / "a.npz", DepthMap(depth))
     np.testing.assert_array_equal(np.load(tmp_path / "a.npz")["depth"], read)
 
 
@@ -116,7 +116,7 @@ def test_data_sets_read_what_was_written(tmp_path):
 
     depth = RANDOM.uniform(0.5, 9, (4, 5)).astype(np.float32)
     for suffix in (".npy", ".npz", ".exr"):
-        write_depth(tmp_path / f"a{suffix}", Held(depth))
+        write_depth(tmp_path / f"a{suffix}", DepthMap(depth))
         np.testing.assert_array_equal(read_depth(tmp_path / f"a{suffix}", 1.0), depth)
 
 
@@ -144,7 +144,7 @@ def test_damaged_and_missing_files_are_one_line(tmp_path, suffix):
     file = tmp_path / f"a{suffix}"
     with pytest.raises(DataError, match="cannot be read"):
         read_depth_file(file)
-    write_depth(file, Held(RANDOM.random((40, 50)), max_depth=10.0))
+    write_depth(file, DepthMap(RANDOM.random((40, 50)), max_depth=10.0))
     whole = file.read_bytes()
     for share in (0.1, 0.5, 0.9):
         file.write_bytes(whole[: int(len(whole) * share)])
@@ -156,7 +156,7 @@ def test_damaged_and_missing_files_are_one_line(tmp_path, suffix):
 def test_another_suffix_is_refused_with_those_there_are(tmp_path):
     for name in ("a.jpg", "a"):
         with pytest.raises(DataError, match=r"saved as \.png, \.npy, \.npz, \.exr"):
-            write_depth(tmp_path / name, Held(np.ones((2, 2))))
+            write_depth(tmp_path / name, DepthMap(np.ones((2, 2))))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,4 +164,4 @@ def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
     for suffix in (".png", ".npy", ".npz", ".exr"):
         with pytest.raises(DisdepthError, match="cannot be written"):
-            write_depth(tmp_path / "file" / f"a{suffix}", Held(np.ones((2, 2))))
+            write_depth(tmp_path / "file" / f"a{suffix}", DepthMap(np.ones((2, 2))))

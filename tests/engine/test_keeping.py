@@ -11,7 +11,7 @@ import yaml
 from disdepth_cli import distill, evaluate
 from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.comparison.gain import FEWEST
-from disdepth_cli.comparison.keeping import choose, hand_out, is_settled
+from disdepth_cli.comparison.kept_student import choose, is_settled, keep_student
 from disdepth_cli.errors import CheckpointError, ConfigError
 
 
@@ -46,13 +46,13 @@ def test_handing_out_goes_back_and_forth_and_loses_nothing(tmp_path):
     def files():
         return {file.name: file.read_text() for file in run.iterdir()}
 
-    hand_out("distilled", run)
+    keep_student("distilled", run)
     assert files() == {"student.safetensors": "ours"}
     for _ in range(2):
-        hand_out("control", run, control)
+        keep_student("control", run, control)
         assert files() == {"student.safetensors": "theirs", "distilled.safetensors": "ours"}
     for _ in range(2):
-        hand_out("distilled", run)
+        keep_student("distilled", run)
         assert files() == {"student.safetensors": "ours"}
     assert (control / "student.safetensors").read_text() == "theirs"
 

@@ -57,14 +57,14 @@ def test_confidence_is_agreement_with_the_flipped_image(batch):
     pseudo = torch.full(SHAPE, 2.0)
     looked = []
 
-    def look(image, origin):
+    def infer(image, origin):
         looked.append(image)
         flipped = torch.full((len(image), 1, 10, 10), 2.0)
         flipped[..., 7:] = 3.0  # of the flipped image: columns 0 to 2 of the image itself
         return flipped
 
     config = PseudoLabelOptions(pseudo_drop=0, pseudo_confidence="flip")
-    target = supervise(batch, pseudo, pseudo, "metric_depth", config, look)
+    target = supervise(batch, pseudo, pseudo, "metric_depth", config, infer)
     assert torch.equal(looked[0], batch.image[1:].flip(-1))
     assert (target.weight[0] == 1).all() and torch.allclose(target.weight[1, ..., 3:], torch.ones(7))
     assert (target.weight[1, ..., :3] < 0.05).all()

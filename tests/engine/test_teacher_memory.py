@@ -18,7 +18,7 @@ from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.config.build import build_config
 from disdepth_cli.errors import ConfigError, DisdepthError
 from disdepth_cli.machine.devices import autocast
-from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.teachers import DepthTeacher, load_teacher
@@ -39,11 +39,11 @@ def teacher(tiny_teacher):
 def looks(monkeypatch):
     """How many images every call of any teacher saw, in training or not."""
     seen: list[int] = []
-    look = DepthTeacher.look
+    infer = DepthTeacher.infer
 
     def counted(self, image, focal=None):
         seen.append(len(image))
-        return look(self, image, focal)
+        return infer(self, image, focal)
 
     monkeypatch.setattr(DepthTeacher, "look", counted)
     return seen
@@ -67,9 +67,9 @@ def test_what_is_read_is_what_was_given_when_it_was_computed(precision, teacher,
     image = views(3)
     with torch.no_grad(), autocast(image.device, precision):
         raw = teacher(image)
-        first = TeacherMemory(tmp_path).look(teacher, image, precision)
+        first = TeacherCache(tmp_path).infer(teacher, image, precision)
         looks.clear()
-        second = TeacherMemory(tmp_path).look(teacher, image.to(memory_format=torch.channels_last), precision)
+        second = TeacherCache(tmp_path).infer(teacher, image.to(memory_format=torch.channels_last), precision)
     assert same(first, second) and looks == []
     assert torch.equal(first.depth, raw.depth) and first.depth.dtype == torch.float32
     for theirs, mine in zip(raw.features, first.features, strict=True):
@@ -81,10 +81,10 @@ def test_what_is_read_is_what_was_given_when_it_was_computed(precision, teacher,
 
 
 def test_only_what_is_missing_is_computed_and_only_once(teacher, looks, tmp_path):
-    image, memory = views(4), TeacherMemory(tmp_path)
+    image, memory = views(4), TeacherCache(tmp_path)
     with torch.no_grad():
-        some = memory.look(teacher, image[[1, 3]], "fp32")
-        mixed = memory.look(teacher, torch.cat([image, image[:1]]), "fp32")
+        some = memory.infer(teacher, image[[1, 3]], "fp32")
+        mixed = memory.infer(teacher, torch.cat([image, image[:1]]), "fp32")
     assert looks == [2, 2]  # the view that stands there twice is looked at once
     assert (memory.views, memory.computed) == (7, 4)
     assert same(some, type(some)(mixed.depth[[1, 3]], [feature[[1, 3]] for feature in mixed.features]))
@@ -95,28 +95,28 @@ def test_only_what_is_missing_is_computed_and_only_once(teacher, looks, tmp_path
 
 
 def test_another_view_precision_or_teacher_finds_nothing(teacher, looks, tmp_path):
-    image, memory = views(1), TeacherMemory(tmp_path)
+    image, memory = views(1), TeacherCache(tmp_path)
     trained = copy.deepcopy(teacher)  # as a teacher that was trained in its acclimation: the same contract
     with torch.no_grad():
         next(iter(trained.network.parameters())).mul_(1.5)
-        memory.look(teacher, image, "fp32")
+        memory.infer(teacher, image, "fp32")
         nearly = image.clone()
         nearly[0, 0, 0, 0] += 1e-4
         turned = image.reshape(1, 3, 96, 64)  # the same bytes
         for other in (nearly, turned):
-            memory.look(teacher, other, "fp32")
-        memory.look(teacher, image, "bf16")
-        memory.look(trained, image, "fp32")
+            memory.infer(teacher, other, "fp32")
+        memory.infer(teacher, image, "bf16")
+        memory.infer(trained, image, "fp32")
         assert len(looks) == 5 == len(files(tmp_path))
-        memory.look(teacher, image, "fp32")
+        memory.infer(teacher, image, "fp32")
     assert len(looks) == 5
 
 
 def test_numbers_beyond_float16_survive(teacher, monkeypatch, tmp_path):
-    look = DepthTeacher.look
+    infer = DepthTeacher.infer
 
     def wild(self, image, focal=None):
-        output = look(self, image, focal)
+        output = infer(self, image, focal)
         output.depth[:, :, 0, :4] = torch.tensor([torch.nan, torch.inf, 1e6, 1e-9])
         output.features[0][0, 0, 0, 0] = 1e5  # of the first image only
         output.features[1][0, 0, 0, 0] = torch.nan
@@ -128,7 +128,7 @@ def test_numbers_beyond_float16_survive(teacher, monkeypatch, tmp_path):
     image = views(2)
     with torch.no_grad():
         raw = teacher(image)
-        outputs = [TeacherMemory(tmp_path).look(teacher, image, "fp32") for _ in range(2)]
+        outputs = [TeacherCache(tmp_path).infer(teacher, image, "fp32") for _ in range(2)]
     for output in outputs:
         torch.testing.assert_close(output.depth, raw.depth, rtol=0, atol=0, equal_nan=True)
         for level in (0, 1):
@@ -143,7 +143,7 @@ def test_numbers_beyond_float16_survive(teacher, monkeypatch, tmp_path):
 def test_a_damaged_file_is_computed_again_and_replaced(damage, teacher, looks, tmp_path):
     image = views(1)
     with torch.no_grad():
-        before = TeacherMemory(tmp_path).look(teacher, image, "fp32")
+        before = TeacherCache(tmp_path).infer(teacher, image, "fp32")
         (file,) = files(tmp_path)
         whole = file.read_bytes()
         middle = len(whole) // 2
@@ -154,18 +154,18 @@ def test_a_damaged_file_is_computed_again_and_replaced(damage, teacher, looks, t
             "foreign": b"\x08\0\0\0\0\0\0\0{}      ",
         }
         file.write_bytes(broken[damage])
-        after = TeacherMemory(tmp_path).look(teacher, image, "fp32")
+        after = TeacherCache(tmp_path).infer(teacher, image, "fp32")
     assert len(looks) == 2 and same(before, after)
     assert file.read_bytes() == whole and files(tmp_path) == [file]
 
 
 def test_of_two_that_compute_the_same_view_the_first_counts_for_both(teacher, monkeypatch, tmp_path):
     """Else one of them would learn from numbers that its repetition does not find."""
-    look, meeting = DepthTeacher.look, threading.Barrier(2)
+    infer, meeting = DepthTeacher.infer, threading.Barrier(2)
     image, calls = views(1), []
 
     def apart(self, image, focal=None):
-        output = look(self, image, focal)
+        output = infer(self, image, focal)
         calls.append(0)
         output.depth += len(calls)  # as kernels differ, only more
         meeting.wait(timeout=60)  # neither has stored anything yet
@@ -176,7 +176,7 @@ def test_of_two_that_compute_the_same_view_the_first_counts_for_both(teacher, mo
 
     def run(name):
         with torch.no_grad():
-            given[name] = TeacherMemory(tmp_path).look(teacher, image, "fp32")
+            given[name] = TeacherCache(tmp_path).infer(teacher, image, "fp32")
 
     threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
     for thread in threads:
@@ -193,7 +193,7 @@ def test_a_file_system_without_links_will_do(teacher, monkeypatch, looks, tmp_pa
 
     monkeypatch.setattr("disdepth_cli.files.os.link", refuse)
     with torch.no_grad():
-        outputs = [TeacherMemory(tmp_path).look(teacher, views(2), "fp32") for _ in range(2)]
+        outputs = [TeacherCache(tmp_path).infer(teacher, views(2), "fp32") for _ in range(2)]
     assert same(*outputs) and looks == [2]
 
 
@@ -203,7 +203,7 @@ def test_a_full_disk_is_one_line(teacher, monkeypatch, tmp_path):
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with torch.no_grad(), pytest.raises(DisdepthError, match=r"the disk is full; nothing was lost, free .* run again"):
-        TeacherMemory(tmp_path).look(teacher, views(1), "fp32")
+        TeacherCache(tmp_path).infer(teacher, views(1), "fp32")
 
 
 def test_the_place_is_looked_at_before_the_run(tiny_teacher, rooms, tiny, tmp_path):
@@ -300,12 +300,12 @@ def test_the_flipped_image_of_a_confidence_is_kept_too(rooms, photos, tiny_teach
 
 def test_validation_never_asks_the_memory(acclimated, tmp_path):
     found, _ = load_acclimated(acclimated, "fp32")
-    remembering = found.remembering(TeacherMemory(tmp_path))
-    assert found.memory is None and remembering.teacher is found.teacher
+    with_cache = found.with_cache(TeacherCache(tmp_path))
+    assert found.memory is None and with_cache.teacher is found.teacher
     with torch.no_grad():
         found(views(1))
         assert files(tmp_path) == []
-        remembering(views(1))
+        with_cache(views(1))
     assert len(files(tmp_path)) == 1
 
 

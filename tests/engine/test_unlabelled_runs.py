@@ -37,7 +37,7 @@ def test_a_relative_student_knows_what_it_is(relative_run):
     assert acclimated.output_kind == "disparity" and low <= 0 < high
     image = torch.rand(1, 3, 64, 96)
     own = acclimated.teacher(image).depth
-    assert torch.allclose(acclimated.look(image).depth, ((own - low) / (high - low)).clamp(0, 1))
+    assert torch.allclose(acclimated.infer(image).depth, ((own - low) / (high - low)).clamp(0, 1))
     report = json.loads((relative_run / "student" / "report.json").read_text())
     assert report["scored_against"] == "the acclimated teacher's disparity"
     assert report["protocol"]["space"] == "disparity" and report["images"] == {"labelled": 0, "unlabelled": 18}
@@ -155,7 +155,7 @@ def test_a_relative_student_does_not_drift_in_500_steps(photos, relative_run, ti
     acclimated, _ = load_acclimated(relative_run / "teacher", "fp32")
     images = torch.stack([_view(file) for file in sorted(photos.iterdir())])
     with torch.no_grad():
-        ours, theirs = student(images).depth, acclimated.look(images).depth
+        ours, theirs = student(images).depth, acclimated.infer(images).depth
     assert abs(ours.median() - theirs.median()) < 0.1
     assert ours.std() < 2 * theirs.std()  # less it may be: much of what a random teacher says is noise
     with open(tmp_path / "run" / "metrics.csv", newline="") as handle:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from disdepth_cli.errors import DataError
-from disdepth_cli.evaluation.baselines import ConstantBaseline, MeanDepthMap
+from disdepth_cli.evaluation.constant_and_mean import ConstantBaseline, MeanDepthMap
 from disdepth_cli.evaluation.metrics import image_metrics, mean_metrics, scored_pixels
 from disdepth_cli.evaluation.protocols import get_protocol, override
 

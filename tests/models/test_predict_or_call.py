@@ -97,8 +97,8 @@ def test_predict_leaves_mode_and_weights_as_they_were(student):
 
 def test_one_after_the_other_is_as_one_by_one(student):
     images = [IMAGE, IMAGE[:100, :57], IMAGE[::2, ::3]]
-    together = student.predict_batch(iter(images))
-    for depth, image in zip(together, images, strict=True):
+    joined_processes = student.predict_batch(iter(images))
+    for depth, image in zip(joined_processes, images, strict=True):
         assert np.array_equal(depth.values, student.predict(image).values)
 
 

@@ -14,7 +14,7 @@ from disdepth_cli.config import AugmentConfig
 from disdepth_cli.data.batches.loader import TrainDataset
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.sets.open import load_source
-from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers.contract import IMAGENET_MEAN, TeacherContract
 from disdepth_cli.teachers.teacher import DepthTeacher, TeacherNetwork
@@ -24,7 +24,7 @@ from disdepth_cli.working_size import WorkingSize
 SIZE = (64, 96)  # the rooms' own size
 
 
-class Place(TeacherNetwork):
+class Location(TeacherNetwork):
     """Depth that is a function of the place in the whole image alone, and its share as a feature; counts its looks."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Place(TeacherNetwork):
 
 def teacher_of(sees: str = "whole", fixed: tuple[int, int] | None = SIZE, focal: bool = False) -> DepthTeacher:
     return DepthTeacher(
-        Place(),
+        Location(),
         TeacherContract(
             id="place",
             family="yours",
@@ -118,7 +118,7 @@ def test_the_cut_depth_is_the_labels_where_the_teacher_is_right(rooms: Path) -> 
 
 
 def test_the_mirrored_view_is_of_the_mirrored_image(batch: DepthBatch) -> None:
-    class Left(Place):
+    class Left(Location):
         def forward(self, pixels: Tensor, *focal: Tensor) -> tuple[Tensor, list[Tensor]]:
             return pixels.mean(dim=1, keepdim=True) + 5, [pixels]
 
@@ -133,15 +133,15 @@ def test_the_mirrored_view_is_of_the_mirrored_image(batch: DepthBatch) -> None:
 
 
 def test_an_image_is_one_entry_of_the_cache(batch: DepthBatch, rooms: Path, tmp_path: Path) -> None:
-    memory, teacher = TeacherMemory(tmp_path), teacher_of()
-    first = memory.look(teacher, batch.image, "fp32", batch.origin)
+    memory, teacher = TeacherCache(tmp_path), teacher_of()
+    first = memory.infer(teacher, batch.image, "fp32", batch.origin)
     assert torch.allclose(first.depth, teacher(batch.image, batch.origin).depth, rtol=1e-6)
     source = load_source(rooms)
     view = TrainView(AugmentConfig(scale=1.5), (32, 64), WorkingSize(*SIZE), None, 4, 1e-3, 10.0)
     dataset = TrainDataset(source.train, source, view, origins_of([teacher], of_views=True))
     other = StoredBatch.collate([dataset[(7, index)] for index in range(6)]).to(torch.device("cpu"))
     assert not torch.equal(other.image, batch.image)
-    memory.look(teacher, other.image, "fp32", other.origin)
+    memory.infer(teacher, other.image, "fp32", other.origin)
     assert (memory.views, memory.computed) == (12, 6)
 
 
@@ -150,13 +150,13 @@ def test_images_of_several_sizes(batch: DepthBatch) -> None:
     key = teacher.contract.key
     whole = [one[:, :, : 96 - 8 * (place % 2)] for place, one in enumerate(batch.origin.whole[key])]
     mixed = replace(batch.origin, whole={key: whole})
-    together = teacher(batch.image, mixed)
+    joined_processes = teacher(batch.image, mixed)
     assert [shape[0] for shape in teacher.network.looks] == [3, 3]
     for place in range(6):
         chosen = torch.arange(6) == place
         alone = teacher(batch.image[chosen], mixed.rows(chosen))
-        assert torch.allclose(together.depth[chosen], alone.depth)
-        assert torch.allclose(together.features[0][chosen], alone.features[0])
+        assert torch.allclose(joined_processes.depth[chosen], alone.depth)
+        assert torch.allclose(joined_processes.features[0][chosen], alone.features[0])
 
 
 def test_without_an_origin_the_image_is_whole() -> None:

@@ -69,13 +69,13 @@ class TrainDataset(Dataset[DepthSample | LoadFailure]):
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, place: tuple[int, int]) -> DepthSample | LoadFailure:
-        epoch, index = place
+    def __getitem__(self, number: tuple[int, int]) -> DepthSample | LoadFailure:
+        epoch, index = number
         item = self.items[index]
         key = self.source.key(item)
         try:
             image, depth = load_pair(item, self.source)
-            pixels, colours, metres = self.view(image, depth, epoch, index, bordered=not item.foreign)
+            pixels, colours, metres = self.view(image, depth, epoch, index, bordered=not item.extra)
             ask = self.origins
             origin = None if ask is None else ask.of_view(item, image, self.source, self.view, epoch, index)
         except DataError as error:
@@ -104,9 +104,9 @@ class TrainBatches(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         step = self.batch_size * self.world
         views = self.order.stream(self.start_batch * step)
-        mine = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
+        own_rows = slice(self.rank * self.batch_size, (self.rank + 1) * self.batch_size)
         for _ in range(len(self)):
-            yield list(islice(views, step))[mine]
+            yield list(islice(views, step))[own_rows]
 
 
 def batches_per_epoch(length: int, batch_size: int, world: int = 1) -> int:

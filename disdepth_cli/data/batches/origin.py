@@ -49,7 +49,7 @@ class Origins:
     ) -> ViewOrigin:
         """The origin of the training view that (epoch, index) get of an image (H, W, 3)."""
         height, width = image.shape[:2]
-        window, mirrored = view.place(height, width, epoch, index, bordered=not item.foreign)
+        window, mirrored = view.window_at(height, width, epoch, index, bordered=not item.extra)
         box = (window.top / height, window.left / width, window.height / height, window.width / width)
         focal = source.focal_of(item)
         if focal is not None:

@@ -34,9 +34,9 @@ class StoredMaps:
     def of(cls, folder: Path, scale: float, invalid: float | None) -> StoredMaps:
         """Those of a folder and below."""
         files: dict[str, Path | None] = {}
-        for place, _, names in os.walk(folder):
+        for target, _, names in os.walk(folder):
             for name in sorted(names, key=lambda name: (Path(name).stem, Path(name).suffix == ".png")):
-                path = Path(place) / name
+                path = Path(target) / name
                 if path.suffix.lower() not in DEPTH_SUFFIXES or name.startswith("."):
                     continue
                 stem = path.relative_to(folder).with_suffix("").as_posix()
@@ -48,8 +48,9 @@ class StoredMaps:
 
     def find(self, item: DataItem) -> Path | None:
         """The file of an image's map; None where there is none, or more than one may be meant."""
-        place = item.image
-        parts = PurePosixPath(place.entry if isinstance(place, Member) else place.as_posix()).with_suffix("").parts
+        image = item.image
+        path = PurePosixPath(image.entry if isinstance(image, Member) else image.as_posix())
+        parts = path.with_suffix("").parts
         for first in range(len(parts)):
             stem = "/".join(parts[first:])
             for ending in ENDINGS:

@@ -85,7 +85,7 @@ class TrainView:
         stored = np.where(valid, metres.clip(LEAST, MOST), np.float32(0)).astype(np.float16)
         return np.ascontiguousarray(pixels), table, stored
 
-    def place(self, height: int, width: int, epoch: int, index: int, bordered: bool = True) -> tuple[Window, bool]:
+    def window_at(self, height: int, width: int, epoch: int, index: int, bordered: bool = True) -> tuple[Window, bool]:
         """The window, and whether it is mirrored, that (epoch, index) get of an image of the given size."""
         return self._place(height, width, self._random(epoch, index), bordered)
 

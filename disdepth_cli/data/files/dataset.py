@@ -35,7 +35,7 @@ class DataSource:
     protocol: str | None = None
     skipped: tuple[Skipped, ...] = ()
     missing: tuple[Skipped, ...] = ()
-    slashed: int = 0
+    leading_slashes: int = 0
     format: str | None = None
     recognised: bool = False
 
@@ -81,5 +81,5 @@ class DataSource:
 
     def key(self, item: DataItem) -> str:
         """What an item is called in reports and caches: its path relative to the root, or all of it."""
-        place = str(item.image)
-        return place.removeprefix(f"{self.root}{os.sep}")
+        location = str(item.image)
+        return location.removeprefix(f"{self.root}{os.sep}")

@@ -28,13 +28,13 @@ class Hdf5Member(Member):
         name, _, row = self.entry.rpartition("/")
         with reading(self, "cannot be read"), _opened(Path(self.file)) as file:
             if name and name in file and row.isdecimal():
-                held = _own(file, name)
-                _check_size(held.shape[1:], held.dtype)
-                return np.asarray(held[int(row)])
+                stored = _own(file, name)
+                _check_size(stored.shape[1:], stored.dtype)
+                return np.asarray(stored[int(row)])
             if self.entry in file:
-                held = _own(file, self.entry)
-                _check_size(held.shape, held.dtype)
-                return np.asarray(held)
+                stored = _own(file, self.entry)
+                _check_size(stored.shape, stored.dtype)
+                return np.asarray(stored)
             there = ", ".join(sorted(file)) or "nothing"
             raise DataError(f"{self.file}: has no {self.entry}; it holds {there}")
 
@@ -60,12 +60,12 @@ def _own(file: Any, name: str) -> Any:
     """
     import h5py
 
-    held = file[name]
-    if not isinstance(held, h5py.Dataset):
+    stored = file[name]
+    if not isinstance(stored, h5py.Dataset):
         raise ValueError(f"{name} is no array")
-    if held.external or held.is_virtual or held.file.filename != file.filename:
+    if stored.external or stored.is_virtual or stored.file.filename != file.filename:
         raise ValueError("its numbers lie in another file, which is never read")
-    return held
+    return stored
 
 
 def _check_size(shape: tuple[int, ...], kind: np.dtype) -> None:
@@ -96,7 +96,7 @@ def names(file: Path) -> Mapping[str, tuple[int, ...]]:
     import h5py
 
     with reading(file, "is not an HDF5 file"), _opened(file) as opened:
-        return {name: held.shape for name, held in opened.items() if isinstance(held, h5py.Dataset)}
+        return {name: stored.shape for name, stored in opened.items() if isinstance(stored, h5py.Dataset)}
 
 
 def read_matlab(file: Path, *wanted: str) -> list[np.ndarray]:
@@ -109,8 +109,8 @@ def read_matlab(file: Path, *wanted: str) -> list[np.ndarray]:
 
     data = read_bytes(file)
     with reading(file, "is not a MATLAB file"):
-        held: dict[str, Any] = loadmat(io.BytesIO(data), variable_names=wanted)
+        stored: dict[str, Any] = loadmat(io.BytesIO(data), variable_names=wanted)
     for name in wanted:
-        if name not in held:
+        if name not in stored:
             raise DataError(f"{file}: has no {name}")
-    return [np.asarray(held[name]).reshape(-1) for name in wanted]
+    return [np.asarray(stored[name]).reshape(-1) for name in wanted]

@@ -64,9 +64,9 @@ def stored_size(data: bytes) -> tuple[int, int]:
     if data.startswith(PNG):
         return int.from_bytes(data[20:24], "big"), int.from_bytes(data[16:20], "big")
     if data.startswith(JPEG):
-        for marker, place in _jpeg_segments(data):
+        for marker, index in _jpeg_segments(data):
             if marker in _JPEG_FRAME:
-                sides = data[place + 5 : place + 9]
+                sides = data[index + 5 : index + 9]
                 return int.from_bytes(sides[:2], "big"), int.from_bytes(sides[2:], "big")
         return 0, 0
     try:
@@ -85,10 +85,10 @@ def orientation_of(data: bytes) -> int:
     try:
         (first,) = struct.unpack_from(f"{order}I", block, 4)
         (entries,) = struct.unpack_from(f"{order}H", block, first)
-        for place in range(first + 2, first + 2 + 12 * entries, 12):
-            tag, kind = struct.unpack_from(f"{order}HH", block, place)
+        for index in range(first + 2, first + 2 + 12 * entries, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", block, index)
             if tag == _ORIENTATION:
-                (found,) = struct.unpack_from(f"{order}{'H' if kind == _SHORT else 'I'}", block, place + 8)
+                (found,) = struct.unpack_from(f"{order}{'H' if kind == _SHORT else 'I'}", block, index + 8)
                 return found if 1 <= found <= 8 else 1
     except struct.error:  # it is cut off, or damaged: decoders pass over it
         pass
@@ -100,13 +100,13 @@ def _exif(data: bytes) -> bytes:
     if data.startswith(_TIFF[:2]):
         return data
     if data.startswith(JPEG):
-        for marker, place in _jpeg_segments(data):
-            if marker == _JPEG_EXIF and data[place + 4 : place + 10] == _EXIF_NAME:
-                return data[place + 10 : place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")]
+        for marker, index in _jpeg_segments(data):
+            if marker == _JPEG_EXIF and data[index + 4 : index + 10] == _EXIF_NAME:
+                return data[index + 10 : index + 2 + int.from_bytes(data[index + 2 : index + 4], "big")]
         return b""
     mark, skipped = (b"eXIf", 4) if data.startswith(PNG) else (b"EXIF", 8)
-    place = data.find(mark) if data.startswith((PNG, b"RIFF")) else -1
-    return b"" if place < 0 else data[place + skipped :].removeprefix(_EXIF_NAME)
+    index = data.find(mark) if data.startswith((PNG, b"RIFF")) else -1
+    return b"" if index < 0 else data[index + skipped :].removeprefix(_EXIF_NAME)
 
 
 def turned(depth: np.ndarray, orientation: int) -> np.ndarray:
@@ -206,20 +206,20 @@ def _shrunk(image: np.ndarray, shrink: int) -> np.ndarray:
 
 def _whole_jpeg(data: bytes) -> bytes:
     """`data`, if an end marker follows its pixels: the one of an embedded thumbnail lies before them."""
-    *_, (_, place) = _jpeg_segments(data)
-    if _JPEG_END not in data[place:]:
+    *_, (_, index) = _jpeg_segments(data)
+    if _JPEG_END not in data[index:]:
         raise ValueError("it is truncated: the end of the JPEG is missing")
     return data
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
     """(marker, place) of the segments before the pixels, and at last (0, where they begin or the headers end)."""
-    place = 2
-    while data[place : place + 1] == b"\xff" and place + 4 <= len(data) and data[place + 1] != _JPEG_SCAN:
-        marker = data[place + 1]
+    index = 2
+    while data[index : index + 1] == b"\xff" and index + 4 <= len(data) and data[index + 1] != _JPEG_SCAN:
+        marker = data[index + 1]
         if marker == 0xFF:  # a fill byte
-            place += 1
+            index += 1
             continue
-        yield marker, place
-        place += 2 if marker in _JPEG_BARE else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    yield 0, place
+        yield marker, index
+        index += 2 if marker in _JPEG_BARE else 2 + int.from_bytes(data[index + 2 : index + 4], "big")
+    yield 0, index

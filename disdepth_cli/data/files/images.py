@@ -10,7 +10,7 @@ import numpy as np
 from disdepth_cli.data.files.depth_coding import DepthCoding
 from disdepth_cli.data.files.depth_decoders import DEPTH_DECODERS, DEPTH_NAMES, INVERSE_NAMES, MASK_NAMES
 from disdepth_cli.data.files.image_decoders import LARGE, decode_image, orientation_of, stored_size
-from disdepth_cli.data.files.location import Encoded, Place, fetch, suffix_of
+from disdepth_cli.data.files.location import Encoded, Location, fetch, suffix_of
 from disdepth_cli.errors import DataError
 from disdepth_cli.reading import read_bytes, reading
 
@@ -19,7 +19,7 @@ DEPTH_SUFFIXES = frozenset(DEPTH_DECODERS)
 _ADVICE = "replace or remove it"
 
 
-def read_image(place: Place | str) -> np.ndarray:
+def read_image(location: Location | str) -> np.ndarray:
     """An image as (H, W, 3) uint8 RGB: EXIF orientation applied, grey repeated, alpha dropped, 16 bit to 8.
 
     More than 32 megapixels are decoded at a half, a quarter or an eighth of their size.
@@ -27,16 +27,16 @@ def read_image(place: Place | str) -> np.ndarray:
     Raises:
         DataError: the file is missing, empty, truncated, too large or not an image.
     """
-    return _decoded(place)[0]
+    return _decoded(location)[0]
 
 
-def read_oriented(place: Place | str) -> tuple[np.ndarray, int]:
+def read_oriented(location: Location | str) -> tuple[np.ndarray, int]:
     """As `read_image`, and the EXIF orientation that was applied, 1 to 8.
 
     Raises:
         DataError: as `read_image`.
     """
-    image, stored = _decoded(place)
+    image, stored = _decoded(location)
     return image, orientation_of(stored.data) if isinstance(stored, Encoded) else 1
 
 
@@ -48,17 +48,17 @@ def reduced_from(file: Path, image: np.ndarray) -> str | None:
     return f"{height}x{width}" if height * width > LARGE else None
 
 
-def _decoded(place: Place | str) -> tuple[np.ndarray, Encoded | np.ndarray]:
-    place = Path(place) if isinstance(place, str) else place
-    with reading(place, "is not a readable image", advice=_ADVICE):
-        stored = fetch(place)
+def _decoded(location: Location | str) -> tuple[np.ndarray, Encoded | np.ndarray]:
+    location = Path(location) if isinstance(location, str) else location
+    with reading(location, "is not a readable image", advice=_ADVICE):
+        stored = fetch(location)
         image = decode_image(stored.data) if isinstance(stored, Encoded) else stored
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise DataError(f"{place}: an image is 8-bit (height, width, 3), but this is {image.dtype} of {image.shape}")
+        raise DataError(f"{location}: an image is 8-bit (height, width, 3), but this is {image.dtype} of {image.shape}")
     return np.ascontiguousarray(image), stored
 
 
-def read_depth(place: Place | str, coding: DepthCoding | float, image_side: int | None = None) -> np.ndarray:
+def read_depth(location: Location | str, coding: DepthCoding | float, image_side: int | None = None) -> np.ndarray:
     """A depth map as (h, w) float32 [m], 0 = invalid.
 
     coding: what stored numbers mean, or its scale alone. image_side [pixels]: the longer side of the image that it
@@ -70,27 +70,27 @@ def read_depth(place: Place | str, coding: DepthCoding | float, image_side: int 
     coding = coding if isinstance(coding, DepthCoding) else DepthCoding(scale=coding)
     names = INVERSE_NAMES if coding.is_inverse else DEPTH_NAMES
     if coding.encoding is None:
-        stored = read_stored(place, names=names)
+        stored = read_stored(location, names=names)
     else:
-        colours = _numbers(place, names)
-        with reading(place, "is not a readable depth map", advice="is `encoding` right?"):
+        colours = _numbers(location, names)
+        with reading(location, "is not a readable depth map", advice="is `encoding` right?"):
             stored = coding.decoded(colours)
     try:
         return coding.metres(stored, image_side)
     except DataError as error:
-        raise DataError(f"{place}: {error}; is `format` right?") from None
+        raise DataError(f"{location}: {error}; is `format` right?") from None
 
 
-def read_mask(place: Place | str) -> np.ndarray:
+def read_mask(location: Location | str) -> np.ndarray:
     """A mask as (h, w) bool: True where what is stored, of a kind that depth is read from, is above 0.
 
     Raises:
         DataError: as `read_stored`.
     """
-    return read_stored(place, "buif", MASK_NAMES) > 0
+    return read_stored(location, "buif", MASK_NAMES) > 0
 
 
-def read_stored(place: Place | str, kinds: str = "uif", names: Sequence[str] = DEPTH_NAMES) -> np.ndarray:
+def read_stored(location: Location | str, kinds: str = "uif", names: Sequence[str] = DEPTH_NAMES) -> np.ndarray:
     """The numbers of a depth file as they are stored, (h, w); further axes of 1 are dropped.
 
     Reads 8 and 16-bit PNG, TIFF and PGM, .npy, .npz (the array called by the first of `names`, or its only one), .exr
@@ -99,31 +99,31 @@ def read_stored(place: Place | str, kinds: str = "uif", names: Sequence[str] = D
     Raises:
         DataError: the file is missing, corrupt, of another kind, or not one channel of numbers.
     """
-    stored = _numbers(place, names)
+    stored = _numbers(location, names)
     if stored.ndim != 2 or stored.size == 0 or stored.dtype.kind not in kinds:
         raise DataError(
-            f"{place}: depth must be one channel of numbers (height, width), "
+            f"{location}: depth must be one channel of numbers (height, width), "
             f"but this is {stored.dtype} of shape {stored.shape}"
         )
     return stored
 
 
-def _numbers(place: Place | str, names: Sequence[str]) -> np.ndarray:
+def _numbers(location: Location | str, names: Sequence[str]) -> np.ndarray:
     """What a depth file holds, (h, w) or (h, w, channels)."""
-    place = Path(place) if isinstance(place, str) else place
-    if isinstance(place, Path) and suffix_of(place) not in DEPTH_DECODERS:
-        raise _no_depth_file(place)
-    with reading(place, "is not a readable depth map", advice=_ADVICE):
-        found = fetch(place)
+    location = Path(location) if isinstance(location, str) else location
+    if isinstance(location, Path) and suffix_of(location) not in DEPTH_DECODERS:
+        raise _no_depth_file(location)
+    with reading(location, "is not a readable depth map", advice=_ADVICE):
+        found = fetch(location)
         if isinstance(found, Encoded):
             decode = DEPTH_DECODERS.get(found.suffix)
             if decode is None:
-                raise _no_depth_file(place)
+                raise _no_depth_file(location)
             found = decode(found.data, names)
     while found.ndim > 2 and 1 in (found.shape[0], found.shape[-1]):
         found = found[..., 0] if found.shape[-1] == 1 else found[0]
     return found
 
 
-def _no_depth_file(place: Place) -> DataError:
-    return DataError(f"{place}: is not a depth file; depth is read from {', '.join(sorted(DEPTH_SUFFIXES))}")
+def _no_depth_file(location: Location) -> DataError:
+    return DataError(f"{location}: is not a depth file; depth is read from {', '.join(sorted(DEPTH_SUFFIXES))}")

@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from disdepth_cli.data.files.location import Place
+from disdepth_cli.data.files.location import Location
 
 
 @dataclass(frozen=True, slots=True)
 class DataItem:
     """One image and its depth, each a file or an entry of one; None: an image without ground truth.
 
-    foreign: it comes from elsewhere than the labelled images, so the protocol's border crop is not for it.
+    extra: an image of an `unlabeled:` entry: the border crop of the protocol is not for it.
     masks: maps of the depth's size; depth counts where all of them are above 0. scale: of its depth, where it is not
     the data's. focal: focal length [pixels of the image], where its list states one.
     """
 
-    image: Place
-    depth: Place | None
-    foreign: bool = False
-    masks: tuple[Place, ...] = ()
+    image: Location
+    depth: Location | None
+    extra: bool = False
+    masks: tuple[Location, ...] = ()
     scale: float | None = None
     focal: float | None = None
 
@@ -49,8 +49,8 @@ class BlockItems(Sequence[DataItem], ABC):
         """How many items have depth."""
 
     @abstractmethod
-    def foreign_flags(self) -> np.ndarray:
-        """(n,) bool: which items are foreign."""
+    def extra_flags(self) -> np.ndarray:
+        """(n,) bool: which items are extra images."""
 
     @abstractmethod
     def only_labelled(self) -> Sequence[DataItem]:
@@ -76,11 +76,11 @@ def blocks_of(items: Sequence[DataItem]) -> tuple[int, ...]:
     return items.blocks if isinstance(items, BlockItems) else ()
 
 
-def foreign_flags(items: Sequence[DataItem]) -> np.ndarray:
-    """(n,) bool: which items are foreign."""
+def extra_flags(items: Sequence[DataItem]) -> np.ndarray:
+    """(n,) bool: which items are extra images."""
     if isinstance(items, BlockItems):
-        return items.foreign_flags()
-    return np.fromiter((item.foreign for item in items), bool, len(items))
+        return items.extra_flags()
+    return np.fromiter((item.extra for item in items), bool, len(items))
 
 
 def first_without_focal(items: Sequence[DataItem]) -> DataItem | None:

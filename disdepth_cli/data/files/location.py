@@ -42,27 +42,27 @@ class Member(ABC):
         """
 
 
-Place = Path | Member
+Location = Path | Member
 
 
-def suffix_of(place: Place) -> str:
+def suffix_of(location: Location) -> str:
     """The suffix of a file or entry, lower case, with its dot; empty where there is none."""
-    name = place.entry if isinstance(place, Member) else str(place)
+    name = location.entry if isinstance(location, Member) else str(location)
     return PurePosixPath(name).suffix.lower()
 
 
-def fetch(place: Place) -> Encoded | np.ndarray:
+def fetch(location: Location) -> Encoded | np.ndarray:
     """What lies there: encoded bytes, or the array of a file that stores arrays.
 
     Raises:
         DataError: it is missing, empty or cannot be read.
     """
-    if isinstance(place, Member):
-        stored = place.read()
+    if isinstance(location, Member):
+        stored = location.read()
         if isinstance(stored, Encoded) and not stored.data:
-            raise DataError(f"{place}: is empty; replace or remove it")
+            raise DataError(f"{location}: is empty; replace or remove it")
         return stored
-    data = read_bytes(place, of_pixels=True)
+    data = read_bytes(location, of_pixels=True)
     if not data:
-        raise DataError(f"{place}: is empty; replace or remove it")
-    return Encoded(data, suffix_of(place))
+        raise DataError(f"{location}: is empty; replace or remove it")
+    return Encoded(data, suffix_of(location))

@@ -68,11 +68,12 @@ def coding_of(item: DataItem, coding: DepthCoding | float) -> DepthCoding:
 def _mask(depth: np.ndarray, item: DataItem) -> None:
     """Set to 0 what a mask leaves out."""
     rows, columns = depth.shape
-    for place in item.masks:
-        mask = read_mask(place)
+    for location in item.masks:
+        mask = read_mask(location)
         if mask.shape != depth.shape:
             raise DataError(
-                f"{place}: the mask is {mask.shape[0]}x{mask.shape[1]} but its depth {item.depth} is {rows}x{columns}"
+                f"{location}: the mask is {mask.shape[0]}x{mask.shape[1]} but its depth {item.depth} is "
+                f"{rows}x{columns}"
             )
         depth[~mask] = 0
 

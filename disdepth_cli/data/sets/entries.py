@@ -9,7 +9,7 @@ from typing import Any
 
 from disdepth_cli.data.files.dataset import DataSource
 from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.data.files.location import Place
+from disdepth_cli.data.files.location import Location
 from disdepth_cli.data.shards.items import ShardItems
 
 
@@ -33,13 +33,13 @@ def _digest(source: DataSource, items: Sequence[DataItem]) -> str:
 def _lines(source: DataSource, items: Sequence[DataItem]) -> Iterator[str]:
     if isinstance(items, ShardItems):
         for shard in items.shards:
-            name = shard.place.replace("\\", "/").rpartition("/")[2]
-            yield f"{name} {shard.count} {shard.depths} {shard.foreign} {shard.images_only} {items.labelled_only}"
+            name = shard.location.replace("\\", "/").rpartition("/")[2]
+            yield f"{name} {shard.count} {shard.depths} {shard.extra} {shard.images_only} {items.labelled_only}"
         return
     for item in items:
         depth = "" if item.depth is None else _named(source, item.depth)
-        yield f"{_named(source, item.image)}\0{depth}\0{item.foreign}\0{item.scale}"
+        yield f"{_named(source, item.image)}\0{depth}\0{item.extra}\0{item.scale}"
 
 
-def _named(source: DataSource, place: Place) -> str:
-    return str(place).removeprefix(f"{source.root}{os.sep}").replace(os.sep, "/")
+def _named(source: DataSource, location: Location) -> str:
+    return str(location).removeprefix(f"{source.root}{os.sep}").replace(os.sep, "/")

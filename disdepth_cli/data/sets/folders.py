@@ -44,20 +44,20 @@ def scan_splits(folder: Path, beside: bool = False) -> dict[Split, Listing]:
     images = subfolder(folder, IMAGE_FOLDERS)
     inside = images or folder
     names: dict[Split, tuple[str, ...]] = {"train": TRAIN_FOLDERS, "val": VAL_FOLDERS}
-    places = {split: subfolder(inside, wanted) for split, wanted in names.items()}
-    if not any(places.values()) or _has_files(inside):
+    positions = {split: subfolder(inside, wanted) for split, wanted in names.items()}
+    if not any(positions.values()) or _has_files(inside):
         return {}
     depth = subfolder(folder, DEPTH_FOLDERS) if images else None
     parts: dict[Split, Listing] = {
-        split: _part(place, depth, split) if depth else scan_folder(place, split, beside)
-        for split, place in places.items()
-        if place
+        split: _part(position, depth, split) if depth else scan_folder(position, split, beside)
+        for split, position in positions.items()
+        if position
     }
     first = next(iter(parts.values()))
     first.skipped += [
         Skipped("", str(other), "is neither the train nor the val folder; name it in a data.yaml if it should be")
         for other in sorted(inside.iterdir())
-        if other.is_dir() and other not in places.values() and not other.name.startswith(".") and other != depth
+        if other.is_dir() and other not in positions.values() and not other.name.startswith(".") and other != depth
     ]
     return parts
 
@@ -98,10 +98,10 @@ def scan_images(folder: Path) -> Listing:
     return Listing([DataItem(item.image, None) for item in pairs.items]) if pairs else _plain(inside, found)
 
 
-def _part(place: Path, depth: Path, split: Split) -> Listing:
+def _part(path: Path, depth: Path, split: Split) -> Listing:
     """One split's folder of images, and its part of the folder of depth, or all of that where it has no parts."""
-    own = subfolder(depth, (place.name.lower(), *(TRAIN_FOLDERS if split == "train" else VAL_FOLDERS)))
-    return _match(place, own or depth, split, all_depth=own is not None)
+    own = subfolder(depth, (path.name.lower(), *(TRAIN_FOLDERS if split == "train" else VAL_FOLDERS)))
+    return _match(path, own or depth, split, all_depth=own is not None)
 
 
 def _match(images: Path, depth: Path, split: str, all_depth: bool = True) -> Listing:
@@ -213,12 +213,12 @@ def _images(folder: Path) -> Stems:
 def _files(folder: Path, suffixes: frozenset[str]) -> Stems:
     """The files directly inside, or of all folders below if none is."""
     found: Stems = []
-    for place, names in _walk(folder):
+    for target, names in _walk(folder):
         for name in names:
-            path = place / name
+            path = target / name
             if path.suffix.lower() in suffixes and not name.startswith("."):
                 found.append((path.relative_to(folder).with_suffix("").as_posix(), path))
-        if found and place == folder:
+        if found and target == folder:
             break
     return sorted(found)
 
@@ -234,16 +234,16 @@ def _has_files(folder: Path) -> bool:
 def _walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """os.walk through links as well, each real folder once, so that a loop of links ends."""
     seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:
+    for target, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(target)) in seen:
             folders.clear()
             continue
         seen.add(real)
-        yield Path(place), names
+        yield Path(target), names
         lower = {name.lower() for name in folders}
         if lower & set(DEPTH_FOLDERS[:6]) or (lower & set(DEPTH_FOLDERS) and lower & set(IMAGE_FOLDERS)):
             raise DataError(  # only reached when the folder itself has no images: depth would be taken for them
-                f"{folder}: has images and depth further down ({place}); name that folder, "
+                f"{folder}: has images and depth further down ({target}); name that folder, "
                 "or write a data.yaml with `train: [folder, folder]`"
             )
         folders[:] = sorted(name for name in folders if not name.startswith("."))

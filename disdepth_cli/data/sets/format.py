@@ -41,9 +41,9 @@ class Format:
     def root(self, folder: Path, folders: Folders) -> Path | None:
         """The folder that looks like this format: the given one or one of its `bases`; None where none does."""
         for base in self.bases:
-            place = folder / base
-            if any(all(_any_fits(sign, place, folders) for sign in signs) for signs in self.signs):
-                return place
+            path = folder / base
+            if any(all(_any_fits(sign, path, folders) for sign in signs) for signs in self.signs):
+                return path
         return None
 
     def collect(self, folder: Path) -> tuple[Path, Splits]:

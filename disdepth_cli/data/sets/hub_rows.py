@@ -12,7 +12,7 @@ import numpy as np
 
 from disdepth_cli.data.files.images import read_stored
 from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.data.files.location import Encoded, Member, Place
+from disdepth_cli.data.files.location import Encoded, Location, Member
 from disdepth_cli.data.sets.data_yaml import DataFile
 from disdepth_cli.data.sets.listing import every_tenth
 from disdepth_cli.errors import DataError, near_names
@@ -28,14 +28,14 @@ class HubColumns:
     """The columns of `owner/name` or of a folder, opened once by every process that reads them, for any number of
     threads. Each data set that is opened has its own, so what was saved again is read anew."""
 
-    def __init__(self, place: str) -> None:
-        self.place = place
+    def __init__(self, location: str) -> None:
+        self.location = location
         self._process: int | None = None
         self._splits: Any = None
         self._columns: dict[tuple[str, str], Any] = {}
 
     def __reduce__(self) -> tuple[type[HubColumns], tuple[str]]:
-        return HubColumns, (self.place,)
+        return HubColumns, (self.location,)
 
     @property
     def splits(self) -> Any:
@@ -45,7 +45,7 @@ class HubColumns:
             DataError: it cannot be opened.
         """
         if self._process != os.getpid():
-            self._splits, self._columns = _opened(self.place), {}
+            self._splits, self._columns = _opened(self.location), {}
             self._process = os.getpid()
         return self._splits
 
@@ -118,7 +118,7 @@ class HubRows(Sequence[DataItem]):
         return DataItem(self._member(self.image, row), depth)
 
     def _member(self, column: str, row: int) -> Member:
-        return HubMember(self.columns.place, f"{self.split}/{column}/{row}", self.columns)
+        return HubMember(self.columns.location, f"{self.split}/{column}/{row}", self.columns)
 
 
 @dataclass(frozen=True)
@@ -134,10 +134,10 @@ def looks_like(folder: Path) -> bool:
     """Whether a folder is what `save_to_disk` wrote, or holds parquet files as the Hub does."""
     if any((folder / name).is_file() for name in _SAVED):
         return True
-    return any(next(place.glob("*.parquet"), None) is not None for place in (folder, folder / "data"))
+    return any(next(path.glob("*.parquet"), None) is not None for path in (folder, folder / "data"))
 
 
-def open_rows(place: str, described: DataFile) -> HubSplits:
+def open_rows(location: str, described: DataFile) -> HubSplits:
     """The rows of `owner/name` or of a folder; `train`, `val` and `columns` of data.yaml name splits and columns.
 
     Without them: train is the split of that name, val the one called validation, val, valid or test (else every 10th
@@ -146,10 +146,10 @@ def open_rows(place: str, described: DataFile) -> HubSplits:
     Raises:
         DataError: it cannot be opened, or a split or column is missing or not clear.
     """
-    columns = HubColumns(place)
+    columns = HubColumns(location)
     held = columns.splits
-    train, val = _split_names(place, held, described)
-    image, depth = _columns(place, held[train or val].features, described.columns or {})
+    train, val = _split_names(location, held, described)
+    image, depth = _columns(location, held[train or val].features, described.columns or {})
 
     def rows(split: str | None, chosen: Sequence[int] | None = None) -> HubRows:
         name = split or ""
@@ -165,28 +165,30 @@ def open_rows(place: str, described: DataFile) -> HubSplits:
     return HubSplits(train_rows, val_rows, 1.0 if first is not None and _in_metres(first) else 1000.0)
 
 
-def _split_names(place: str, held: Any, described: DataFile) -> tuple[str | None, str | None]:
+def _split_names(location: str, held: Any, described: DataFile) -> tuple[str | None, str | None]:
     for name in (described.train, described.val):
         if name is not None and (not isinstance(name, str) or name not in held):
-            raise DataError(f"{place}: has no split {name!r}; it has {', '.join(held)}")
+            raise DataError(f"{location}: has no split {name!r}; it has {', '.join(held)}")
     train, val = described.train, described.val
     if train is None:
         train = "train" if "train" in held else next((name for name in held if len(held) == 1 and name != val), None)
     if val is None:
         val = next((name for name in _VAL_SPLITS if name in held and name != train), None)
     if train is None and val is None:
-        raise DataError(f"{place}: has the splits {', '.join(held)}; say which as `train:` and `val:` in a data.yaml")
+        raise DataError(
+            f"{location}: has the splits {', '.join(held)}; say which as `train:` and `val:` in a data.yaml"
+        )
     return train, val  # type: ignore[return-value]  # lists are refused above
 
 
-def _columns(place: str, features: Any, named: dict[str, str]) -> tuple[str, str | None]:
+def _columns(location: str, features: Any, named: dict[str, str]) -> tuple[str, str | None]:
     """The columns of image and depth: as named, else by name and kind. No depth at all is allowed."""
     for key, column in named.items():
         if key not in ("image", "depth"):
             raise DataError(f"columns: {key}: is not one of image and depth")
         if column not in features:
             raise DataError(
-                f"{place}: has no column {column!r}{near_names(column, features)}; it has {_said(features)}"
+                f"{location}: has no column {column!r}{near_names(column, features)}; it has {_said(features)}"
             )
     pictures = [name for name in features if _is_picture(features[name])]
     depths = [name for name in features if "depth" in name.lower() and name != named.get("image")]
@@ -197,7 +199,7 @@ def _columns(place: str, features: Any, named: dict[str, str]) -> tuple[str, str
     if image is None or (depth is None and depths):
         what = "image" if image is None else "depth"
         raise DataError(
-            f"{place}: which column is the {what} is not clear; name it as `columns: {{{what}: NAME}}` in "
+            f"{location}: which column is the {what} is not clear; name it as `columns: {{{what}: NAME}}` in "
             f" a data.yaml; it has {_said(features)}"
         )
     return image, depth
@@ -211,7 +213,7 @@ def _is_picture(kind: Any) -> bool:
     return type(kind).__name__ == "Image"
 
 
-def _in_metres(first: Place) -> bool:
+def _in_metres(first: Location) -> bool:
     """Whether depth is stored as floating-point numbers, which are taken for metres: those of the first row."""
     try:
         return read_stored(first).dtype.kind == "f"
@@ -228,10 +230,10 @@ def _column(rows: Any, column: str) -> Any:
     return rows.cast_column(column, Image(decode=False))
 
 
-def _opened(place: str) -> Any:
+def _opened(location: str) -> Any:
     """Split -> rows."""
-    if not (Path(place).is_dir() or is_hub_id(place)):
-        raise DataError(f"{place}: is neither a folder nor a data set on the Hub (OWNER/NAME)")
+    if not (Path(location).is_dir() or is_hub_id(location)):
+        raise DataError(f"{location}: is neither a folder nor a data set on the Hub (OWNER/NAME)")
     try:
         import datasets
 
@@ -242,12 +244,12 @@ def _opened(place: str) -> Any:
             "format hub: needs the `datasets` package, version 4 or later: pip install 'disdepth[hub-data]'"
         ) from None
     try:
-        if any((Path(place) / name).is_file() for name in _SAVED):
-            held = datasets.load_from_disk(place)
+        if any((Path(location) / name).is_file() for name in _SAVED):
+            held = datasets.load_from_disk(location)
         else:
-            held = datasets.load_dataset(place)
+            held = datasets.load_dataset(location)
     except Exception as error:  # the library raises anything: FileNotFoundError, DatasetNotFoundError, pyarrow's, ...
-        raise DataError(f"{place}: cannot be opened as a Hub data set ({_one_line(error)})") from None
+        raise DataError(f"{location}: cannot be opened as a Hub data set ({_one_line(error)})") from None
     return held if isinstance(held, datasets.DatasetDict) else {str(held.split or "train"): held}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from disdepth_cli.data.files.hdf5 import Hdf5Member, MatlabMember, names, read_matlab
 from disdepth_cli.data.files.item import DataItem, Skipped
-from disdepth_cli.data.files.location import Place
+from disdepth_cli.data.files.location import Location
 from disdepth_cli.data.sets.listing import Listing
 from disdepth_cli.data.sets.lists import rows, stated_focal, without_depth
 from disdepth_cli.data.sets.patterns import Folders, fitting
@@ -27,7 +27,7 @@ class Splits:
     val: Sequence[DataItem] = ()
     skipped: list[Skipped] = field(default_factory=list)
     missing: list[Skipped] = field(default_factory=list)
-    slashed: int = 0
+    leading_slashes: int = 0
 
     @classmethod
     def of(cls, train: Listing, val: Listing) -> Splits:
@@ -35,7 +35,7 @@ class Splits:
         both = Listing()
         both.add(train)
         both.add(val)
-        return cls(train.items, val.items, both.skipped, both.missing, both.slashed)
+        return cls(train.items, val.items, both.skipped, both.missing, both.leading_slashes)
 
 
 class Layout(Protocol):
@@ -67,8 +67,8 @@ class Paired:
                 wanted = self.depth[0] if depth is None else self.masks[masks.index(None)]
                 splits.skipped.append(Skipped("", str(fit.path), f"no {_filled(wanted, fit.fields)} in {root}"))
                 continue
-            place: Place = Hdf5Member(str(depth), self.inside) if self.inside else depth
-            found.append((DataItem(fit.path, place, masks=tuple(m for m in masks if m)), fit.fields))
+            position: Location = Hdf5Member(str(depth), self.inside) if self.inside else depth
+            found.append((DataItem(fit.path, position, masks=tuple(m for m in masks if m)), fit.fields))
         return _split(self.split, root, found, splits)
 
 
@@ -83,7 +83,7 @@ class Listed:
     val: tuple[str, ...]
     train_folders: tuple[str, ...]
     val_folders: tuple[str, ...]
-    places: tuple[str, ...] = ("", "train_test_inputs", "data_splits")
+    folders: tuple[str, ...] = ("", "train_test_inputs", "data_splits")
 
     def collect(self, root: Path) -> Splits:
         train = self._read(root, "train", self.train, self.train_folders)
@@ -91,19 +91,19 @@ class Listed:
 
     def _read(self, root: Path, split: str, lists: tuple[str, ...], below: tuple[str, ...]) -> Listing:
         listing, folders = Listing(), Folders()
-        files = [root / place / name for place in self.places for name in lists]
+        files = [root / folder / name for folder in self.folders for name in lists]
         file = next((file for file in files if file.is_file()), None)
         for number, words in rows(file) if file else ():
             where = f"{file}:{number}"
             if without_depth(words):
                 listing.skipped.append(Skipped(split, where, f"{words[0]} has no ground truth (None)"))
                 continue
-            places = [_below(root, below, entry, folders) for entry in words[:2]]
-            if len(places) == 2 and places[0] and places[1]:
-                listing.items.append(DataItem(places[0], places[1], focal=stated_focal(words)))
-                listing.slashed += words[0].startswith("/")
+            positions = [_below(root, below, entry, folders) for entry in words[:2]]
+            if len(positions) == 2 and positions[0] and positions[1]:
+                listing.items.append(DataItem(positions[0], positions[1], focal=stated_focal(words)))
+                listing.leading_slashes += words[0].startswith("/")
             else:
-                gone = words[places.index(None)] if None in places else "the depth of a row with one entry"
+                gone = words[positions.index(None)] if None in positions else "the depth of a row with one entry"
                 listing.skipped.append(Skipped(split, where, f"{gone.lstrip('/')} is not in {root}"))
         return listing
 
@@ -179,7 +179,8 @@ def nearest(first: list[float], second: list[float], within: float) -> dict[int,
     pairs = []
     for index, time in enumerate(first):
         low, high = np.searchsorted(times, [time - within, time + within])
-        near = ((abs(time - times[place]), index, int(order[place])) for place in range(low, min(high + 1, len(times))))
+        close = range(low, min(high + 1, len(times)))
+        near = ((abs(time - times[number]), index, int(order[number])) for number in close)
         pairs += [pair for pair in near if pair[0] < within]
     taken: dict[int, int] = {}
     used: set[int] = set()

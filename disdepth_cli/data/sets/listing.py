@@ -19,14 +19,14 @@ class Listing:
     items: list[DataItem] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     missing: list[Skipped] = field(default_factory=list)
-    slashed: int = 0
+    leading_slashes: int = 0
 
     def add(self, other: Listing) -> None:
         """Append another listing."""
         self.items += other.items
         self.skipped += other.skipped
         self.missing += other.missing
-        self.slashed += other.slashed
+        self.leading_slashes += other.leading_slashes
 
 
 def every_tenth(count: int) -> range:

@@ -51,8 +51,8 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
         DataError: the list cannot be read or is empty.
     """
     listing, folders, columns = Listing(), Folders(), Columns()
-    for place, row in enumerate(_rows(file)):
-        if place == 0 and (named := _columns(row.fields)) is not None:
+    for offset, row in enumerate(_rows(file)):
+        if offset == 0 and (named := _columns(row.fields)) is not None:
             columns = named
             continue
         fields = _chosen(row, columns, images_only)
@@ -71,7 +71,7 @@ def read_list(file: Path, root: Path, split: str, images_only: bool = False) -> 
         elif found[0] is not None:
             depth = found[1] if len(found) > 1 else None
             listing.items.append(DataItem(found[0], depth, focal=stated_focal(row.fields, columns.focal)))
-            listing.slashed += fields[0].startswith("/") and str(found[0]) != fields[0]
+            listing.leading_slashes += fields[0].startswith("/") and str(found[0]) != fields[0]
     if not listing.items and not listing.skipped and not listing.missing:
         raise DataError(f"{file}: lists no images; write one `image depth` pair a line")
     return listing
@@ -147,9 +147,9 @@ def _columns(fields: list[str]) -> Columns | None:
     if not _is_header(fields):
         return None
     words = [_words(field) for field in fields]
-    depth = next((place for place, held in enumerate(words) if held & DEPTH_WORDS), None)
+    depth = next((index for index, held in enumerate(words) if held & DEPTH_WORDS), None)
     image = next((p for p, held in enumerate(words) if held & (IMAGE_WORDS | {"filename", "file"}) and p != depth), 0)
-    return Columns(image, depth, next((place for place, held in enumerate(words) if "focal" in held), None))
+    return Columns(image, depth, next((index for index, held in enumerate(words) if "focal" in held), None))
 
 
 def _is_header(fields: Sequence[str]) -> bool:

@@ -34,8 +34,8 @@ def load_source(data: Path | str, strict: bool = True) -> DataSource:
         DataError: a path is missing, data.yaml is wrong, nothing is found, or list entries point nowhere.
     """
     with reading(data, "cannot be opened as a data set"):
-        place = checked(str(data))
-        source = _from_shards(place) if _are_shards(place) else _load(Path(place).expanduser())
+        location = checked(str(data))
+        source = _from_shards(location) if _are_shards(location) else _load(Path(location).expanduser())
     if strict and source.missing:
         first, more = source.missing[0], len(source.missing) - 1
         further = f" ({more} more lines point nowhere)" if more else ""
@@ -43,11 +43,11 @@ def load_source(data: Path | str, strict: bool = True) -> DataSource:
     return source
 
 
-def _are_shards(place: str) -> bool:
+def _are_shards(location: str) -> bool:
     """Whether shards are meant: not by the archives that a published data set was unpacked from, left beside it."""
-    if not names_shards(place):
+    if not names_shards(location):
         return False
-    return has_index(place) or not Path(place).is_dir() or recognise(Path(place)) is None
+    return has_index(location) or not Path(location).is_dir() or recognise(Path(location)) is None
 
 
 def _load(data: Path) -> DataSource:
@@ -103,13 +103,13 @@ def _unlabelled(file: Path, root: Path, described: DataFile) -> tuple[Sequence[D
     if (shards := shards_of(file, "unlabeled", described.unlabeled, root)) is not None:
         return shards, []
     unpaired = _collect(file, root, None, described.unlabeled)
-    return [DataItem(item.image, None, foreign=True, focal=item.focal) for item in unpaired.items], unpaired.missing
+    return [DataItem(item.image, None, extra=True, focal=item.focal) for item in unpaired.items], unpaired.missing
 
 
-def _from_shards(place: str) -> DataSource:
-    found = open_shards(place)
-    root = Path(place) if is_remote(place) else Path(place).expanduser().absolute()
-    root = root if root.is_dir() or is_remote(place) else root.parent
+def _from_shards(location: str) -> DataSource:
+    found = open_shards(location)
+    root = Path(location) if is_remote(location) else Path(location).expanduser().absolute()
+    root = root if root.is_dir() or is_remote(location) else root.parent
     return _source(found.name, root, DataFile(**found.says), Splits(ShardItems(found.train), ShardItems(found.val)))
 
 
@@ -118,23 +118,23 @@ def _fill_in(given: Splits, found: Splits, described: DataFile) -> Splits:
     named = {item.image for item in (*given.train, *given.val)}
     train = given.train if described.train is not None else [item for item in found.train if item.image not in named]
     val = given.val if described.val is not None else [item for item in found.val if item.image not in named]
-    slashed = given.slashed + found.slashed
-    return Splits(train, val, given.skipped + found.skipped, given.missing + found.missing, slashed)
+    leading_slashes = given.leading_slashes + found.leading_slashes
+    return Splits(train, val, given.skipped + found.skipped, given.missing + found.missing, leading_slashes)
 
 
 def _from_hub(where: Path, described: DataFile) -> DataSource:
     """where: the data.yaml, or the folder itself, as errors name it."""
     if described.unlabeled is not None:
         raise DataError(f"{where}: unlabeled: does not go with `format: {HUB}`; use a `train` split without depth")
-    place = described.path
-    folder = (where if where.is_dir() else where.parent) / Path(place).expanduser()
+    target = described.path
+    folder = (where if where.is_dir() else where.parent) / Path(target).expanduser()
     try:
-        rows = hub_rows.open_rows(str(folder.resolve()) if folder.is_dir() else place, described)
+        rows = hub_rows.open_rows(str(folder.resolve()) if folder.is_dir() else target, described)
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     if "depth_scale" not in described.model_fields_set:
         described = described.model_copy(update={"depth_scale": rows.scale})
-    root = folder.resolve() if folder.is_dir() else Path(place)
+    root = folder.resolve() if folder.is_dir() else Path(target)
     return _source(root.name, root, described, Splits(rows.train, rows.val))
 
 
@@ -166,7 +166,7 @@ def _from_folder(folder: Path, described: DataFile) -> DataSource:
 def _split(name: str, root: Path, described: DataFile, listing: Listing) -> DataSource:
     """Items without a split: every 10th, at least one, is val."""
     items = listing.items
-    val = [items[place] for place in every_tenth(len(items))]
+    val = [items[position] for position in every_tenth(len(items))]
     held_out = set(val)
     train = [item for item in items if item not in held_out]
     return _source(name, root, described, Splits.of(replace(listing, items=train), Listing(val)))
@@ -184,7 +184,7 @@ def _source(name: str, root: Path, described: DataFile, splits: Splits) -> DataS
         protocol=described.protocol,
         skipped=tuple(splits.skipped),
         missing=tuple(splits.missing),
-        slashed=splits.slashed,
+        leading_slashes=splits.leading_slashes,
         format=described.format,
     )
 
@@ -207,23 +207,23 @@ def _collect(file: Path, root: Path, split: Split | None, entries: str | list[st
     """All items that one of data.yaml's `train`, `val` and `unlabeled` (split None) names."""
     listing = Listing()
     for entry in [entries] if isinstance(entries, str) else entries or []:
-        place = root / Path(entry).expanduser()
-        if names_shards(entry if is_remote(entry) else str(place)):
+        path = root / Path(entry).expanduser()
+        if names_shards(entry if is_remote(entry) else str(path)):
             continue  # `shards_of` reads these
-        if not place.exists():
+        if not path.exists():
             key = split or "unlabeled"
-            raise DataError(f"{file}: {key}: {place} does not exist; it is relative to `path`, here {root}")
-        listing.add(_unpaired(place, root) if split is None else _paired(place, root, split))
+            raise DataError(f"{file}: {key}: {path} does not exist; it is relative to `path`, here {root}")
+        listing.add(_unpaired(path, root) if split is None else _paired(path, root, split))
     return listing
 
 
-def _paired(place: Path, root: Path, split: Split) -> Listing:
-    if not place.is_dir():
-        return read_list(place, root, split)
-    parts = scan_splits(place, beside=True)
-    return parts[split] if split in parts else scan_folder(place, split, beside=True)
+def _paired(path: Path, root: Path, split: Split) -> Listing:
+    if not path.is_dir():
+        return read_list(path, root, split)
+    parts = scan_splits(path, beside=True)
+    return parts[split] if split in parts else scan_folder(path, split, beside=True)
 
 
-def _unpaired(place: Path, root: Path) -> Listing:
+def _unpaired(path: Path, root: Path) -> Listing:
     """The images of a folder or list, whatever depth they have: none is needed, and rows without any count too."""
-    return scan_images(place) if place.is_dir() else read_list(place, root, "", images_only=True)
+    return scan_images(path) if path.is_dir() else read_list(path, root, "", images_only=True)

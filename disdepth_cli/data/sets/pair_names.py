@@ -68,10 +68,10 @@ def subfolder(folder: Path, names: tuple[str, ...]) -> Path | None:
 def depth_beside(images: Path) -> Path | None:
     """The folder of depth that goes with a folder of images: `depth/train` with `images/train`."""
     parts = images.absolute().parts
-    for place in range(len(parts) - 1, 0, -1):
-        if parts[place].lower() in IMAGE_FOLDERS:
-            depth = subfolder(Path(*parts[:place]), DEPTH_FOLDERS)
-            rest = Path(*parts[place + 1 :])
+    for index in range(len(parts) - 1, 0, -1):
+        if parts[index].lower() in IMAGE_FOLDERS:
+            depth = subfolder(Path(*parts[:index]), DEPTH_FOLDERS)
+            rest = Path(*parts[index + 1 :])
             if depth is not None and (depth / rest).is_dir():
                 return depth / rest
     return None

@@ -105,12 +105,12 @@ def _entries(part: str, folder: Path, folders: Folders, fields: Mapping[str, str
 
 
 def _regex(part: str) -> re.Pattern[str]:
-    pattern, place = "", 0
+    pattern, position = "", 0
     for found in re.finditer(r"\{(\w+)\}|\*", part):
-        pattern += re.escape(part[place : found.start()])
+        pattern += re.escape(part[position : found.start()])
         pattern += ".*" if found[0] == "*" else f"(?P<{found[1]}>.+)"
-        place = found.end()
-    return re.compile(pattern + re.escape(part[place:]))
+        position = found.end()
+    return re.compile(pattern + re.escape(part[position:]))
 
 
 def _path_field(part: str) -> str | None:

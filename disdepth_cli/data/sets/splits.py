@@ -98,7 +98,7 @@ class FrameTable:
     val: str = "val"
 
     def __call__(self, root: Path, found: Found) -> list[str]:
-        file = next((place / self.file for place in (root, root.parent) if (place / self.file).is_file()), None)
+        file = next((path for path in (root / self.file, root.parent / self.file) if path.is_file()), None)
         if file is None:
             return HeldOut("scene")(root, found)
         table = self._read(file)
@@ -133,7 +133,7 @@ class MatlabFolders:
     file: str
 
     def __call__(self, root: Path, found: Found) -> list[str]:
-        file = next((place / self.file for place in (root, root.parent) if (place / self.file).is_file()), None)
+        file = next((path for path in (root / self.file, root.parent / self.file) if path.is_file()), None)
         if file is None:
             return HeldOut(self.field)(root, found)
         train, test = (set(map(_inside_sunrgbd, cells)) for cells in read_matlab(file, "alltrain", "alltest"))

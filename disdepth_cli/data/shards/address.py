@@ -13,30 +13,32 @@ from disdepth_cli.errors import DataError
 SCHEMES = frozenset({"http", "https", "hf", "s3", "gs", "gcs", "az", "abfs"})
 
 
-def is_remote(place: str) -> bool:
+def is_remote(location: str) -> bool:
     """Whether a place is an address rather than a path."""
-    return "://" in place
+    return "://" in location
 
 
-def checked(place: str) -> str:
+def checked(location: str) -> str:
     """A path, or an address whose scheme is in `SCHEMES`, as it is; a `file://` address as a path.
 
     Raises:
         DataError: it is an address of another kind, or several joined by `::`.
     """
-    if not is_remote(place):
-        return place
-    scheme, _, rest = place.partition("://")
-    if "::" in place:
-        raise DataError(f"{place}: joins addresses by `::`, and these are never opened; name one address")
+    if not is_remote(location):
+        return location
+    scheme, _, rest = location.partition("://")
+    if "::" in location:
+        raise DataError(f"{location}: joins addresses by `::`, and these are never opened; name one address")
     if scheme.lower() == "file":
-        return _path(place, rest)
+        return _path(location, rest)
     if scheme.lower() not in SCHEMES:
-        raise DataError(f"{place}: {scheme}:// is not opened; addresses start with http(s)://, hf://, s3:// or gs://")
-    return place
+        raise DataError(
+            f"{location}: {scheme}:// is not opened; addresses start with http(s)://, hf://, s3:// or gs://"
+        )
+    return location
 
 
-def beneath(base: str, place: str) -> str:
+def beneath(base: str, location: str) -> str:
     """What an index at `base`, a folder or an address, means by a place: relative places lie below the base.
 
     Raises:
@@ -44,19 +46,19 @@ def beneath(base: str, place: str) -> str:
     """
     remote = is_remote(base)
     try:
-        if remote and place.lower().startswith("file:"):
-            raise DataError(f"{place}: an index from elsewhere may not name files of this machine")
-        if remote or is_remote(place):
-            return checked(place if is_remote(place) else f"{base}/{place.lstrip('/')}")
+        if remote and location.lower().startswith("file:"):
+            raise DataError(f"{location}: an index from elsewhere may not name files of this machine")
+        if remote or is_remote(location):
+            return checked(location if is_remote(location) else f"{base}/{location.lstrip('/')}")
     except DataError as error:
         raise DataError(f"{base}: its index names {error}") from None
-    return str((Path(base) / place).absolute())
+    return str((Path(base) / location).absolute())
 
 
-def _path(place: str, rest: str) -> str:
+def _path(location: str, rest: str) -> str:
     from urllib.request import url2pathname  # slow to import, and hardly anybody writes such an address
 
     path = url2pathname(rest.removeprefix("localhost"))
     if not Path(path).is_absolute():
-        raise DataError(f"{place}: is not a whole path; write it as file:///folder/name.tar, or without file://")
+        raise DataError(f"{location}: is not a whole path; write it as file:///folder/name.tar, or without file://")
     return path

@@ -47,7 +47,7 @@ class PackedSample:
 
     key: str
     files: dict[str, bytes]
-    foreign: bool = False
+    extra: bool = False
     error: str | None = None
     refused: bool = False
 
@@ -74,7 +74,7 @@ class PackDataset(Dataset[PackedSample]):
         item = self.items[index]
         key = shard_key(self.source.key(item))
         try:
-            return PackedSample(key, packed(item, self.source, self.packing), item.foreign)
+            return PackedSample(key, packed(item, self.source, self.packing), item.extra)
         except _TooDeep as error:
             return PackedSample(key, {}, error=str(error), refused=True)
         except DataError as error:

@@ -33,7 +33,7 @@ def shards_of(file: Path, key: str, entries: str | list[str] | None, root: Path)
             found = open_shards(_place(entry, root))
             shards += found.val if key == "val" else found.train
     if key == "unlabeled":
-        shards = [replace(shard, depths=0, foreign=True, images_only=True) for shard in shards]
+        shards = [replace(shard, depths=0, extra=True, images_only=True) for shard in shards]
     return ShardItems(shards)
 
 
@@ -56,7 +56,7 @@ def shared_shard(val: Sequence[DataItem], further: Sequence[DataItem]) -> str | 
     """A shard that is in both."""
     if not (isinstance(val, ShardItems) and isinstance(further, ShardItems)):
         return None
-    return next(iter({shard.place for shard in val.shards} & {shard.place for shard in further.shards}), None)
+    return next(iter({shard.location for shard in val.shards} & {shard.location for shard in further.shards}), None)
 
 
 def said_by_index(
@@ -70,10 +70,10 @@ def said_by_index(
     says: dict[str, Any] = {}
     for entries in lists:
         for entry in [entries] if isinstance(entries, str) else entries or []:
-            place = _place(entry, root)
-            if not names_shards(place):
+            location = _place(entry, root)
+            if not names_shards(location):
                 continue
-            beside = index_beside([entry], root) if ".tar" in entry else open_shards(place)
+            beside = index_beside([entry], root) if ".tar" in entry else open_shards(location)
             found = beside.says if beside else {}
             scale = (given | says).get("depth_scale")
             if scale is not None and found.get("depth_scale", scale) != scale:

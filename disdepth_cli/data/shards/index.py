@@ -49,7 +49,7 @@ class ShardRecord(BaseModel):
     sha256: str | None = None
     labelled: int | None = Field(default=None, ge=0)
     depths: str | None = Field(default=None, pattern=r"^[0-9a-f]+$")
-    foreign: bool = False
+    extra: bool = Field(default=False, alias="foreign")
 
 
 class IndexFile(BaseModel):
@@ -77,30 +77,30 @@ class ShardSet:
     says: dict[str, Any]
 
 
-def names_shards(place: str) -> bool:
+def names_shards(location: str) -> bool:
     """Whether a place is an address, an index, shards by name or pattern, or a folder of shards."""
-    if is_remote(place) or place.lower().endswith(_TAR) or Path(place).name == INDEX:
+    if is_remote(location) or location.lower().endswith(_TAR) or Path(location).name == INDEX:
         return True
-    folder = Path(place)
-    return folder.is_dir() and (has_index(place) or (_has_tars(folder) and not _has_images(folder)))
+    folder = Path(location)
+    return folder.is_dir() and (has_index(location) or (_has_tars(folder) and not _has_images(folder)))
 
 
-def has_index(place: str) -> bool:
+def has_index(location: str) -> bool:
     """Whether a folder here has an index, or is being packed and will have one."""
-    return any((Path(place) / name).is_file() for name in (INDEX, JOURNAL))
+    return any((Path(location) / name).is_file() for name in (INDEX, JOURNAL))
 
 
-def open_shards(place: str) -> ShardSet:
+def open_shards(location: str) -> ShardSet:
     """The shards that a place names: a folder, an index or a pattern, here or elsewhere.
 
     Raises:
         DataError: nothing is there, or it cannot be read.
     """
-    if place.lower().endswith(_TAR):
-        return _by_name(find_shards([place], Path()), Path(place).parent.name)
-    if is_remote(place):
-        return _read_index(place if place.endswith(".json") else f"{place.rstrip('/')}/{INDEX}")
-    path = Path(place).expanduser()
+    if location.lower().endswith(_TAR):
+        return _by_name(find_shards([location], Path()), Path(location).parent.name)
+    if is_remote(location):
+        return _read_index(location if location.endswith(".json") else f"{location.rstrip('/')}/{INDEX}")
+    path = Path(location).expanduser()
     if (path / JOURNAL).is_file():
         raise DataError(f"{path}: is not packed to its end; go on with disdepth pack DATA --resume -o {path}")
     if path.is_dir() and not (path / INDEX).is_file():
@@ -116,21 +116,21 @@ def find_shards(entries: Iterable[str], root: Path) -> tuple[Shard, ...]:
     Raises:
         DataError: one does not exist or cannot be read.
     """
-    places = [place for entry in entries for place in _expand(entry, root)]
+    locations = [location for entry in entries for location in _expand(entry, root)]
     known: dict[str, dict[str, Shard]] = {}
     found = []
-    for place in places:
-        folder = place.rpartition("/")[0]
+    for location in locations:
+        folder = location.rpartition("/")[0]
         if folder not in known:
             index = _index_of(folder)
-            known[folder] = {shard.place: shard for shard in (index.train + index.val if index else ())}
-        found.append(known[folder].get(place))
-    return _counted(places, found)
+            known[folder] = {shard.location: shard for shard in (index.train + index.val if index else ())}
+        found.append(known[folder].get(location))
+    return _counted(locations, found)
 
 
 def index_beside(entries: Sequence[str], root: Path) -> ShardSet | None:
     """What the index beside the first shard says, if there is one."""
-    first = next((place for entry in entries for place in _expand(entry, root)), None)
+    first = next((location for entry in entries for location in _expand(entry, root)), None)
     return _index_of(first.rpartition("/")[0]) if first else None
 
 
@@ -146,7 +146,7 @@ def record_of(shard: Shard, url: str) -> dict[str, Any]:
     if shard.depths is not None and 0 < shard.labelled < shard.count:
         record["depths"] = f"{shard.depths:x}"
     record |= {"filesize": shard.size, "sha256": shard.sha256}
-    return record | ({"foreign": True} if shard.foreign else {})
+    return record | ({"foreign": True} if shard.extra else {})
 
 
 def pack_bits(labelled: np.ndarray) -> int | None:
@@ -156,21 +156,21 @@ def pack_bits(labelled: np.ndarray) -> int | None:
     return int.from_bytes(np.packbits(labelled, bitorder="little").tobytes(), "little")
 
 
-def _read_index(place: str) -> ShardSet:
+def _read_index(location: str) -> ShardSet:
     try:
-        text = read_remote(place) if is_remote(place) else Path(place).read_bytes()
+        text = read_remote(location) if is_remote(location) else Path(location).read_bytes()
         index = IndexFile.model_validate(json.loads(text))
     except OSError as error:
-        raise DataError(f"{place}: cannot be read ({error.strerror or error})") from None
+        raise DataError(f"{location}: cannot be read ({error.strerror or error})") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise DataError(f"{place}: is not an index of shards ({where}: {first['msg']})") from None
+        raise DataError(f"{location}: is not an index of shards ({where}: {first['msg']})") from None
     except ValueError:
-        raise DataError(f"{place}: is not an index of shards (no valid JSON)") from None
+        raise DataError(f"{location}: is not an index of shards (no valid JSON)") from None
     if index.wids_version != 1 or not index.shardlist + index.val_shardlist:
-        raise DataError(f"{place}: is not an index of shards (a `shardlist`, version 1)")
-    base = place.rpartition("/")[0]
+        raise DataError(f"{location}: is not an index of shards (a `shardlist`, version 1)")
+    base = location.rpartition("/")[0]
     splits = [
         _counted([beneath(base, record.url) for record in records], [shard_of(base, record) for record in records])
         for records in (index.shardlist, index.val_shardlist)
@@ -187,63 +187,63 @@ def shard_of(base: str, record: ShardRecord) -> Shard:
         depths = -1
     elif record.labelled < record.nsamples:
         depths = int(record.depths or "0", 16)
-    place = beneath(base, record.url)
-    return Shard(place, record.nsamples, depths, record.filesize, record.sha256, record.foreign)
+    location = beneath(base, record.url)
+    return Shard(location, record.nsamples, depths, record.filesize, record.sha256, record.extra)
 
 
-def _counted(places: Sequence[str], known: Sequence[Shard | None]) -> tuple[Shard, ...]:
+def _counted(positions: Sequence[str], known: Sequence[Shard | None]) -> tuple[Shard, ...]:
     """The shards, with what is not known of them looked up: a shard's samples, or which of them have depth.
 
     Where only depth is unknown, the first such shard speaks for all, if all or none of its samples have it.
     """
     shards, word = [], None
-    for place, shard in zip(places, known, strict=True):
+    for position, shard in zip(positions, known, strict=True):
         if shard is None:
-            shards.append(_count(place))
+            shards.append(_count(position))
         elif shard.depths != -1:
             shards.append(shard)
         else:
-            word = word or _count(place)
+            word = word or _count(position)
             uniform = word.labelled in (0, word.count)
-            depths = (0 if word.labelled == 0 else None) if uniform else _count(place).depths
+            depths = (0 if word.labelled == 0 else None) if uniform else _count(position).depths
             shards.append(replace(shard, depths=depths))
     return tuple(shards)
 
 
-def _count(place: str) -> Shard:
+def _count(location: str) -> Shard:
     """Open a shard and count, unless that was done before."""
     size, stamp = None, ""
-    if not is_remote(place):
+    if not is_remote(location):
         try:
-            status = Path(place).stat()
+            status = Path(location).stat()
         except OSError as error:
-            raise DataError(f"{place}: cannot be read ({error.strerror or error})") from None
+            raise DataError(f"{location}: cannot be read ({error.strerror or error})") from None
         size, stamp = status.st_size, f"{status.st_size} {status.st_mtime_ns} "
-    note = cache_folder() / "counts" / f"{hashlib.sha256((stamp + place).encode()).hexdigest()[:32]}.json"
+    note = cache_folder() / "counts" / f"{hashlib.sha256((stamp + location).encode()).hexdigest()[:32]}.json"
     try:
         count, depths = json.loads(note.read_text(encoding="utf-8"))
-        return Shard(place, int(count), None if depths is None else int(depths, 16), size)
+        return Shard(location, int(count), None if depths is None else int(depths, 16), size)
     except (OSError, ValueError, TypeError):
         pass
-    table = open_shard(place).table
+    table = open_shard(location).table
     bits = pack_bits(table.labelled)
     with suppress(DisdepthError):  # a cache that cannot be written costs time only
         write_text(note, json.dumps([len(table), None if bits is None else f"{bits:x}"]))
-    return Shard(place, len(table), bits, size)
+    return Shard(location, len(table), bits, size)
 
 
 def _expand(entry: str, root: Path) -> list[str]:
     """Places of an entry: braces expanded, `*` looked up in local folders."""
     parts = _BRACES.split(entry)
     choices = [_choices(part) if number % 2 else [part] for number, part in enumerate(parts)]
-    places = ["".join(chosen) for chosen in itertools.islice(itertools.product(*choices), MOST_SHARDS + 1)]
-    if len(places) > MOST_SHARDS:
+    positions = ["".join(chosen) for chosen in itertools.islice(itertools.product(*choices), MOST_SHARDS + 1)]
+    if len(positions) > MOST_SHARDS:
         raise DataError(f"{entry}: names more than {MOST_SHARDS} shards; write it as {{000000..000012}}")
     if is_remote(entry):
-        return places
+        return positions
     found: list[str] = []
-    for place in places:
-        path = root / Path(place).expanduser()
+    for position in positions:
+        path = root / Path(position).expanduser()
         matches = (
             sorted(file for file in path.parent.glob(path.name) if file.name[0] != ".") if "*" in path.name else [path]
         )
@@ -265,19 +265,19 @@ def _choices(inside: str) -> list[str]:
 
 
 def _index_of(folder: str) -> ShardSet | None:
-    place = f"{folder}/{INDEX}"
-    if not is_remote(place):
-        return _read_index(place) if Path(place).is_file() else None
+    path = f"{folder}/{INDEX}"
+    if not is_remote(path):
+        return _read_index(path) if Path(path).is_file() else None
     try:
-        return _read_index(place)
+        return _read_index(path)
     except DataError:
         return None
 
 
 def _by_name(shards: Sequence[Shard], name: str) -> ShardSet:
     """Shards whose names begin with `val` are val."""
-    val = tuple(shard for shard in shards if shard.place.rpartition("/")[2].startswith("val"))
-    says = _index_of(shards[0].place.rpartition("/")[0]) if shards else None
+    val = tuple(shard for shard in shards if shard.location.rpartition("/")[2].startswith("val"))
+    says = _index_of(shards[0].location.rpartition("/")[0]) if shards else None
     train = tuple(shard for shard in shards if shard not in val)
     return ShardSet(name or "shards", train, val, says.says if says else {})
 

@@ -23,17 +23,17 @@ _LOOKED_INTO = 2  # remote shards from which a few samples are taken, each of wh
 class Shard:
     """One shard of a data set.
 
-    place: its path or address. count: its samples. depths: which of them have depth, one bit a sample, the first
-    the lowest; None: all. size [bytes] and sha256 where they are known. foreign: as `DataItem.foreign`.
+    location: its path or address. count: its samples. depths: which of them have depth, one bit a sample, the first
+    the lowest; None: all. size [bytes] and sha256 where they are known. extra: as `DataItem.foreign`.
     images_only: depth in it is left alone.
     """
 
-    place: str
+    location: str
     count: int
     depths: int | None = None
     size: int | None = None
     sha256: str | None = None
-    foreign: bool = False
+    extra: bool = False
     images_only: bool = False
 
     @property
@@ -100,13 +100,13 @@ class ShardItems(BlockItems):
         shard = self.shards[number]
 
         def member(entry: str, reason: str | None = None) -> ShardMember:
-            return ShardMember(shard.place, entry, shard, self.readers, reason)
+            return ShardMember(shard.location, entry, shard, self.readers, reason)
 
         try:
             image, depth = self._entries(shard, position)
         except DataError as error:
-            return DataItem(member(f"#{position}", str(error)), None, shard.foreign)
-        return DataItem(member(image), None if depth is None else member(depth), shard.foreign)
+            return DataItem(member(f"#{position}", str(error)), None, shard.extra)
+        return DataItem(member(image), None if depth is None else member(depth), shard.extra)
 
     def __iter__(self) -> Iterator[DataItem]:
         return (self[index] for index in range(len(self)))
@@ -119,11 +119,11 @@ class ShardItems(BlockItems):
     @property
     def remote(self) -> bool:
         """Whether any shard has to be downloaded."""
-        return any(is_remote(shard.place) for shard in self.shards)
+        return any(is_remote(shard.location) for shard in self.shards)
 
-    def foreign_flags(self) -> np.ndarray:
-        """(n,) bool: which samples are foreign."""
-        return np.repeat([shard.foreign for shard in self.shards], self.blocks)
+    def extra_flags(self) -> np.ndarray:
+        """(n,) bool: which samples are extra images."""
+        return np.repeat([shard.extra for shard in self.shards], self.blocks)
 
     def only_labelled(self) -> ShardItems:
         """The samples with depth."""
@@ -152,10 +152,10 @@ class ShardItems(BlockItems):
 
     def _entries(self, shard: Shard, position: int) -> tuple[str, str | None]:
         """Names of a sample's image and depth."""
-        table = self.readers.get(shard.place, shard.size, shard.sha256).table
+        table = self.readers.get(shard.location, shard.size, shard.sha256).table
         if len(table) != shard.count:
             raise DataError(
-                f"{shard.place}: holds {len(table)} samples, but its index says {shard.count}; pack it again"
+                f"{shard.location}: holds {len(table)} samples, but its index says {shard.count}; pack it again"
             )
         image, depth = table.entries(position)
         return image, None if shard.images_only else depth
@@ -164,11 +164,11 @@ class ShardItems(BlockItems):
 class _Stretch(Sequence[DataItem]):
     """Some of the samples of shards, looked up as they are asked for."""
 
-    def __init__(self, items: ShardItems, places: range) -> None:
-        self.items, self.places = items, places
+    def __init__(self, items: ShardItems, positions: range) -> None:
+        self.items, self.positions = items, positions
 
     def __len__(self) -> int:
-        return len(self.places)
+        return len(self.positions)
 
     @overload
     def __getitem__(self, index: int) -> DataItem: ...
@@ -177,5 +177,5 @@ class _Stretch(Sequence[DataItem]):
     def __getitem__(self, index: slice) -> Sequence[DataItem]: ...
 
     def __getitem__(self, index: int | slice) -> DataItem | Sequence[DataItem]:
-        chosen = self.places[index]
+        chosen = self.positions[index]
         return _Stretch(self.items, chosen) if isinstance(chosen, range) else self.items[chosen]

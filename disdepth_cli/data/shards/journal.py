@@ -69,7 +69,7 @@ class Journal:
         self.file.unlink()
 
     def _write(self) -> None:
-        shards = {name: [record_of(s, Path(s.place).name) for s in found] for name, found in self.shards.items()}
+        shards = {name: [record_of(s, Path(s.location).name) for s in found] for name, found in self.shards.items()}
         state = {"options": self.options, "lengths": self.lengths, "reached": self.reached, "shards": shards}
         write_text(self.file, json.dumps(state | {"skipped": self.skipped}) + "\n")
 

@@ -44,7 +44,7 @@ class Prefetch:
         now = self._remote(window)
         needed = {*self.before, *now}
         for shard in (*self.before, *now):
-            touch(copy_of(shard.place, shard.sha256))
+            touch(copy_of(shard.location, shard.sha256))
         self.before = now
         todo = deque(now)
         for shard in self._remote(upcoming):
@@ -59,7 +59,7 @@ class Prefetch:
                 self.running += 1
 
     def _remote(self, numbers: Sequence[int]) -> list[Shard]:
-        return [self.shards[number] for number in numbers if is_remote(self.shards[number].place)]
+        return [self.shards[number] for number in numbers if is_remote(self.shards[number].location)]
 
     def _work(self) -> None:
         while True:
@@ -69,9 +69,9 @@ class Prefetch:
                     return
                 shard = self.todo.popleft()
             with suppress(DisdepthError):  # whoever needs the shard meets the same, and names it
-                local_copy(shard.place, shard.size, shard.sha256)
+                local_copy(shard.location, shard.size, shard.sha256)
 
 
 def _size(shard: Shard) -> int:
     """Bytes that a shard takes; 0 where no index says it and it is not here yet."""
-    return use_of(copy_of(shard.place, shard.sha256))[1] if shard.size is None else shard.size
+    return use_of(copy_of(shard.location, shard.sha256))[1] if shard.size is None else shard.size

@@ -53,14 +53,14 @@ class ShardReader:
         Raises:
             DataError: there is no such member, or the file is cut off.
         """
-        place = self.table.find(name)
-        if place is None:
+        index = self.table.find(name)
+        if index is None:
             raise DataError(f"{self._shown}:{name}: is not in this shard")
         try:
-            data = self._bytes(*place)
+            data = self._bytes(*index)
         except OSError as error:
             raise DataError(f"{self._shown}:{name}: cannot be read ({error.strerror or error})") from None
-        if len(data) < place[1]:
+        if len(data) < index[1]:
             raise DataError(f"{self._shown}:{name}: the shard is cut off here; copy or pack it again")
         suffix = "." + name.rpartition(".")[2].lower()
         if suffix not in DEPTH_SUFFIXES | IMAGE_SUFFIXES:  # a field named `depth` says nothing of how it is stored
@@ -114,7 +114,7 @@ class ShardReaders:
     def __reduce__(self) -> tuple[type[ShardReaders], tuple[int]]:
         return ShardReaders, (self._most,)
 
-    def get(self, place: str, size: int | None = None, sha256: str | None = None) -> ShardReader:
+    def get(self, location: str, size: int | None = None, sha256: str | None = None) -> ShardReader:
         """The reader of a shard, a path or an address, which is downloaded if need be.
 
         size [bytes] and sha256: what a download must have, if known.
@@ -126,26 +126,26 @@ class ShardReaders:
         if slots.process != os.getpid():
             slots = self._slots = _Slots()
         with slots.lock:
-            slot = slots.by_shard.setdefault((place, size, sha256), _Slot())
-            slots.by_shard.move_to_end((place, size, sha256))
+            slot = slots.by_shard.setdefault((location, size, sha256), _Slot())
+            slots.by_shard.move_to_end((location, size, sha256))
             if len(slots.by_shard) > self._most:
                 slots.by_shard.popitem(last=False)
         with slot.lock:
             if slot.reader is None:
-                slot.reader = _open(slot, place, size, sha256)
+                slot.reader = _open(slot, location, size, sha256)
             return slot.reader
 
 
-def open_shard(place: str, size: int | None = None, sha256: str | None = None) -> ShardReader:
+def open_shard(location: str, size: int | None = None, sha256: str | None = None) -> ShardReader:
     """A reader of a shard, opened for the caller alone; see `ShardReaders.get`.
 
     Raises:
         DataError: it cannot be reached or read.
     """
     try:
-        return _open_copy(place, size, sha256) if is_remote(place) else ShardReader(place, place)
+        return _open_copy(location, size, sha256) if is_remote(location) else ShardReader(location, location)
     except OSError as error:
-        raise DataError(f"{place}: cannot be read ({error.strerror or error})") from None
+        raise DataError(f"{location}: cannot be read ({error.strerror or error})") from None
 
 
 def _open_copy(url: str, size: int | None, sha256: str | None) -> ShardReader:
@@ -164,12 +164,12 @@ def _open_copy(url: str, size: int | None, sha256: str | None) -> ShardReader:
     raise DataError(f"{url}: its copy was removed {TRIES} times to make room; set a larger DISDEPTH_CACHE_GB")
 
 
-def _open(slot: _Slot, place: str, size: int | None, sha256: str | None) -> ShardReader:
+def _open(slot: _Slot, location: str, size: int | None, sha256: str | None) -> ShardReader:
     if slot.failed and time.monotonic() - slot.failed[0] < _FAILED_FOR:
         raise DataError(slot.failed[1])
     try:
-        return open_shard(place, size, sha256)
+        return open_shard(location, size, sha256)
     except DataError as error:
-        if is_remote(place):
+        if is_remote(location):
             slot.failed = time.monotonic(), str(error)
         raise

@@ -109,8 +109,8 @@ def _table(found: dict[str, dict[str, tuple[str, int, int]]], shown: str) -> Tab
     order = np.argsort(names, kind="stable")
     rows = np.empty(len(order) + 1, np.int32)
     rows[order], rows[-1] = np.arange(len(order)), -1
-    places = np.array([(offset, size) for _, offset, size in members], np.int64)[order]
-    return Table(names[order], places[:, 0].copy(), places[:, 1].copy(), rows[images], rows[depths])
+    positions = np.array([(offset, size) for _, offset, size in members], np.int64)[order]
+    return Table(names[order], positions[:, 0].copy(), positions[:, 1].copy(), rows[images], rows[depths])
 
 
 def _image_and_depth(fields: Iterable[str], shown: str) -> tuple[str | None, str | None]:

@@ -44,8 +44,8 @@ def write_shard(
 ) -> Shard | None:
     """Fill one shard until it is full or there are no more samples; None, and no file, where none is left.
 
-    The file appears whole or not at all. Samples of one shard are all foreign, or none is. skip: told of those that
-    cannot be packed.
+    The file appears whole or not at all. Samples of one shard are all extra images, or none is. skip: told of
+    those that cannot be packed.
     """
     written: list[PackedSample] = []
 
@@ -56,20 +56,20 @@ def write_shard(
                 if sample.error is None:
                     size = sum(_taken(data) for data in sample.files.values())
                     full = len(written) >= most_samples or tar.offset + size > most_bytes
-                    if written and (full or sample.foreign != written[0].foreign):
+                    if written and (full or sample.extra != written[0].extra):
                         return
                 samples.take()
                 if sample.error is not None:
                     skip(sample)
                     continue
                 _add(tar, _unused(sample.key, names), sample.files)
-                written.append(PackedSample(sample.key, dict.fromkeys(sample.files, b""), sample.foreign))
+                written.append(PackedSample(sample.key, dict.fromkeys(sample.files, b""), sample.extra))
 
     if _only_skipped(samples, skip):
         return None
     write_atomic(file, fill)
     labelled = np.array([sample.labelled for sample in written])
-    return Shard(str(file), len(written), pack_bits(labelled), file.stat().st_size, sha256_of(file), written[0].foreign)
+    return Shard(str(file), len(written), pack_bits(labelled), file.stat().st_size, sha256_of(file), written[0].extra)
 
 
 def _only_skipped(samples: Samples, skip: Callable[[PackedSample], object]) -> bool:

@@ -124,34 +124,34 @@ def _properties(data: bytes) -> list[tuple[str, str]]:
 
 def _fields(data: bytes) -> list[tuple[int, bytes]]:
     """Number and content of the length-delimited fields of a protocol buffer message; others are passed over."""
-    fields, place = [], 0
-    while place < len(data):
-        tag, place = _varint(data, place)
+    fields, position = [], 0
+    while position < len(data):
+        tag, position = _varint(data, position)
         kind = tag & 7
         if kind == 0:
-            _, place = _varint(data, place)
+            _, position = _varint(data, position)
         elif kind == 2:
-            length, place = _varint(data, place)
-            if place + length > len(data):
+            length, position = _varint(data, position)
+            if position + length > len(data):
                 raise ValueError("its end is missing")
-            fields.append((tag >> 3, data[place : place + length]))
-            place += length
+            fields.append((tag >> 3, data[position : position + length]))
+            position += length
         elif kind in (1, 5):
-            place += 8 if kind == 1 else 4
+            position += 8 if kind == 1 else 4
         else:
             raise ValueError("it is no ONNX file")
     return fields
 
 
-def _varint(data: bytes, place: int) -> tuple[int, int]:
+def _varint(data: bytes, index: int) -> tuple[int, int]:
     """A number of seven bits a byte, and where it ends."""
     value = shift = 0
     while True:
-        byte = data[place]
+        byte = data[index]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        index, shift = index + 1, shift + 7
         if byte < 128:
-            return value, place
+            return value, index
 
 
 def _first_line(error: Exception) -> str:

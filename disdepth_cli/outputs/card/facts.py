@@ -10,7 +10,7 @@ import timm
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata
 from disdepth_cli.config import PushConfig
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.hub.licences import Source, choose_licence
+from disdepth_cli.hub.licences import LicencedPart, choose_licence
 from disdepth_cli.outputs.card.card import CardFacts
 from disdepth_cli.outputs.card.text import PictureKind
 from disdepth_cli.predictor import DepthPredictor
@@ -39,7 +39,7 @@ def card_facts(
         branch=config.revision,
         data=config.data_name or data_name(run_options(run)),
         scored_against=report.get("scored_against"),
-        control={} if run and run.hands_out_control else _control(config.control, report),
+        control={} if run and run.keeps_control else _control(config.control, report),
         backbone_licence=backbone_licence,
         picture=picture,
     )
@@ -86,8 +86,8 @@ def _backbone_licence(metadata: CheckpointMetadata) -> str | None:
     return getattr(timm.models.get_pretrained_cfg(metadata.backbone), "license", None)
 
 
-def _sources(metadata: CheckpointMetadata, backbone_licence: str | None) -> list[Source]:
+def _sources(metadata: CheckpointMetadata, backbone_licence: str | None) -> list[LicencedPart]:
     """What the student was made from, as far as licences go; the data's is not known here."""
     teachers = [*([metadata.teacher] if metadata.teacher else []), *metadata.more_teachers]
-    sources = [Source("teacher", teacher.id, teacher.licence) for teacher in teachers]
-    return sources + ([Source("backbone", metadata.backbone, backbone_licence)] if backbone_licence else [])
+    sources = [LicencedPart("teacher", teacher.id, teacher.licence) for teacher in teachers]
+    return sources + ([LicencedPart("backbone", metadata.backbone, backbone_licence)] if backbone_licence else [])

@@ -57,18 +57,18 @@ def find_own(name: str, named: bool = True) -> Found:
     """
     if name in GIVEN:
         given = GIVEN[name]
-        place = file_and_function(name)
+        path = file_and_function(name)
         return Found(
-            made(given, name), f"{place[0].name}:{place[1]}" if place else name.removeprefix(OBJECT), _code(given)
+            made(given, name), f"{path[0].name}:{path[1]}" if path else name.removeprefix(OBJECT), _code(given)
         )
     if name.startswith(OBJECT):
         raise TeacherError(
             f"{name}: was an object of another Python process; give it again there, or write a function that makes it "
             "into a file and name that, FILE.py:FUNCTION"
         )
-    place = file_and_function(name)
-    if place is not None:
-        return _from_file(*place, named)
+    path = file_and_function(name)
+    if path is not None:
+        return _from_file(*path, named)
     point = next(point for point in entry_points(group=GROUP) if point.name == name)
     with worded(f"{name} ({point.value})"):
         given = point.load()
@@ -147,8 +147,8 @@ def worded(where: str) -> Iterator[None]:
     except Exception as error:
         steps = traceback.extract_tb(error.__traceback__)
         others = (str(Path(__file__).parents[2]), sysconfig.get_path("stdlib"), "site-packages", "<frozen")
-        theirs = [step for step in steps if not any(other in step.filename for other in others)] or steps
-        at = f", {Path(theirs[-1].filename).name} line {theirs[-1].lineno}" if theirs else ""
+        own_frames = [step for step in steps if not any(other in step.filename for other in others)] or steps
+        at = f", {Path(own_frames[-1].filename).name} line {own_frames[-1].lineno}" if own_frames else ""
         hint = "; install what it needs" if isinstance(error, ImportError) else ""
         raise TeacherError(f"{where}: {type(error).__name__}: {first_line(error)}{at}{hint}") from error
 

@@ -51,14 +51,14 @@ class YourNetwork(TeacherNetwork):
         """A name for each of its features."""
         if self.depth_alone:
             return tuple(f"depth/{step}" for step in STEPS)
-        return tuple(tap.module for tap in self.taps) or tuple(f"feature{place + 1}" for place in range(count))
+        return tuple(tap.module for tap in self.taps) or tuple(f"feature{index + 1}" for index in range(count))
 
     def forward(self, pixels: Tensor, *focal: Tensor) -> tuple[Tensor | None, FeatureMaps]:
         pixels = pixels.contiguous()
         called = self.enter(pixels, *focal) if self.enter is not None else pixels
         with self._recording() as kept:
             given = _call(self.model, called)
-        features: list[Any] = [_joined(kept[place], len(pixels)) for place in range(len(self.taps))]
+        features: list[Any] = [_joined(kept[index], len(pixels)) for index in range(len(self.taps))]
         if self.returned:
             given, features = self._pair(given)
         depth = self.leave(given, *focal) if self.leave is not None else first_depth(given, self.name)
@@ -79,7 +79,7 @@ class YourNetwork(TeacherNetwork):
         raise TeacherError(f"{self.name}: gives {told(given)}; return (depth, list of features)")
 
     def _maps(self, features: Sequence[Any], pixels: Tensor) -> list[Tensor]:
-        taps = self.taps or tuple(Tap(f"feature{place + 1}") for place in range(len(features)))
+        taps = self.taps or tuple(Tap(f"feature{index + 1}") for index in range(len(features)))
         maps = []
         for tap, feature in zip(taps, features, strict=True):
             if feature is None:
@@ -114,17 +114,17 @@ class YourNetwork(TeacherNetwork):
     @contextmanager
     def _recording(self) -> Iterator[dict[int, list[Any]]]:
         """What passes out of the taps, by their place, call by call."""
-        kept: dict[int, list[Any]] = {place: [] for place in range(len(self.taps))}
+        kept: dict[int, list[Any]] = {index: [] for index in range(len(self.taps))}
 
-        def keep(place: int) -> Callable[..., None]:
+        def keep(index: int) -> Callable[..., None]:
             def hook(module: nn.Module, args: Any, output: Any) -> None:
-                kept[place].append(output)
+                kept[index].append(output)
 
             return hook
 
         handles = [
-            self.model.get_submodule(tap.module).register_forward_hook(keep(place))
-            for place, tap in enumerate(self.taps)
+            self.model.get_submodule(tap.module).register_forward_hook(keep(index))
+            for index, tap in enumerate(self.taps)
         ]
         try:
             yield kept

@@ -41,7 +41,7 @@ class StoredFile(BaseModel):
 class StoredTeacher(DepthTeacher):
     """Whole depth maps (B, 1, h, w), in the place of images, are its depth; it has never a look at anything."""
 
-    def look(self, image: Tensor, focal: Tensor | None = None) -> DepthOutput:
+    def infer(self, image: Tensor, focal: Tensor | None = None) -> DepthOutput:
         return DepthOutput(depth=image.float(), features=depth_steps(image, self.contract.kind))
 
 
@@ -131,9 +131,9 @@ def _read(folder: Path) -> StoredFile:
 def _maps(folder: Path, limit: int | None = None) -> list[Path]:
     """The depth maps in a folder and below, sorted; up to `limit` of them."""
     found: list[Path] = []
-    for place, folders, names in os.walk(folder):
+    for path, folders, names in os.walk(folder):
         folders.sort()
-        found += [Path(place) / name for name in sorted(names) if _is_map(name)]
+        found += [Path(path) / name for name in sorted(names) if _is_map(name)]
         if limit is not None and len(found) >= limit:
             return found[:limit]
     return found

@@ -17,7 +17,7 @@ from disdepth_cli.training.acclimation.scores import AcclimationScores
 from disdepth_cli.training.acclimation.teacher_checks import check_teacher, tell_checks
 from disdepth_cli.training.acclimation.training import AcclimationTraining
 from disdepth_cli.training.session import open_session
-from disdepth_cli.training.teacher_cache import open_memory
+from disdepth_cli.training.teacher_cache import open_teacher_cache
 
 
 def run_acclimation(config: AcclimateConfig, observer: Observer) -> AcclimateReport:
@@ -29,7 +29,7 @@ def run_acclimation(config: AcclimateConfig, observer: Observer) -> AcclimateRep
     teacher, data = teacher_and_data(config, observer)
     session = open_session(config, "acclimate", teacher.contract.id, data, observer)
     student, acclimated = build_networks(config, session, teacher)
-    memory = open_memory(config, data, [acclimated.teacher], observer)
+    memory = open_teacher_cache(config, data, [acclimated.teacher], observer)
     scores = AcclimationScores(data, acclimated.teacher, session.device, config.machine.precision)
     file = AcclimatedFile(session.run.path / ACCLIMATED, config, student, data.protocol.as_json())
     training = AcclimationTraining(config, session, acclimated, scores, file, memory)

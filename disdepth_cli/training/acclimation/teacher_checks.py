@@ -114,8 +114,8 @@ def check_teacher(
     items = items[:IMAGES]
     dataset = _views(teacher, items, data)
     ratios: dict[str, list[float]] = {"whole": [], "labels": [], "whole_labels": [], "error": [], "ranks": []}
-    for place, item in enumerate(items):
-        sample = dataset[(0, place)]
+    for index, item in enumerate(items):
+        sample = dataset[(0, index)]
         if isinstance(sample, DepthSample):
             _look(teacher, whole, item, StoredBatch.collate([sample]).to(teacher.mean.device), data, ratios)
     _check_direction(teacher, ratios["ranks"])
@@ -180,18 +180,18 @@ def _of_whole(item: DataItem, image: np.ndarray, data: TrainingData, whole: Dept
     return whole.origins.of_unscaled(item, image, data.source)
 
 
-def _ratio(mine: Tensor, theirs: Tensor, valid: Tensor) -> list[float]:
+def _ratio(depth: Tensor, reference: Tensor, valid: Tensor) -> list[float]:
     """[median of mine / theirs over valid pixels]; empty without any."""
-    known = valid & torch.isfinite(mine) & torch.isfinite(theirs) & (theirs > 0)
-    return [float((mine[known] / theirs[known]).median())] if bool(known.any()) else []
+    known = valid & torch.isfinite(depth) & torch.isfinite(reference) & (reference > 0)
+    return [float((depth[known] / reference[known]).median())] if bool(known.any()) else []
 
 
-def _rank_correlation(mine: Tensor, theirs: Tensor, valid: Tensor) -> list[float]:
+def _rank_correlation(depth: Tensor, reference: Tensor, valid: Tensor) -> list[float]:
     """[Spearman's correlation over valid pixels]; empty where there are few."""
-    known = valid & torch.isfinite(mine)
+    known = valid & torch.isfinite(depth)
     if int(known.sum()) < 16:
         return []
-    ranks = [values[known].argsort().argsort().double() for values in (mine, theirs)]
+    ranks = [values[known].argsort().argsort().double() for values in (depth, reference)]
     return [float(torch.corrcoef(torch.stack(ranks))[0, 1])]
 
 

@@ -19,7 +19,7 @@ from disdepth_cli.machine.processes import from_main
 from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.acclimation import Acclimation
-from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.runs.metrics_table import MetricsTable
 from disdepth_cli.teachers.tuning import load_trained, unfreeze
 from disdepth_cli.training.acclimation.file import AcclimatedFile
@@ -44,7 +44,7 @@ class AcclimationTraining:
     acclimated: AcclimatedTeacher
     scores: AcclimationScores
     file: AcclimatedFile
-    memory: TeacherMemory | None
+    memory: TeacherCache | None
 
     def depth_alone(self) -> LoopResult:
         """Write and score a teacher whose own depth the student will imitate: there is nothing to train."""
@@ -62,7 +62,7 @@ class AcclimationTraining:
     def train_ghost(self) -> LoopResult:
         """Train the feature acclimation and the ghost decoder, and the teacher where the options say so."""
         config, teacher = self.config, self.acclimated.teacher
-        acclimated = self.acclimated.remembering(self.memory)
+        acclimated = self.acclimated.with_cache(self.memory)
         acclimation = acclimated.acclimation
         unfreeze(teacher, config.teacher.train)
         if config.machine.compile:
@@ -103,7 +103,7 @@ class AcclimationTraining:
         best, metadata = self.file.load()
         acclimation = channels_last(best.to(self.session.device))
         acclimation.attention.requires_grad_(True)
-        step = AttentionStep(acclimation, self._with(acclimation).remembering(self.memory), method.attention_diversity)
+        step = AttentionStep(acclimation, self._with(acclimation).with_cache(self.memory), method.attention_diversity)
 
         def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
             self.file.save_attention(acclimation)

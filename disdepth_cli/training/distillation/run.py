@@ -17,7 +17,7 @@ from disdepth_cli.training.distillation.training import DistillationTraining
 from disdepth_cli.training.loop.task import LoopResult
 from disdepth_cli.training.report import finish, fit_report
 from disdepth_cli.training.session import Session
-from disdepth_cli.training.teacher_cache import open_memory, replay_report
+from disdepth_cli.training.teacher_cache import open_teacher_cache, replay_report
 from disdepth_cli.training.validation import Validation
 
 
@@ -32,7 +32,7 @@ def run_distillation(config: DistillConfig, session: Session, sweep: dict[str, A
     teachers = find_teachers(config, session.data, session.run.path, session.device, session.observer)
     session = replace(session, data=teachers.data)
     config = as_they_can_teach(config, teachers, session.observer)
-    memory = open_memory(config, session.data, [one.teacher for one in teachers.acclimated], session.observer)
+    memory = open_teacher_cache(config, session.data, [one.teacher for one in teachers.acclimated], session.observer)
     student, start = start_student(config, session, teachers, memory)
     val = _validation(config, session, teachers)
     training = DistillationTraining(config, session, student, start, teachers, val, memory)

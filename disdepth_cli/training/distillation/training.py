@@ -16,7 +16,7 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.adapters import folded
 from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart
-from disdepth_cli.method.teacher_cache import TeacherMemory
+from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.training.distillation.teachers import FoundTeachers
 from disdepth_cli.training.loop.task import LoopResult, Task, decay_groups, student_groups
@@ -40,7 +40,7 @@ class DistillationTraining:
     start: StudentStart
     teachers: FoundTeachers
     val: Validation
-    memory: TeacherMemory | None
+    memory: TeacherCache | None
 
     def train(self) -> LoopResult:
         """Train it to the end; the best one lies in the run folder."""
@@ -48,7 +48,7 @@ class DistillationTraining:
         acclimated = self.teachers.acclimated
         step = DistillStep(
             self.student,
-            [one.remembering(self.memory) for one in acclimated],
+            [one.with_cache(self.memory) for one in acclimated],
             self.config.method,
             self.start,
             log_shares=data.source.counts()[1] > 0,

@@ -18,7 +18,7 @@ import torch
 
 from disdepth_cli import distill
 from disdepth_cli.errors import DisdepthError
-from disdepth_cli.machine import join as together
+from disdepth_cli.machine import join as joined_processes
 from disdepth_cli.method import distill_step
 from disdepth_cli.observer import Silent
 from disdepth_cli.training.loop.loop import TrainingLoop
@@ -99,7 +99,7 @@ def spoil(steps: set[int]) -> Callable[[], None]:
 
 def main() -> None:
     TrainingLoop.run_to_the_end = remember
-    together.LAST_WORDS = together.PRECEDENCE = 0.1  # nothing ends a process here when another one has failed
+    joined_processes.LAST_WORDS = joined_processes.PRECEDENCE = 0.1  # nobody is ended here
     seen = {"whole": run("whole")}
     undo = after_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
     seen["stopped"] = run("stopped")

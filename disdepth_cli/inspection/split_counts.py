@@ -19,7 +19,7 @@ NEAR = 8  # of 256 bits that may differ between two looks of one view
 
 
 @dataclass
-class Tally:
+class SplitCounts:
     """Counts over the items of one split that were looked at; `problems` are (key, problem)."""
 
     split: Split
@@ -31,7 +31,7 @@ class Tally:
     kinds: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in _KINDS})
     depth: DepthStatistics = field(default_factory=DepthStatistics)
     digests: dict[bytes, str] = field(default_factory=dict)
-    looks: list[tuple[str, bytes]] = field(default_factory=list)
+    gradient_hashes: list[tuple[str, bytes]] = field(default_factory=list)
     repeated: list[tuple[str, str]] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
 
@@ -59,8 +59,8 @@ class Tally:
             self.repeated.append((self.digests[found.digest], found.key))
         else:
             self.digests[found.digest] = found.key
-        if found.look:
-            self.looks.append((found.key, found.look))
+        if found.gradient_hash:
+            self.gradient_hashes.append((found.key, found.gradient_hash))
 
     @property
     def pairs(self) -> int:
@@ -83,44 +83,45 @@ class Tally:
         }
 
 
-def shared_images(train: Tally, val: Tally) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def shared_images(train: SplitCounts, val: SplitCounts) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """(train, val) keys of equal files, and of pictures that look the same although their files differ."""
     equal = [(train.digests[digest], key) for digest, key in val.digests.items() if digest in train.digests]
     known = {key for _, key in equal}
-    others = [(key, look) for key, look in val.looks if key not in known]
-    if not others or not train.looks:
+    others = [(key, gradient_hash) for key, gradient_hash in val.gradient_hashes if key not in known]
+    if not others or not train.gradient_hashes:
         return equal, []
-    mine, theirs = _bits(others), _bits(train.looks)
+    val_bits, train_bits = _bits(others), _bits(train.gradient_hashes)
     best: dict[int, tuple[int, int]] = {}  # of mine: (bits apart, number of theirs)
-    for part in np.array_split(np.arange(mine.shape[1]), NEAR + 1):  # of NEAR + 1 parts one at least is equal
-        codes = [np.packbits(bits[:, part], axis=1) for bits in (theirs, mine)]
+    for part in np.array_split(np.arange(val_bits.shape[1]), NEAR + 1):  # of NEAR + 1 parts one at least is equal
+        codes = [np.packbits(bits[:, part], axis=1) for bits in (train_bits, val_bits)]
         keys = [np.ascontiguousarray(code).view(f"V{code.shape[1]}").ravel() for code in codes]
         _, shared = np.unique(np.concatenate(keys), return_inverse=True)
         by_code: dict[int, list[int]] = {}
-        for number, code in enumerate(shared[: len(theirs)].tolist()):
+        for number, code in enumerate(shared[: len(train_bits)].tolist()):
             by_code.setdefault(code, []).append(number)
-        for own, code in enumerate(shared[len(theirs) :].tolist()):
+        for own, code in enumerate(shared[len(train_bits) :].tolist()):
             candidates = by_code.get(code, [])[:MOST_ALIKE]
             if candidates:
-                apart = (theirs[candidates] != mine[own]).sum(axis=1)
+                apart = (train_bits[candidates] != val_bits[own]).sum(axis=1)
                 closest = int(apart.argmin())
-                best[own] = min(best.get(own, (len(mine[own]), 0)), (int(apart[closest]), candidates[closest]))
+                best[own] = min(best.get(own, (len(val_bits[own]), 0)), (int(apart[closest]), candidates[closest]))
     near = sorted((own, number) for own, (apart, number) in best.items() if apart <= NEAR)
-    return equal, [(train.looks[number][0], others[own][0]) for own, number in near]
+    return equal, [(train.gradient_hashes[number][0], others[own][0]) for own, number in near]
 
 
-def _bits(looks: list[tuple[str, bytes]]) -> np.ndarray:
+def _bits(gradient_hashes: list[tuple[str, bytes]]) -> np.ndarray:
     """(n, 256) bool."""
-    packed = np.frombuffer(b"".join(look for _, look in looks), np.uint8).reshape(len(looks), -1)
+    packed = np.frombuffer(b"".join(hashed for _, hashed in gradient_hashes), np.uint8)
+    packed = packed.reshape(len(gradient_hashes), -1)
     return np.unpackbits(packed, axis=1).view(bool)
 
 
-def depth_of_all(tallies: Iterable[Tally]) -> DepthStatistics:
+def depth_of_all(counts_by_split: Iterable[SplitCounts]) -> DepthStatistics:
     """The depth of several splits together."""
-    together = DepthStatistics()
-    for tally in tallies:
-        together.add(tally.depth)
-    return together
+    joined_processes = DepthStatistics()
+    for tally in counts_by_split:
+        joined_processes.add(tally.depth)
+    return joined_processes
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -11,7 +11,7 @@ from disdepth_cli.inspection.finding import DepthStatistics
 from disdepth_cli.inspection.labels import oddities
 from disdepth_cli.inspection.photographs import DEPTH_LIKE, no_photographs
 from disdepth_cli.inspection.scale import PLAUSIBLE_MEDIAN, SUSPECT_MEDIAN, advice, scale_guesses
-from disdepth_cli.inspection.tally import Tally, depth_of_all
+from disdepth_cli.inspection.split_counts import SplitCounts, depth_of_all
 
 MUCH_OUT_OF_RANGE = 0.1  # of the positive depth
 MUCH_AT_TOP = 0.001
@@ -21,7 +21,7 @@ Pairs = Sequence[tuple[str, str]]
 
 
 @dataclass
-class Verdict:
+class Problems:
     """errors and warnings, a line each; problems: every offending file, as {"split", "file", "problem"}."""
 
     errors: list[str] = field(default_factory=list)
@@ -34,43 +34,45 @@ class Verdict:
         self.errors.append(f"{split}: {len(files)} {summary}; the first: {files[0][0]}: {files[0][1]}")
 
 
-def judge(source: DataSource, tallies: dict[Split, Tally], equal: Pairs, near: Pairs, complete: bool) -> Verdict:
-    """The verdict on a data set. equal, near: (train, val) images that are the same. complete: all were looked at."""
-    verdict = Verdict()
-    for split, tally in tallies.items():
-        _judge_files(verdict, source, split, tally)
+def judge(
+    source: DataSource, counts_by_split: dict[Split, SplitCounts], equal: Pairs, near: Pairs, complete: bool
+) -> Problems:
+    """What is wrong with a data set. equal, near: (train, val) images that are the same. complete: all were read."""
+    problems = Problems()
+    for split, tally in counts_by_split.items():
+        _judge_files(problems, source, split, tally)
     if equal:
-        verdict.blame(
+        problems.blame(
             "val", [(val, f"is also in train, as {train}") for train, val in equal], "images are in train too"
         )
-    _judge_scale(verdict, source, depth_of_all(tallies.values()))
-    verdict.warnings += [
+    _judge_scale(problems, source, depth_of_all(counts_by_split.values()))
+    problems.warnings += [
         *_similar(near),
-        *oddities([label for tally in tallies.values() for label in tally.labels]),
-        *_oddities(source, tallies, complete),
+        *oddities([label for tally in counts_by_split.values() for label in tally.labels]),
+        *_oddities(source, counts_by_split, complete),
     ]
-    return verdict
+    return problems
 
 
-def _judge_files(verdict: Verdict, source: DataSource, split: Split, tally: Tally) -> None:
+def _judge_files(problems: Problems, source: DataSource, split: Split, tally: SplitCounts) -> None:
     grey = tally.kinds["image_kinds"].get(DEPTH_LIKE)
     if grey and tally.without_depth:
-        verdict.errors.append(no_photographs(split, grey, tally.without_depth))
+        problems.errors.append(no_photographs(split, grey, tally.without_depth))
     missing = [(one.where, one.reason) for one in source.missing if one.split == split]
     if missing:
-        verdict.blame(split, missing, "entries point nowhere")
+        problems.blame(split, missing, "entries point nowhere")
     if tally.problems:
-        verdict.blame(split, tally.problems, "pairs cannot be used")
+        problems.blame(split, tally.problems, "pairs cannot be used")
     if tally.empty and split == "val":
         empty = [(key, "no depth in the data's range") for key in tally.empty]
-        verdict.blame(split, empty, "images have no depth to be scored against")
+        problems.blame(split, empty, "images have no depth to be scored against")
 
 
-def _judge_scale(verdict: Verdict, source: DataSource, depth: DepthStatistics) -> None:
+def _judge_scale(problems: Problems, source: DataSource, depth: DepthStatistics) -> None:
     if not depth.pixels:
         return
     if not depth.positive:
-        verdict.errors.append("no depth map holds a positive, finite value")
+        problems.errors.append("no depth map holds a positive, finite value")
         return
     median, far = depth.quantiles(0.5, 0.99)
     scale = source.coding.scale
@@ -78,49 +80,50 @@ def _judge_scale(verdict: Verdict, source: DataSource, depth: DepthStatistics) -
     others = ", ".join(f"{guess.scale:g} ({guess.name}) gives {guess.median:.3g} m" for guess in guesses)
     hint = f"; of the known scales, {others}" if others else ""
     if not PLAUSIBLE_MEDIAN[0] <= median <= PLAUSIBLE_MEDIAN[1]:
-        verdict.errors.append(f"depth_scale {scale:g}: the median depth would be {median:.3g} m{hint}")
+        problems.errors.append(f"depth_scale {scale:g}: the median depth would be {median:.3g} m{hint}")
         return
     if median < SUSPECT_MEDIAN:
-        verdict.warnings.append(
+        problems.warnings.append(
             f"the median depth is {median:.3g} m at depth_scale {scale:g}, nearer than nearly all scenes: is it in "
             f"centimetres, or inverse depth?{hint}; {advice(source.coding)}"
         )
     outside = 1 - depth.in_range / depth.positive
     if outside > MUCH_OUT_OF_RANGE:
-        verdict.warnings.append(
+        problems.warnings.append(
             f"{outside:.0%} of the depth lies outside {source.min_depth:g} m to {source.max_depth:g} m and does not "
             f"count (1 % to 99 %: up to {far:.3g} m at depth_scale {scale:g}){hint}"
         )
     elif depth.positive / depth.pixels < SPARSE and scale != 256 and any(guess.scale == 256 for guess in guesses):
-        verdict.warnings.append(
+        problems.warnings.append(
             f"{depth.positive / depth.pixels:.0%} of the pixels have depth, as with lidar; KITTI's is stored x 256: "
             f"depth_scale {scale:g} gives a median of {median:.3g} m, 256 gives {median * scale / 256:.3g} m"
         )
 
 
-def _oddities(source: DataSource, tallies: dict[Split, Tally], complete: bool) -> Iterator[str]:
+def _oddities(source: DataSource, counts_by_split: dict[Split, SplitCounts], complete: bool) -> Iterator[str]:
     """What deserves a look, a line each."""
     if source.skipped:
         first = source.skipped[0]
         yield f"{len(source.skipped)} entries left out, the first: {first.where}: {first.reason}"
-    if source.slashed:
-        yield f"{source.slashed} list entries begin with a slash that was dropped: they are relative to {source.root}"
-    for split, tally in tallies.items():
+    if source.leading_slashes:
+        count = source.leading_slashes
+        yield f"{count} list entries begin with a slash that was dropped: they are relative to {source.root}"
+    for split, tally in counts_by_split.items():
         yield from _oddities_of(source, split, tally)
-    if not any(tally.pairs for tally in tallies.values()):
+    if not any(tally.pairs for tally in counts_by_split.values()):
         yield (
             "no image has depth: right for a teacher's pseudo-labels; for a published data set, give the folder above, "
             "or name its `format:` in a data.yaml"
         )
     protocol = PROTOCOLS.get(source.protocol or "")
-    images = tallies["val"].listed
+    images = counts_by_split["val"].listed
     if protocol is None and source.protocol:
         yield f"protocol {source.protocol}: there is no such protocol; evaluate will refuse it"
     if complete and protocol is not None and protocol.images and images != protocol.images:
         yield f"{protocol.name} has {protocol.images} images, val has {images}: its figures are not the benchmark's"
 
 
-def _oddities_of(source: DataSource, split: Split, tally: Tally) -> Iterator[str]:
+def _oddities_of(source: DataSource, split: Split, tally: SplitCounts) -> Iterator[str]:
     if not tally.listed:
         yield f"{split}: is empty"
     if tally.empty and split == "train":

@@ -39,9 +39,9 @@ class ConstantBaseline:
         known = known[(known > 0) & (known < np.inf)]
         if not known.size:
             return
-        places = (np.log(known / LOW) / STEP).astype(np.int64).clip(0, BINS - 1)
-        self._share += np.bincount(places, minlength=BINS) / known.size
-        self._weight += np.bincount(places, 1.0 / known, minlength=BINS) / known.size
+        paths = (np.log(known / LOW) / STEP).astype(np.int64).clip(0, BINS - 1)
+        self._share += np.bincount(paths, minlength=BINS) / known.size
+        self._weight += np.bincount(paths, 1.0 / known, minlength=BINS) / known.size
         self._means.append(float(known.mean()))
         self._variances.append(float(known.var()))
 
@@ -79,8 +79,8 @@ class ConstantBaseline:
         """The window of log depth, 1.25 to both sides, that holds most."""
         reach = int(np.log(1.25) / STEP)
         below = np.concatenate([[0.0], np.cumsum(self._share)])
-        places = np.arange(BINS)
-        held = below[np.minimum(places + reach + 1, BINS)] - below[np.maximum(places - reach, 0)]
+        indices = np.arange(BINS)
+        held = below[np.minimum(indices + reach + 1, BINS)] - below[np.maximum(indices - reach, 0)]
         best = np.flatnonzero(held >= held.max() - 1e-12)
         return _middle(best[len(best) // 2])
 
@@ -121,6 +121,6 @@ class MeanDepthMap:
         return mean.astype(np.float32)
 
 
-def _middle(place: np.integer) -> float:
+def _middle(index: np.integer) -> float:
     """Depth [m] in the middle of a bin."""
-    return float(LOW * np.exp((float(place) + 0.5) * STEP))
+    return float(LOW * np.exp((float(index) + 0.5) * STEP))

@@ -24,7 +24,7 @@ def distilled_file(run: Path) -> Path:
     Raises:
         CheckpointError: the control is kept, and the distilled student is gone.
     """
-    if RunContents(run).hands_out_control:
+    if RunContents(run).keeps_control:
         return run / DISTILLED
     if read_metadata(run / STUDENT).teacher is None:
         raise CheckpointError(
@@ -45,33 +45,33 @@ def choose(rule: Keep, gain: dict[str, dict[str, Any]]) -> Kept:
     return "control" if loses[rule] else "distilled"
 
 
-def hand_out(kept: Kept, run: Path, control: Path | None = None) -> None:
+def keep_student(kept: Kept, run: Path, control: Path | None = None) -> None:
     """Make the chosen student the run's `student.safetensors`; the distilled one is never lost.
 
     A kill at any moment leaves a whole student there, and the same call again sets right what it left. control: the
     control's run, which is only read.
 
     Raises:
-        DisdepthError: the disk is full, or the place cannot be written.
+        DisdepthError: the disk is full, or the file cannot be written.
     """
-    aside, place = run / DISTILLED, run / STUDENT
+    aside, path = run / DISTILLED, run / STUDENT
     if kept == "control":
         assert control is not None
-        if not RunContents(run).hands_out_control:
-            write_atomic(aside, lambda temporary: shutil.copyfile(place, temporary))
-        write_atomic(place, lambda temporary: shutil.copyfile(control / STUDENT, temporary))
-    elif RunContents(run).hands_out_control:
-        with disk_errors(place):
-            os.replace(aside, place)
+        if not RunContents(run).keeps_control:
+            write_atomic(aside, lambda temporary: shutil.copyfile(path, temporary))
+        write_atomic(path, lambda temporary: shutil.copyfile(control / STUDENT, temporary))
+    elif RunContents(run).keeps_control:
+        with disk_errors(path):
+            os.replace(aside, path)
 
 
 def take_back(run: Path) -> None:
     """Hand out the distilled student of a run that is compared with nothing any more.
 
     Raises:
-        DisdepthError: it is gone, or the place cannot be written.
+        DisdepthError: it is gone, or the file cannot be written.
     """
-    hand_out("distilled", run)
+    keep_student("distilled", run)
     distilled_file(run)
 
 
@@ -79,8 +79,8 @@ def is_settled(run: Path, report: DistillReport, compared: bool, rule: Keep) -> 
     """Whether a finished run has what its options ask for: with a control, its figures and the student that `rule`
     chose by them; else its own student. A report of before there were rules has the distilled one, and may keep it."""
     if not compared:
-        return not RunContents(run).hands_out_control
+        return not RunContents(run).keeps_control
     if report.gain is None:
         return False
     kept = report.kept or {"student": "distilled", "rule": "distilled" if rule == "better" else rule}
-    return bool(kept["rule"] == rule) and (kept["student"] == "control") == RunContents(run).hands_out_control
+    return bool(kept["rule"] == rule) and (kept["student"] == "control") == RunContents(run).keeps_control

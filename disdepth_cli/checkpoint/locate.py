@@ -11,7 +11,7 @@ ACCLIMATED = "acclimated.safetensors"
 """The acclimation of a teacher, in its run folder."""
 
 DISTILLED = "distilled.safetensors"
-"""The distilled student of a run that hands out its control as the student."""
+"""The distilled student of a run that keeps its control as the student."""
 
 STUDENT, CONFIG, CARD = "student.safetensors", "config.json", "README.md"
 """The files of a student's repository on the Hub; beside them there may be a picture."""

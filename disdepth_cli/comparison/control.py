@@ -50,7 +50,7 @@ def check_control_path(config: DistillConfig, run: Path) -> None:
 def compare_with_control(
     config: DistillConfig, data: TrainingData, run: RunFolder, observer: Observer
 ) -> dict[str, Any]:
-    """Train the control of the finished student in `run`, score both on the val images, and hand out one of them.
+    """Train the control of the finished student in `run`, score both on the val images, and keep one of them.
 
     Returns {"control": {"run", "steps", "best_step", "metrics", "train_metrics"}, "gain": {metric: {...}}, "kept":
     {"student", "rule", "distilled"}}: see `gain.Gain.as_dict`; student is `distilled` or `control`, distilled the file

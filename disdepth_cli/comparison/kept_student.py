@@ -1,4 +1,4 @@
-"""Which student a run with a control hands out: the distilled one, or the control where distillation has not paid."""
+"""Which student a run with a control keeps: the distilled one, or the control where distillation has not paid."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Kept = Literal["distilled", "control"]
 
 
 def distilled_file(run: Path) -> Path:
-    """The distilled student's file of a finished run, whichever of the two it hands out.
+    """The distilled student's file of a finished run, whichever of the two it keeps.
 
     Raises:
-        CheckpointError: the control is handed out, and the distilled student is gone.
+        CheckpointError: the control is kept, and the distilled student is gone.
     """
     if RunContents(run).keeps_control:
         return run / DISTILLED

@@ -23,7 +23,7 @@ from disdepth_cli.training.session import Session, open_session
 
 
 def train_student(config: DistillConfig, observer: Observer) -> DistillReport:
-    """Train what a configuration asks for, and leave the student that it hands out in the run folder.
+    """Train what a configuration asks for, and leave the student that it keeps in the run folder.
 
     Raises:
         DisdepthError: of any kind; its message is one line for the user.

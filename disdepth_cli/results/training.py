@@ -96,7 +96,7 @@ class DistillReport(RunReport):
         sweep: the loss weights that were tried; None without a sweep.
         control: the control's run and metrics; None without one.
         gain: metric to what distillation has over the control; None without one.
-        kept: which of the two is handed out; None without a control.
+        kept: which of the two is the run's student; None without a control.
         push: what was sent to the Hub; None where nothing was.
     """
 

@@ -35,7 +35,7 @@ OF_OTHERS = {
     "--strict",
 }
 """Options of Typer, ruff, pip, docker, mkdocs, pkg-config, trtexec (`--fp16`, `--saveEngine`) and the launchers."""
-SCRIPT = re.compile(r"\b(?:benchmarks|docs)/\w+\.py\b|\bgain(?:_\w+)?\.py\b|disdepth_cli\.demo\.rooms")
+SCRIPT = re.compile(r"\btests/faults\b|\b(?:benchmarks|docs)/\w+\.py\b|\bgain(?:_\w+)?\.py\b|disdepth_cli\.demo\.rooms")
 """A line that calls a script names that script's options."""
 
 

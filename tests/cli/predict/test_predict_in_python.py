@@ -14,7 +14,7 @@ from disdepth_cli import Depth, evaluate, load_student, predict
 from disdepth_cli.evaluation.metrics import image_metrics
 from disdepth_cli.evaluation.protocols import get_protocol, override
 
-ROOM = Path(__file__).parents[2] / "disdepth_cli" / "assets" / "room.jpg"
+ROOM = Path(__file__).parents[3] / "disdepth_cli" / "assets" / "room.jpg"
 SIZES = {"usual": (480, 640), "larger": (720, 1280), "smaller": (120, 160), "portrait": (640, 427), "odd": (333, 517)}
 
 

@@ -16,7 +16,7 @@ from lab import Lab
 from outcome import Trial, disdepth, failure_of, leftovers, start
 
 WRITES = 40  # of the first so many writes one is drawn
-BEGIN_ANEW = "out --resume"
+BEGIN_ANEW, ENDED = "out --resume", "is packed already"
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def _try(command: Command, run: Path, whole: Path, seconds: float, rng: random.R
     result = disdepth(*command.again, "-o", run)
     if BEGIN_ANEW in result.stderr:  # as a command says whose run had not begun
         result = disdepth(*command.command, "-o", run)
-    failure = failure_of(result, codes=(0,)) or _difference(run, whole)
+    failure = None if ENDED in result.stderr else failure_of(result, codes=(0,))
+    failure = failure or _difference(run, whole)
     return f"{failure} after {' and '.join(kills)}" if failure else None
 
 

@@ -170,7 +170,7 @@ def test_worker_processes_read_rows(tmp_path):
 def test_versions_that_run_code_of_a_data_set_are_not_used(tmp_path, monkeypatch):
     folder = saved(tmp_path / "set", train=rows(2))
     monkeypatch.setattr(datasets, "__version__", "3.6.0")
-    with pytest.raises(MissingError, match=r"version 4 or later: pip install"):
+    with pytest.raises(MissingError, match=r"version 4 or later; pip install"):
         load_source(folder)
 
 

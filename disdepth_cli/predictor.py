@@ -149,6 +149,16 @@ class DepthPredictor(Predictor):
         return 1 if self.device.type == "cpu" else BATCH
 
     def depth_of(self, pixels: np.ndarray, origin: ViewOrigin | None = None) -> np.ndarray:
+        return self.predict_unrestored(pixels, origin=origin)
+
+    def predict_unrestored(
+        self, image: Tensor | np.ndarray, flip: bool = False, origin: ViewOrigin | None = None
+    ) -> np.ndarray:
         import torch
 
-        return self.run(torch.from_numpy(pixels), origin)[:, 0].numpy()
+        image = torch.as_tensor(image)
+        depth = self.run(image, origin)
+        if flip:
+            other = None if origin is None else origin.flipped()
+            depth = (depth + self.run(image.flip(-1), other).flip(-1)) / 2
+        return depth[:, 0].numpy()

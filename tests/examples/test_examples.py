@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from disdepth_cli import Depth, load_student, predict
+from disdepth_cli import Depth, load_student
 from disdepth_cli.checkpoint.locate import TINY_TEACHER
 from disdepth_cli.demo.rooms import write_rooms
 
@@ -52,7 +52,7 @@ def test_own_teacher(rooms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     module = script("own_teacher")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     run = module.main(str(rooms), str(tmp_path / "run"), student="mobilenetv3", **SHORT)
-    assert predict(rooms.parent / "rgb" / "0001.png", model=run).depth.unit == "metres"
+    assert load_student(run).predict(rooms.parent / "rgb" / "0001.png").unit == "metres"
 
 
 def test_own_loss(photo: Path, tmp_path: Path) -> None:

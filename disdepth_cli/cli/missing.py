@@ -20,7 +20,7 @@ def refuse_missing(config: BaseConfig) -> None:
     """
     known = type(config).options()
     resumed = "resume" in known and config.get("resume")  # its engine says what has become of its data
-    if "data" in known and not resumed:
+    if "data" in known and config.get("data") is not None and not resumed:
         data = str(config.get("data"))
         if not _is_elsewhere(data) and not Path(data).expanduser().exists():
             wanted = "give a data.yaml, a folder with rgb/ (or images/) and depth/, a folder of images, or shards"

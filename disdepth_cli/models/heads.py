@@ -11,8 +11,9 @@ class BinHead(nn.Module):
 
     finest (B, D, h, w), coarsest (B, D, h', w') -> depth (B, 1, h, w) [m], logits (B, N, h, w), centres (B, N) [m].
 
-    The centres are one linear map of the bins' shares of the range; the depth is one matrix product of exp(logits).
-    Both are exact, and runtimes for devices compute them faster and more precisely than a cumulative sum and a softmax.
+    The centres are one linear map of the bins' shares of the range; in evaluation mode the depth is one matrix product
+    of exp(logits). Both are exact, and runtimes for devices compute them faster and more precisely than a cumulative
+    sum and a softmax. Gradients are those of the softmax: of a quotient of two sums they lose digits.
     """
 
     to_centres: Tensor
@@ -37,7 +38,13 @@ class BinHead(nn.Module):
         with torch.autocast(finest.device.type, enabled=False):
             share = widths.to(dtype).softmax(dim=1)
             centres = self.min_depth + nn.functional.linear(share, self.to_centres.to(dtype))  # (B, N)
-            return expectation(logits.to(dtype), centres), logits, centres
+            mean = softmax_expectation if self.training else expectation
+            return mean(logits.to(dtype), centres), logits, centres
+
+
+def softmax_expectation(logits: Tensor, centres: Tensor) -> Tensor:
+    """As `expectation`, with exact gradients."""
+    return torch.einsum("bnhw,bn->bhw", logits.softmax(dim=1), centres).unsqueeze(1)
 
 
 def expectation(logits: Tensor, centres: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from disdepth_cli.config import STUDENTS
+from disdepth_cli.models import heads
 from disdepth_cli.models.folding import without_norms
-from disdepth_cli.models.heads import BinHead, expectation
+from disdepth_cli.models.heads import BinHead, expectation, softmax_expectation
 from disdepth_cli.models.lg_conv import LGConv
 from disdepth_cli.models.student import StudentArchitecture, build_student, load_checkpoint, load_student
 from disdepth_cli.scoring.open_model import open_model
@@ -60,6 +61,17 @@ def test_the_expectation_has_the_softmaxs_gradient_and_never_overflows():
     got = torch.autograd.grad(expectation(logits, centres).square().sum(), (logits, centres))
     torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-7)
     assert torch.isfinite(expectation(logits * 1e4, centres)).all()
+    torch.testing.assert_close(expectation(logits, centres), softmax_expectation(logits, centres))
+
+
+def test_training_takes_the_softmaxs_gradient(monkeypatch):
+    head = BinHead(8, 16, 0.5, 8.0)
+    features = torch.randn(2, 8, 5, 7), torch.randn(2, 8, 2, 3)
+    used = []
+    for function in (softmax_expectation, expectation):
+        monkeypatch.setattr(heads, function.__name__, lambda *given, of=function: used.append(of) or of(*given))
+    head.train()(*features), head.eval()(*features)
+    assert used == [softmax_expectation, expectation]
 
 
 @pytest.mark.parametrize("name", STUDENTS)

@@ -27,7 +27,7 @@ def without_norms(student: Model) -> Model:
     follows which convolution. Where the copy is not the same function, as when a convolution's output is used a second
     time, the student itself comes back.
     """
-    exact = copy.deepcopy(student).cpu().double().eval()
+    exact = copy.deepcopy(student).cpu().double().eval().requires_grad_(False)
     exact.warned = True  # the probe is small, and what runs the copy brings images to size
     probe = torch.rand(1, 3, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0)).double()
     wanted = exact(probe).depth

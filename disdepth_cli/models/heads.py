@@ -11,9 +11,9 @@ class BinHead(nn.Module):
 
     finest (B, D, h, w), coarsest (B, D, h', w') -> depth (B, 1, h, w) [m], logits (B, N, h, w), centres (B, N) [m].
 
-    The centres are one linear map of the bins' shares of the range; in evaluation mode the depth is one matrix product
-    of exp(logits). Both are exact, and runtimes for devices compute them faster and more precisely than a cumulative
-    sum and a softmax. Gradients are those of the softmax: of a quotient of two sums they lose digits.
+    Where no gradient is asked for, the centres are one linear map of the bins' shares of the range, and the depth is one
+    matrix product of exp(logits). Both are exact, and runtimes for devices compute them faster and more precisely than a
+    cumulative sum and a softmax. Their gradients would lose digits.
     """
 
     to_centres: Tensor
@@ -36,10 +36,13 @@ class BinHead(nn.Module):
         widths = self.widths(coarsest.mean(dim=(2, 3)))
         dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32  # metres want float32
         with torch.autocast(finest.device.type, enabled=False):
-            share = widths.to(dtype).softmax(dim=1)
+            share, logits_ = widths.to(dtype).softmax(dim=1), logits.to(dtype)
+            if logits.requires_grad:
+                upper = self.min_depth + (self.max_depth - self.min_depth) * share.cumsum(dim=1)
+                centres = upper - (self.max_depth - self.min_depth) / 2 * share
+                return softmax_expectation(logits_, centres), logits, centres
             centres = self.min_depth + nn.functional.linear(share, self.to_centres.to(dtype))  # (B, N)
-            mean = softmax_expectation if self.training else expectation
-            return mean(logits.to(dtype), centres), logits, centres
+            return expectation(logits_, centres), logits, centres
 
 
 def softmax_expectation(logits: Tensor, centres: Tensor) -> Tensor:

@@ -11,8 +11,8 @@ class BinHead(nn.Module):
 
     finest (B, D, h, w), coarsest (B, D, h', w') -> depth (B, 1, h, w) [m], logits (B, N, h, w), centres (B, N) [m].
 
-    Where no gradient is asked for, the centres are one linear map of the bins' shares of the range, and the depth is one
-    matrix product of exp(logits). Both are exact, and runtimes for devices compute them faster and more precisely than a
+    With `for_prediction` the centres are one linear map of the bins' shares of the range, and the depth is one matrix
+    product of exp(logits). Both are exact, and runtimes for devices compute them faster and more precisely than a
     cumulative sum and a softmax. Their gradients would lose digits.
     """
 
@@ -27,6 +27,7 @@ class BinHead(nn.Module):
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)  # equal bins at the start
         nn.init.zeros_(last.bias)
+        self.for_prediction = False
         # centre_i = min_depth + range * (share_1 + ... + share_{i-1} + share_i / 2)
         triangle = torch.ones(bins, bins).tril() - 0.5 * torch.eye(bins)
         self.register_buffer("to_centres", (max_depth - min_depth) * triangle, persistent=False)
@@ -37,7 +38,7 @@ class BinHead(nn.Module):
         dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32  # metres want float32
         with torch.autocast(finest.device.type, enabled=False):
             share, logits_ = widths.to(dtype).softmax(dim=1), logits.to(dtype)
-            if logits.requires_grad:
+            if not self.for_prediction:
                 upper = self.min_depth + (self.max_depth - self.min_depth) * share.cumsum(dim=1)
                 centres = upper - (self.max_depth - self.min_depth) / 2 * share
                 return softmax_expectation(logits_, centres), logits, centres

@@ -40,6 +40,7 @@ def test_the_head_is_the_papers_sum_of_probabilities_times_centres():
     torch.manual_seed(0)
     head = BinHead(8, 16, 0.5, 8.0)
     nn.init.normal_(head.widths[-1].weight)
+    head.for_prediction = True
     finest, coarsest = torch.randn(2, 8, 5, 7) * 4, torch.randn(2, 8, 2, 3)
     depth, logits, centres = head(finest, coarsest)
     share = head.widths(coarsest.mean(dim=(2, 3))).double().softmax(dim=1)
@@ -64,16 +65,18 @@ def test_the_expectation_has_the_softmaxs_gradient_and_never_overflows():
     torch.testing.assert_close(expectation(logits, centres), softmax_expectation(logits, centres))
 
 
-def test_gradients_are_the_softmaxs(monkeypatch):
+def test_training_takes_the_softmaxs_gradient_and_prediction_the_product(monkeypatch):
     head = BinHead(8, 16, 0.5, 8.0)
+    nn.init.normal_(head.widths[-1].weight)
     features = torch.randn(2, 8, 5, 7), torch.randn(2, 8, 2, 3)
     used = []
     for function in (softmax_expectation, expectation):
         monkeypatch.setattr(heads, function.__name__, lambda *given, of=function: used.append(of) or of(*given))
-    head(*features)
-    with torch.no_grad():
-        head(*features)
+    trained_, _, centres = head(*features)
+    head.for_prediction = True
+    predicted, _, same = head(*features)
     assert used == [softmax_expectation, expectation]
+    torch.testing.assert_close((predicted, same), (trained_, centres), rtol=2e-6, atol=0)
 
 
 @pytest.mark.parametrize("name", STUDENTS)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from disdepth_cli import evaluate, export, predict
-from disdepth_cli.errors import ConfigError, ExportError
+from disdepth_cli.errors import ConfigError, ExportError, MissingError
 from disdepth_cli.observer import Silent
 from disdepth_cli.scoring import backend
 from disdepth_cli.scoring.open_model import open_student
@@ -159,7 +159,7 @@ def test_what_a_backend_does_not_have_is_refused(tiny_student, files, tiny_teach
 
 def test_a_missing_runtime_is_one_line_with_its_command(files, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ExportError, match=r"needs onnxruntime, .* pip install 'disdepth\[export\]'"):
+    with pytest.raises(MissingError, match=r"needs onnxruntime, .* pip install 'disdepth\[export\]'"):
         backend.open_elsewhere(files["onnx"])
 
 

@@ -17,7 +17,7 @@ import torch
 
 from disdepth_cli import export
 from disdepth_cli.config import STUDENTS
-from disdepth_cli.errors import ConfigError, DataError, ExportError
+from disdepth_cli.errors import ConfigError, DataError, ExportError, MissingError
 from disdepth_cli.exporting import check
 from disdepth_cli.exporting.exported import open_exported
 from disdepth_cli.scoring.open_model import open_student
@@ -232,7 +232,7 @@ def test_where_the_runtime_is_missing_it_says_unchecked(tiny_student, tmp_path, 
 def test_a_missing_tool_is_one_line_with_its_command(kind, module, extra, tiny_student, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, module, None)
     given = {"input": "tensor"} if kind == "ncnn" else {}
-    with pytest.raises(ExportError, match=rf"--format {kind}: needs .* pip install 'disdepth\[{extra}\]'"):
+    with pytest.raises(MissingError, match=rf"--format {kind}: needs .* pip install 'disdepth\[{extra}\]'"):
         export(model=tiny_student, format=kind, output=tmp_path, **given)
 
 

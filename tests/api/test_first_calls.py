@@ -33,7 +33,9 @@ def test_predict_gives_depth_and_writes_nothing(desk):
     before = names(desk)
     depth = predict("image.png").depth
     assert isinstance(depth, Depth) and depth.unit == "metres" and depth.values.shape == (64, 96)
-    assert np.array_equal(depth.values, load_student("bundled").predict("image.png").values)
+    exact = load_student("bundled").predict("image.png").values
+    assert np.allclose(depth.values, exact, rtol=1e-5)  # the fastest runtime, where one is installed
+    assert np.array_equal(predict("image.png", backend="torch").depth.values, exact)
     assert names(desk) == before
 
 

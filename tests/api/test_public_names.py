@@ -15,7 +15,7 @@ import disdepth_cli
 
 NAMES = {
     *("Depth", "DepthStudent", "DisdepthError", "acclimate", "check", "distill", "evaluate", "load_student"),
-    *("load_teacher", "pack", "predict", "push"),
+    *("benchmark", "export", "load_teacher", "pack", "predict", "push"),
 }
 
 

@@ -267,7 +267,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     option, refused, student, rooms, tmp_path, monkeypatch
 ):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("disdepth_cli.engine.evaluate.open_model", None)  # the work would begin with it
+    monkeypatch.setattr("disdepth_cli.engine.evaluate.open_in_runtime", None)  # the work would begin with it
     place = (option, tmp_path / "file" / "x", *(("--worst", 1) if option == "--output" else ()))
     refused(1, ("cannot be written", "file"), "evaluate", student, "--data", rooms, *place)
 

@@ -172,7 +172,7 @@ def test_ctrl_c_before_the_first_step_exits_130(cli, student, photo, tmp_path, m
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "open_elsewhere", interrupted)
+    monkeypatch.setattr(predict, "open_in_runtime", interrupted)
     outcome = cli("predict", photo, "-c", student, "-o", tmp_path)
     assert outcome.code == 130 and outcome.err.startswith("interrupted: ") and outcome.err.count("\n") == 1
 
@@ -193,7 +193,7 @@ def test_what_the_machine_refuses_is_told_as_that(error, words, refused, student
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(predict, "open_model", fail)
+    monkeypatch.setattr(predict, "open_in_runtime", fail)
     line = refused(1, (words,), "predict", photo, "-c", student, "-o", tmp_path)
     assert "DISDEPTH_DEBUG" not in line
 

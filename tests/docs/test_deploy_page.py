@@ -29,6 +29,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.S)
 
 
+@pytest.mark.slow
 def test_its_commands_and_its_program_run(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="needs the extra `export`")
     photo = cv2.imread(str(PROJECT / "disdepth_cli" / "assets" / "room.jpg"))

@@ -163,6 +163,7 @@ def test_a_missing_runtime_is_one_line_with_its_command(files, monkeypatch):
         backend.open_elsewhere(files["onnx"])
 
 
+@pytest.mark.slow
 def test_openvino_runs_a_checkpoint_in_float32(tiny_student, photo):
     pytest.importorskip("openvino")
     predictor = backend.open_elsewhere(str(tiny_student), "openvino")

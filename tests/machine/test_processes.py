@@ -290,6 +290,7 @@ def test_sweep_and_control_with_two_processes(torchrun, rooms, acclimated, tmp_p
     assert json.loads((tmp_path / "run" / "report.json").read_text()) == report
 
 
+@pytest.mark.slow
 def test_two_processes_share_what_a_teacher_said(torchrun, rooms, acclimated, tmp_path):
     command = ["-m", "disdepth_cli", "distill", "-t", acclimated, "--no-pretrained", "--data", rooms, "--device", "cpu"]
     command += ["--input-size", "64x96", "--batch-size", 2, "--workers", 0, "--offline", "--max-steps", 9]

@@ -45,7 +45,7 @@ def looks(monkeypatch):
         seen.append(len(image))
         return infer(self, image, focal)
 
-    monkeypatch.setattr(DepthTeacher, "look", counted)
+    monkeypatch.setattr(DepthTeacher, "infer", counted)
     return seen
 
 
@@ -124,7 +124,7 @@ def test_numbers_beyond_float16_survive(teacher, monkeypatch, tmp_path):
         output.features[2][0, 0, 0, 0] = 1e38
         return output
 
-    monkeypatch.setattr(DepthTeacher, "look", wild)
+    monkeypatch.setattr(DepthTeacher, "infer", wild)
     image = views(2)
     with torch.no_grad():
         raw = teacher(image)
@@ -171,7 +171,7 @@ def test_of_two_that_compute_the_same_view_the_first_counts_for_both(teacher, mo
         meeting.wait(timeout=60)  # neither has stored anything yet
         return output
 
-    monkeypatch.setattr(DepthTeacher, "look", apart)
+    monkeypatch.setattr(DepthTeacher, "infer", apart)
     given = {}
 
     def run(name):

@@ -62,6 +62,7 @@ def test_a_backbone_starts_near_the_wanted_features(name):
     torch.testing.assert_close(now, sizes, rtol=1e-4, atol=0)  # and so the learning rate means what it meant
 
 
+@pytest.mark.slow
 def test_where_a_relu_follows_the_target_is_lifted_over_it():
     torch.manual_seed(0)
     encoder, _ = build_encoder("resnet10t", BackboneStart(pretrained=False))

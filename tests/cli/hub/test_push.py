@@ -253,6 +253,7 @@ class TestDistillDryRun:
         assert (plan["steps"], plan["epochs"], plan["push_to_hub"], plan["files"]) == (10, 2.5, None, [])
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_pushes_and_is_read_again(run_disdepth, hub, hub_environment, run, photo, tmp_path):
     """End to end as a user does it: no patched constants, only the environment."""
     pushed = run_disdepth("push", run, "--to", "someone/rooms", "--quiet", env=hub_environment)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config import DistillConfig
+from disdepth_cli.config.parts import CompareOptions
 from disdepth_cli.errors import ConfigError, Interrupted
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
@@ -20,15 +21,15 @@ from disdepth_cli.training.prepare import require_labels
 from disdepth_cli.training.session import open_session
 
 
-def check_keep(config: DistillConfig) -> None:
+def check_keep(compare: CompareOptions) -> None:
     """Refuse to choose where there is nothing to choose from.
 
     Raises:
         ConfigError: `keep` without `control`.
     """
-    if config.compare.keep != "auto" and not config.compare.control:
+    if compare.keep != "auto" and not compare.control:
         raise ConfigError(
-            f"--keep {config.compare.keep}: chooses between the student and its control; add --control, or take it "
+            f"--keep {compare.keep}: chooses between the student and its control; add --control, or take it "
             "back with --keep auto"
         )
 

@@ -58,12 +58,12 @@ def plan_distill(config: DistillConfig, observer: Observer) -> dict[str, Any]:
         "teacher_state": " + ".join(teacher.state for teacher in teachers) or "a control has none",
         "student": timm_name(config.student.backbone),
         "input_size": f"{height}x{width}",
-        **planned_latency(config),
+        **planned_latency(config.student, config.run.budget),
         "steps": schedule.total_steps,
         "epochs": round(schedule.total_steps / schedule.steps_per_epoch, 2),
         "batch_size": config.loop.batch_size * config.loop.accumulate,
         "sweep": _sweep(config, schedule.total_steps) if config.compare.sweep else None,
-        "control": f"{schedule.total_steps} steps, into {_beside(config, '-control')}"
+        "control": f"{schedule.total_steps} steps, into {_beside(config.run.output, '-control')}"
         if config.compare.control
         else None,
         "push_to_hub": config.hub.push_to_hub,
@@ -78,13 +78,14 @@ def push_target(hub: HubOptions) -> HubTarget:
 
 
 def _sweep(config: DistillConfig, planned: int) -> str:
-    names = ", ".join((CONTROL, *settings_of(config)))
-    return f"{names}: {steps_of(config, planned)} steps each, into {_beside(config, '-sweep')}"
+    names = ", ".join((CONTROL, *settings_of(config.method)))
+    steps = steps_of(config.compare.sweep_steps, planned)
+    return f"{names}: {steps} steps each, into {_beside(config.run.output, '-sweep')}"
 
 
-def _beside(config: DistillConfig, ending: str) -> str:
+def _beside(run: Path | None, ending: str) -> str:
     """Where an arm of the comparison would go; the name of a run's folder may not be known yet."""
-    return str(beside(config.run.output, ending)) if config.run.output else f"RUN{ending}"
+    return str(beside(run, ending)) if run else f"RUN{ending}"
 
 
 def _look_at_teacher(config: DistillConfig, name: str) -> _Teacher:

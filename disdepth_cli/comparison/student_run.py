@@ -28,9 +28,10 @@ def train_student(config: DistillConfig, observer: Observer) -> DistillReport:
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    if config.run.budget is not None:
-        own = from_main(lambda: check_budget(config))
-        observer.on_note(f"within the budget of {config.run.budget:g} ms: {own}")
+    budget = config.run.budget
+    if budget is not None:
+        own = from_main(lambda: check_budget(config.student, budget))
+        observer.on_note(f"within the budget of {budget:g} ms: {own}")
     data = prepare_data(config, observer)
     check_comparable(config, data)
     if not (config.compare.control or config.compare.sweep):

@@ -14,6 +14,7 @@ from typing import Any
 from disdepth_cli.comparison.arm import train_arm
 from disdepth_cli.comparison.control import arm_of, control_of
 from disdepth_cli.config import DistillConfig
+from disdepth_cli.config.training import MethodOptions
 from disdepth_cli.errors import CheckpointError, ConfigError
 from disdepth_cli.files import as_json, write_text
 from disdepth_cli.machine.processes import from_main
@@ -40,31 +41,31 @@ LEAST = 50  # steps, where the run itself has as many
 METRICS = ("rmse", "abs_rel", "delta1")
 
 
-def settings_of(config: DistillConfig) -> dict[str, tuple[float, float]]:
+def settings_of(method: MethodOptions) -> dict[str, tuple[float, float]]:
     """Name to (output_weight, feature_weight), each pair once.
 
     Raises:
         ConfigError: both weights are 0.
     """
-    if not (config.method.output_weight or config.method.feature_weight):
+    if not (method.output_weight or method.feature_weight):
         raise ConfigError("--sweep: tries multiples of --output-weight and --feature-weight, and both are 0")
     settings: dict[str, tuple[float, float]] = {}
     for name, (output, feature) in SETTINGS.items():
-        weights = output * config.method.output_weight, feature * config.method.feature_weight
+        weights = output * method.output_weight, feature * method.feature_weight
         if any(weights) and weights not in settings.values():
             settings[name] = weights
     return settings
 
 
-def steps_of(config: DistillConfig, planned: int) -> int:
-    """Steps of each short run, of a run that is planned for so many.
+def steps_of(sweep_steps: int | None, planned: int) -> int:
+    """Steps of each short run, of a run that is planned for so many. sweep_steps: what was asked for.
 
     Raises:
         ConfigError: more were asked for than that.
     """
-    if config.compare.sweep_steps is not None and config.compare.sweep_steps > planned:
-        raise ConfigError(f"--sweep-steps {config.compare.sweep_steps}: is more than the run's own {planned}")
-    return config.compare.sweep_steps or min(max(planned // SHARE, LEAST), planned)
+    if sweep_steps is not None and sweep_steps > planned:
+        raise ConfigError(f"--sweep-steps {sweep_steps}: is more than the run's own {planned}")
+    return sweep_steps or min(max(planned // SHARE, LEAST), planned)
 
 
 def sweep(
@@ -90,8 +91,8 @@ def sweep(
     if known is not None:
         return known
     per_epoch = data.batches_per_epoch(config.loop.batch_size, world())
-    steps = steps_of(config, Schedule.plan(config.loop, per_epoch).total_steps)
-    settings = settings_of(config)
+    steps = steps_of(config.compare.sweep_steps, Schedule.plan(config.loop, per_epoch).total_steps)
+    settings = settings_of(config.method)
     observer.on_note(f"sweep: {', '.join((CONTROL, *settings))}: {steps} steps each, into {beside(run.path, '-sweep')}")
     config = acclimated()
     quieter = Unrepeated(observer, validations=False)

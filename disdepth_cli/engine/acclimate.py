@@ -27,7 +27,7 @@ def acclimate(config: AcclimateConfig, observer: Observer = SILENT) -> Acclimate
     """
     if config.run.dry_run:
         return AcclimatePlan(_described(config, observer))
-    with joined_processes(config, observer) as observer:
+    with joined_processes(config.machine, config.loop, observer) as observer:
         return run_acclimation(config, observer)
 
 

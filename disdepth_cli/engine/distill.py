@@ -29,11 +29,11 @@ def distill(config: DistillConfig, observer: Observer = SILENT) -> DistillReport
     Raises:
         DisdepthError: of any kind; its message is one line for the user.
     """
-    check_keep(config)
+    check_keep(config.compare)
     if config.run.dry_run:
         return DistillPlan(plan_distill(resolve_teachers(config, observer), observer))
     compare = config.compare
-    with joined_processes(config, observer) as observer:
+    with joined_processes(config.machine, config.loop, observer) as observer:
         if config.hub.push_to_hub is not None:
             from_main(partial(push_target(config.hub).check, config.machine.offline))  # now, not after hours
         report = _finished(config)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch.distributed as dist
 
-from disdepth_cli.config import TrainingConfig
+from disdepth_cli.config.parts import LoopOptions, MachineOptions
 from disdepth_cli.errors import ConfigError, ProcessError, TrainingError, first_line
 from disdepth_cli.machine.devices import (
     device_words,
@@ -33,7 +33,7 @@ _inside = False
 
 
 @contextmanager
-def joined_processes(config: TrainingConfig, observer: Observer) -> Iterator[Observer]:
+def joined_processes(machine: MachineOptions, loop: LoopOptions, observer: Observer) -> Iterator[Observer]:
     """Join the processes that were launched; yields the observer, a silent one in all but the main process.
 
     Every process writes the error that ends it to a file, see `failures`. Where another process was the first to fail,
@@ -51,22 +51,24 @@ def joined_processes(config: TrainingConfig, observer: Observer) -> Iterator[Obs
     _inside = True
     try:
         if count == 1:
-            _tell_machine(config, observer)
+            _tell_machine(machine, observer)
             yield observer
             return
-        with _joined(config, number, count, observer) as observer:
+        with _joined(machine, loop, number, count, observer) as observer:
             yield observer
     finally:
         _inside = False
 
 
 @contextmanager
-def _joined(config: TrainingConfig, number: int, count: int, observer: Observer) -> Iterator[Observer]:
+def _joined(
+    machine: MachineOptions, loop: LoopOptions, number: int, count: int, observer: Observer
+) -> Iterator[Observer]:
     start_without_error()
     try:
-        _join(config, count)
-        _tell_machine(config, observer if is_main() else SILENT)
-        _tell_batch(config, observer if is_main() else SILENT)
+        _join(machine, count)
+        _tell_machine(machine, observer if is_main() else SILENT)
+        _tell_batch(loop, observer if is_main() else SILENT)
         yield observer if is_main() else SILENT
     except Exception as error:
         _leave_others_alone()
@@ -80,10 +82,10 @@ def _joined(config: TrainingConfig, number: int, count: int, observer: Observer)
         raise lost from error
 
 
-def _join(config: TrainingConfig, count: int) -> None:
+def _join(machine: MachineOptions, count: int) -> None:
     """Meet the others."""
     fresh = not (dist.is_available() and dist.is_initialized())
-    found = make_accelerator(config.machine).num_processes
+    found = make_accelerator(machine).num_processes
     if found != count:
         raise ConfigError(
             f"{count} processes were launched, but they do not find each other; launch them with: torchrun "
@@ -117,9 +119,8 @@ def _leave_others_alone() -> None:
     atexit.unregister(_part)
 
 
-def _tell_machine(config: TrainingConfig, observer: Observer) -> None:
+def _tell_machine(machine: MachineOptions, observer: Observer) -> None:
     """What the run runs on, and what of the machine it cannot use."""
-    machine = config.machine
     device = set_device(machine.device)
     own, teacher = student_precision(machine.precision, device), teacher_precision(machine.precision, device)
     precision = own if own == teacher else f"{own}, the teacher {teacher}"
@@ -136,8 +137,8 @@ def _tell_machine(config: TrainingConfig, observer: Observer) -> None:
         observer.on_warning(f"{message} --nproc-per-node N -m disdepth_cli ...")
 
 
-def _tell_batch(config: TrainingConfig, observer: Observer) -> None:
-    per_step = config.loop.batch_size * config.loop.accumulate
+def _tell_batch(loop: LoopOptions, observer: Observer) -> None:
+    per_step = loop.batch_size * loop.accumulate
     observer.on_note(
         f"{world()} processes, {per_step * world()} images a step ({per_step} each); the learning rate is taken as "
         "given, and batch norm uses each process's own images"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from disdepth_cli.config import STUDENTS, DistillConfig
+from disdepth_cli.config import STUDENTS
 from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.timing.contest import Row
@@ -14,7 +14,7 @@ from disdepth_cli.timing.student_costs import StudentCost, student_costs, untrai
 RUNS = 15
 
 
-def planned_latency(config: DistillConfig) -> dict[str, Any]:
+def planned_latency(wanted: StudentOptions, budget: float | None) -> dict[str, Any]:
     """{"latency", "fits_budget"}: the student's time here in words.
 
     With a budget it is the time in the fastest runtime, with that of all students that fit; else that in PyTorch.
@@ -22,10 +22,10 @@ def planned_latency(config: DistillConfig) -> dict[str, Any]:
     Raises:
         StudentError: no such backbone.
     """
-    if config.run.budget is None:
-        return {"latency": _in_pytorch(config.student), "fits_budget": None}
-    own, *others = _costs(config, _names(config))
-    fitting = [_words(cost) for cost in (own, *others) if _fits(cost, config.run.budget)]
+    if budget is None:
+        return {"latency": _in_pytorch(wanted), "fits_budget": None}
+    own, *others = _costs(wanted, _names(wanted.backbone))
+    fitting = [_words(cost) for cost in (own, *others) if _fits(cost, budget)]
     return {"latency": _words(own), "fits_budget": fitting}
 
 
@@ -39,37 +39,34 @@ def _in_pytorch(wanted: StudentOptions) -> str:
     )
 
 
-def check_budget(config: DistillConfig) -> str:
+def check_budget(wanted: StudentOptions, budget: float) -> str:
     """The student's time in words.
 
     Raises:
         ConfigError: it is over the budget; the message names the students that fit.
     """
-    (own,) = _costs(config, [config.student.backbone])
-    if _fits(own, config.run.budget):
+    (own,) = _costs(wanted, [wanted.backbone])
+    if _fits(own, budget):
         return _words(own)
-    others = _costs(config, _names(config)[1:])
-    fitting = sorted((cost for cost in others if _fits(cost, config.run.budget)), key=_time, reverse=True)
+    others = _costs(wanted, _names(wanted.backbone)[1:])
+    fitting = sorted((cost for cost in others if _fits(cost, budget)), key=_time, reverse=True)
     instead = "these fit [ms]: " + ", ".join(f"{cost.student} {_time(cost):.1f}" for cost in fitting)
     if not fitting:
         fastest = min((own, *others), key=_time)
         instead = f"none fits; the fastest is {fastest.student}, {_time(fastest):.1f} ms"
     raise ConfigError(
-        f"--budget {config.run.budget:g}ms: {_words(own)}; {instead}; choose with --student, or a smaller --input-size"
+        f"--budget {budget:g}ms: {_words(own)}; {instead}; choose with --student, or a smaller --input-size"
     )
 
 
-def _names(config: DistillConfig) -> list[str]:
+def _names(own: str) -> list[str]:
     """The student and the other short-named ones."""
-    return [
-        config.student.backbone,
-        *(name for name, timm in STUDENTS.items() if config.student.backbone not in (name, timm)),
-    ]
+    return [own, *(name for name, timm in STUDENTS.items() if own not in (name, timm))]
 
 
-def _costs(config: DistillConfig, names: list[str]) -> list[StudentCost]:
-    """Of students with the decoder and the working size that the configuration asks for."""
-    students = [config.student.model_copy(update={"backbone": name}) for name in names]
+def _costs(wanted: StudentOptions, names: list[str]) -> list[StudentCost]:
+    """Of students with the decoder and the working size that the options ask for."""
+    students = [wanted.model_copy(update={"backbone": name}) for name in names]
     return student_costs(students, runs=RUNS, torch_too=False)
 
 

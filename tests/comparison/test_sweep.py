@@ -58,19 +58,19 @@ def config_of(**options):
 def test_each_pair_of_weights_is_tried_once(monkeypatch):
     monkeypatch.setattr(sweeping, "SETTINGS", SETTINGS)
     assert set(SETTINGS) == {"x0.3", "x1", "x3", "output-only", "feature-only"}
-    settings = settings_of(config_of(output_weight=2.0, feature_weight=0.5))
+    settings = settings_of(config_of(output_weight=2.0, feature_weight=0.5).method)
     assert settings["x3"] == (6.0, 1.5) and settings["output-only"] == (2.0, 0.0)
     assert settings["feature-only"] == (0.0, 0.5) and len(settings) == 5
-    assert list(settings_of(config_of(output_weight=2.0, feature_weight=0.0))) == ["x1", "x0.3", "x3"]
+    assert list(settings_of(config_of(output_weight=2.0, feature_weight=0.0).method)) == ["x1", "x0.3", "x3"]
     with pytest.raises(ConfigError, match="--sweep: .* both are 0"):
-        settings_of(config_of(output_weight=0.0, feature_weight=0.0))
+        settings_of(config_of(output_weight=0.0, feature_weight=0.0).method)
 
 
 def test_a_setting_gets_a_quarter_of_the_steps_but_fifty_where_there_are_as_many():
-    assert [steps_of(config_of(), planned) for planned in (1000, 100, 30)] == [250, 50, 30]
-    assert steps_of(config_of(sweep_steps=7), 30) == 7
+    assert [steps_of(None, planned) for planned in (1000, 100, 30)] == [250, 50, 30]
+    assert steps_of(7, 30) == 7
     with pytest.raises(ConfigError, match="--sweep-steps 31: is more than the run's own 30"):
-        steps_of(config_of(sweep_steps=31), 30)
+        steps_of(31, 30)
 
 
 def test_the_best_setting_is_trained_in_full_and_the_report_says_how_it_was_chosen(swept):

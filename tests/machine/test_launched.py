@@ -38,11 +38,11 @@ def test_mpirun_is_understood(launcher):
 
 def test_a_launcher_that_starts_fewer_than_it_was_asked_for_is_told_of(launcher, watcher):
     config = DistillConfig(data="x")
-    with joined_processes(config, watcher) as observer:
+    with joined_processes(config.machine, config.loop, watcher) as observer:
         assert observer is watcher and watcher.warnings == []
     launcher(ACCELERATE_USE_CPU="True", MASTER_ADDR="127.0.0.1")
     assert fell_short()
-    with joined_processes(config, watcher):
+    with joined_processes(config.machine, config.loop, watcher):
         assert len(watcher.warnings) == 1 and "torchrun --nproc-per-node N" in watcher.warnings[0]
     launcher(WORLD_SIZE="1", LOCAL_RANK="0")
     assert not fell_short()
@@ -51,7 +51,8 @@ def test_a_launcher_that_starts_fewer_than_it_was_asked_for_is_told_of(launcher,
 def test_a_number_of_processes_without_a_rank_is_one_process(launcher, watcher):
     launcher(WORLD_SIZE="4")
     assert launched() == (0, 1)
-    with joined_processes(DistillConfig(data="x"), watcher):
+    config = DistillConfig(data="x")
+    with joined_processes(config.machine, config.loop, watcher):
         assert ["WORLD_SIZE=4 is set, but no launcher" in line for line in watcher.warnings] == [True]
     accelerator = make_accelerator(DistillConfig(data="x", device="cpu").machine)  # it would wait for three others
     assert accelerator.num_processes == 1 and os.environ["WORLD_SIZE"] == "4"

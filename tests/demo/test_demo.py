@@ -13,6 +13,7 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_whole_path_in_few_steps_and_again_from_what_is_there(run_disdepth, tmp_path: Path) -> None:
     few = ("--acclimate-steps", 1, "--steps", 1, "--json", "--quiet")
     first = run_disdepth("demo", tmp_path / "demo", *few)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,6 @@ from accelerate import PartialState
 
 from disdepth_cli.config.parts import MachineOptions
 from disdepth_cli.machine import devices, join
-from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.training import prepare
 
 TABLE = Path(torch.__path__[0]).parent / "torchgen" / "packaged" / "ATen" / "native" / "native_functions.yaml"
@@ -78,7 +76,7 @@ def on_pretended_device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
             if getattr(module, "make_accelerator", None) is whole:
                 monkeypatch.setattr(module, "make_accelerator", accelerator)
         # In inference mode, operators come to a dispatch mode undivided.
-        monkeypatch.setattr(DepthPredictor, "run", torch.no_grad()(inspect.unwrap(DepthPredictor.run)))
+        monkeypatch.setattr(torch, "inference_mode", lambda *_: torch.no_grad())
         monkeypatch.setattr(prepare, "pick_device", pick)
         monkeypatch.setattr(join, "set_device", pick)
         with pretend.pretend_device(float64) as seen:

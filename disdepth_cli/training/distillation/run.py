@@ -7,6 +7,7 @@ from typing import Any
 
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.machine.processes import from_main
+from disdepth_cli.models.folding import without_norms
 from disdepth_cli.models.student import load_student
 from disdepth_cli.results.training import DistillReport
 from disdepth_cli.timing.cost import model_costs
@@ -87,9 +88,9 @@ def _came_through(training: DistillationTraining, result: LoopResult) -> dict[st
 def _costs(training: DistillationTraining) -> dict[str, dict[str, Any]]:
     """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""
     height, width = training.config.student.input_size
-    session, acclimated = training.session, training.teachers.acclimated
-    precision = training.config.machine.precision
-    models = {"student": load_student(session.run.path).predictor(str(session.device), precision)}
+    acclimated, student = training.teachers.acclimated, load_student(training.session.run.path)
+    parameters = sum(parameter.numel() for parameter in student.parameters())
+    models = {"student": replace(training.val.predictor(without_norms(student)), parameters=parameters)}
     if acclimated and acclimated[0].teacher.contract.sees != "stored":
         models["teacher"] = training.val.own_depth(acclimated[0])
     return {name: cost.as_dict() for name, cost in model_costs(models, height, width).items()}

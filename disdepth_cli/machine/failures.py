@@ -54,10 +54,14 @@ def start_without_error() -> None:
         named.unlink(missing_ok=True)
 
 
+OUT_OF_MEMORY = ("not enough memory", "Cannot allocate memory", "could not create a primitive")
+"""Words of PyTorch, of the system, and of oneDNN, where memory is refused."""
+
+
 def of_machine(error: BaseException) -> str | None:
     """What the machine refused, as one line: memory, a library, a file; None where it is another kind of error."""
     reason = one_line(error, 300)
-    if isinstance(error, MemoryError) or "not enough memory" in reason or "Cannot allocate memory" in reason:
+    if isinstance(error, MemoryError) or any(words in reason for words in OUT_OF_MEMORY):
         return "there is not enough memory (ulimit -v, or the machine's): free some, or take a smaller --batch-size"
     if isinstance(error, ImportError):
         return f"a library cannot be loaded ({reason}): is memory limited (ulimit -v), or the installation broken?"

@@ -182,6 +182,7 @@ def test_ctrl_c_before_the_first_step_exits_130(cli, student, photo, tmp_path, m
     [
         (MemoryError(), "not enough memory"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried"), "not enough memory"),
+        (RuntimeError("could not create a primitive"), "not enough memory"),
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), "a library cannot be loaded (libt"),
         (OSError(errno.EMFILE, "Too many open files", "a.png"), "the system refused a.png: Too many open files"),
         (FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), "No usable temporary"),

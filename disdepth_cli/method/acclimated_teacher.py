@@ -41,12 +41,12 @@ class AcclimatedTeacher(nn.Module):
         self.disparity_range = disparity_range
         self.memory = memory
         self.compiles = False
-        self._cast: tuple[DepthTeacher, ...] = ()  # in a tuple: not a part of this module
+        self._cast: list[DepthTeacher] = []  # in a list: not a part of this module, and one for all its copies
 
     def with_cache(self, memory: TeacherCache | None) -> AcclimatedTeacher:
         """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
         same = AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
-        same.compiles = self.compiles
+        same.compiles, same._cast = self.compiles, self._cast
         return same
 
     @property
@@ -82,7 +82,7 @@ class AcclimatedTeacher(nn.Module):
         if self.precision not in AUTOCAST or not self.teacher.frozen:
             return self.teacher
         if not self._cast or self._cast[0].mean.device != self.teacher.mean.device:
-            self._cast = (cast_weights(self.teacher, self.precision),)
+            self._cast[:] = [cast_weights(self.teacher, self.precision)]
             if self.compiles:
                 self._cast[0].network.compile()
         return self._cast[0]

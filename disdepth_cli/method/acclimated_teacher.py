@@ -41,12 +41,12 @@ class AcclimatedTeacher(nn.Module):
         self.disparity_range = disparity_range
         self.memory = memory
         self.compiles = False
-        self._cast: list[DepthTeacher] = []  # in a list: not a part of this module, and one for all its copies
+        self._cast: list[DepthTeacher] = []  # in a list: not a part of this module
 
     def with_cache(self, memory: TeacherCache | None) -> AcclimatedTeacher:
         """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
         same = AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
-        same.compiles, same._cast = self.compiles, self._cast
+        same.compiles = self.compiles
         return same
 
     @property

@@ -26,8 +26,8 @@ _ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")  # of an object in memory, whi
 
 
 @contextmanager
-def reading(position: object, what: str, error: type[DisdepthError] = DataError, advice: str = "") -> Iterator[None]:
-    """Whatever goes wrong in the block becomes `PLACE: WHAT (REASON); ADVICE`; errors of ours pass as they are.
+def reading(where: object, what: str, error: type[DisdepthError] = DataError, advice: str = "") -> Iterator[None]:
+    """Whatever goes wrong in the block becomes `WHERE: WHAT (REASON); ADVICE`; errors of ours pass as they are.
 
     Raises:
         DisdepthError: of the type `error`.
@@ -38,7 +38,7 @@ def reading(position: object, what: str, error: type[DisdepthError] = DataError,
         raise
     except Exception as problem:  # decoders and parsers raise anything on files they do not expect
         end = f"; {advice}" if advice else ""
-        raise error(f"{position}: {what} ({reason(problem)}){end}") from None
+        raise error(f"{where}: {what} ({reason(problem)}){end}") from None
 
 
 def reason(problem: Exception) -> str:

@@ -58,7 +58,7 @@ def check_path(config: DistillConfig) -> bool:
     Raises:
         ConfigError: it holds something else.
     """
-    run = RunFolder(_place(config))
+    run = RunFolder(_path_of(config))
     begun = RunContents(run.path).is_begun
     if begun:
         run.check_same(config, "distill", advice=f"remove {run.path}, or name another -o")
@@ -91,7 +91,7 @@ def train_arm(config: DistillConfig, data: TrainingData, whole: Path, observer: 
         ConfigError: the folder holds something else.
         Interrupted: stopped by a signal; the state is saved.
     """
-    location = _place(config)
+    location = _path_of(config)
     begun, report = from_main(lambda: (check_path(config), finished_run(location)))
     if report is not None:
         observer.on_note(f"{location}: is finished; remove it to train it again")
@@ -124,6 +124,6 @@ def finished_run(path: Path) -> DistillReport | None:
     return DistillReport.of({"run": str(path), **run.report()}) if run.is_finished else None
 
 
-def _place(config: DistillConfig) -> Path:
+def _path_of(config: DistillConfig) -> Path:
     assert config.run.output is not None
     return config.run.output

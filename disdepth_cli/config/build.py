@@ -85,13 +85,13 @@ def _settings(kind: type[BaseConfig], sets: Sequence[str]) -> dict[str, Any]:
 
 def _worded(kind: type[BaseConfig], problem: Any) -> str:
     """One line for the first problem that pydantic found."""
-    position = tuple(part for part in problem["loc"] if isinstance(part, str))
+    loc = tuple(part for part in problem["loc"] if isinstance(part, str))
     options = kind.options()
-    named = next((name for name, known in options.items() if position[: len(known.path)] == known.path), None)
+    named = next((name for name, known in options.items() if loc[: len(known.path)] == known.path), None)
     if named is None:
-        return f"unknown option {position[-1]!r}{near_names(position[-1], options)}"
+        return f"unknown option {loc[-1]!r}{near_names(loc[-1], options)}"
     known = options[named]
-    inner = position[len(known.path) : len(known.path) + 1]
+    inner = loc[len(known.path) : len(known.path) + 1]
     name = ".".join((named, *inner))
     if problem["type"] == "missing" and isinstance(problem["loc"][-1], str):
         return f"{known.flag}: is missing; give {known.field.description}"

@@ -134,15 +134,15 @@ def exact(device: torch.device, precision: Precision) -> Iterator[None]:
         with autocast(device, precision):
             yield
         return
-    positions: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [position.allow_tf32 for position in positions]
+    backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
     try:
-        for position in positions:
-            position.allow_tf32 = False
+        for backend in backends:
+            backend.allow_tf32 = False
         yield
     finally:
-        for position, allowed in zip(positions, before, strict=True):
-            position.allow_tf32 = allowed
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
 
 
 @own_environment()

@@ -90,13 +90,13 @@ def _feature_indices(name: str) -> tuple[int, ...]:
         reductions = info.reduction()
     except (RuntimeError, AttributeError, NotImplementedError) as error:
         raise StudentError(f"--student {name}: timm gives no features of it; choose a CNN ({error})") from None
-    positions = {r: i for r, i in zip(reductions, info.out_indices, strict=True)}
-    if any(r not in positions for r in REDUCTIONS):
+    indices = {r: i for r, i in zip(reductions, info.out_indices, strict=True)}
+    if any(r not in indices for r in REDUCTIONS):
         raise StudentError(
             f"--student {name}: has features at strides {', '.join(map(str, reductions))}; a student needs a CNN "
             "with 4, 8, 16 and 32, for example mobilenetv2"
         )
-    return tuple(positions[r] for r in REDUCTIONS)
+    return tuple(indices[r] for r in REDUCTIONS)
 
 
 def _hub_weights(name: str, offline: bool) -> Path:

@@ -77,7 +77,7 @@ def find_teacher(record: TeacherRecord | None, run: Path) -> tuple[str, DepthTea
     """
     if record is None:
         raise TeacherError("the student was trained without a teacher")
-    for path in _places(run, record):
+    for path in _locations(run, record):
         if record.trained != "frozen" and not RunContents(Path(path)).has_acclimation:
             raise TeacherError(f"acclimation changed the student's teacher ({record.trained}); {GIVE} RUN")
         teacher = _load(path, record.revision if is_hub_id(path) else None, offline=True, named=False)
@@ -87,7 +87,7 @@ def find_teacher(record: TeacherRecord | None, run: Path) -> tuple[str, DepthTea
     raise TeacherError(f"the student's teacher, {record.id}, is not on this machine; {GIVE}")
 
 
-def _places(run: Path, record: TeacherRecord) -> list[str]:
+def _locations(run: Path, record: TeacherRecord) -> list[str]:
     """Where the teacher may lie: what the run's configuration names, then what the student's file does."""
     try:
         named = RunContents(run).config().get("teacher") or []

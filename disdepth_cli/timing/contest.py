@@ -116,8 +116,8 @@ def _compare(rows: list[Row], running: Mapping[int, _Process], images: Sequence[
     first: dict[str, list[np.ndarray]] = {}
     for number, process in running.items():
         depths: list[np.ndarray] = []
-        for position in images:
-            order = {"do": "depth", "image": str(position), "to": str(folder / "depth.npy")}
+        for file in images:
+            order = {"do": "depth", "image": str(file), "to": str(folder / "depth.npy")}
             if _enter(rows[number], process.ask(order)):
                 depths.append(np.load(folder / "depth.npy"))
         if len(depths) < len(images):

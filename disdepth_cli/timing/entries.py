@@ -87,13 +87,13 @@ class _Entries:
             self._add_other(model, load_teacher(model, offline=self.field.offline), model)
 
     def _add_file(self, model: str) -> None:
-        position, about = exported_about(model)
+        path, about = exported_about(model)
         if about.teacher:
-            self.records.append((TeacherRecord.model_validate(about.teacher), position.parent))
+            self.records.append((TeacherRecord.model_validate(about.teacher), path.parent))
         backends: list[Backend] = ["auto"]
         if about.format == "onnx" and "openvino" in self._runtimes():
             backends.append("openvino")
-        self.entries += [Entry(position.name, model, one, about.checkpoint_sha256, position) for one in backends]
+        self.entries += [Entry(path.name, model, one, about.checkpoint_sha256, path) for one in backends]
 
     def _add_student(self, model: str) -> None:
         field = self.field

@@ -44,20 +44,20 @@ def scan_splits(folder: Path, beside: bool = False) -> dict[Split, Listing]:
     images = subfolder(folder, IMAGE_FOLDERS)
     inside = images or folder
     names: dict[Split, tuple[str, ...]] = {"train": TRAIN_FOLDERS, "val": VAL_FOLDERS}
-    positions = {split: subfolder(inside, wanted) for split, wanted in names.items()}
-    if not any(positions.values()) or _has_files(inside):
+    folders = {split: subfolder(inside, wanted) for split, wanted in names.items()}
+    if not any(folders.values()) or _has_files(inside):
         return {}
     depth = subfolder(folder, DEPTH_FOLDERS) if images else None
     parts: dict[Split, Listing] = {
-        split: _part(position, depth, split) if depth else scan_folder(position, split, beside)
-        for split, position in positions.items()
-        if position
+        split: _part(one, depth, split) if depth else scan_folder(one, split, beside)
+        for split, one in folders.items()
+        if one
     }
     first = next(iter(parts.values()))
     first.skipped += [
         Skipped("", str(other), "is neither the train nor the val folder; name it in a data.yaml if it should be")
         for other in sorted(inside.iterdir())
-        if other.is_dir() and other not in positions.values() and not other.name.startswith(".") and other != depth
+        if other.is_dir() and other not in folders.values() and not other.name.startswith(".") and other != depth
     ]
     return parts
 

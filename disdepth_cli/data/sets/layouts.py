@@ -68,8 +68,8 @@ class Paired:
                 wanted = self.depth[0] if depth is None else self.masks[masks.index(None)]
                 splits.skipped.append(Skipped("", str(fit.path), f"no {_filled(wanted, fit.fields)} in {root}"))
                 continue
-            position: Location = Hdf5Member(str(depth), self.inside) if self.inside else depth
-            found.append((DataItem(fit.path, position, masks=tuple(m for m in masks if m)), fit.fields))
+            stored: Location = Hdf5Member(str(depth), self.inside) if self.inside else depth
+            found.append((DataItem(fit.path, stored, masks=tuple(m for m in masks if m)), fit.fields))
         return _split(self.split, root, found, splits)
 
 
@@ -99,12 +99,12 @@ class Listed:
             if without_depth(words):
                 listing.skipped.append(Skipped(split, where, f"{words[0]} has no ground truth (None)"))
                 continue
-            positions = [_below(root, below, entry, folders) for entry in words[:2]]
-            if len(positions) == 2 and positions[0] and positions[1]:
-                listing.items.append(DataItem(positions[0], positions[1], focal=stated_focal(words)))
+            pair = [_below(root, below, entry, folders) for entry in words[:2]]
+            if len(pair) == 2 and pair[0] and pair[1]:
+                listing.items.append(DataItem(pair[0], pair[1], focal=stated_focal(words)))
                 listing.leading_slashes += words[0].startswith("/")
             else:
-                gone = words[positions.index(None)] if None in positions else "the depth of a row with one entry"
+                gone = words[pair.index(None)] if None in pair else "the depth of a row with one entry"
                 listing.skipped.append(Skipped(split, where, f"{gone.lstrip('/')} is not in {root}"))
         return listing
 

@@ -196,21 +196,21 @@ def shard_of(base: str, record: ShardRecord) -> Shard:
     return Shard(location, record.nsamples, depths, record.filesize, record.sha256, record.extra)
 
 
-def _counted(positions: Sequence[str], known: Sequence[Shard | None]) -> tuple[Shard, ...]:
+def _counted(locations: Sequence[str], known: Sequence[Shard | None]) -> tuple[Shard, ...]:
     """The shards, with what is not known of them looked up: a shard's samples, or which of them have depth.
 
     Where only depth is unknown, the first such shard speaks for all, if all or none of its samples have it.
     """
-    shards, word = [], None
-    for position, shard in zip(positions, known, strict=True):
+    shards, first = [], None
+    for location, shard in zip(locations, known, strict=True):
         if shard is None:
-            shards.append(_count(position))
+            shards.append(_count(location))
         elif shard.depths != -1:
             shards.append(shard)
         else:
-            word = word or _count(position)
-            uniform = word.labelled in (0, word.count)
-            depths = (0 if word.labelled == 0 else None) if uniform else _count(position).depths
+            first = first or _count(location)
+            uniform = first.labelled in (0, first.count)
+            depths = (0 if first.labelled == 0 else None) if uniform else _count(location).depths
             shards.append(replace(shard, depths=depths))
     return tuple(shards)
 
@@ -238,17 +238,17 @@ def _count(location: str) -> Shard:
 
 
 def _expand(entry: str, root: Path) -> list[str]:
-    """Places of an entry: braces expanded, `*` looked up in local folders."""
+    """Locations of an entry: braces expanded, `*` looked up in local folders."""
     parts = _BRACES.split(entry)
     choices = [_choices(part) if number % 2 else [part] for number, part in enumerate(parts)]
-    positions = ["".join(chosen) for chosen in itertools.islice(itertools.product(*choices), MOST_SHARDS + 1)]
-    if len(positions) > MOST_SHARDS:
+    locations = ["".join(chosen) for chosen in itertools.islice(itertools.product(*choices), MOST_SHARDS + 1)]
+    if len(locations) > MOST_SHARDS:
         raise DataError(f"{entry}: names more than {MOST_SHARDS} shards; write it as {{000000..000012}}")
     if is_remote(entry):
-        return positions
+        return locations
     found: list[str] = []
-    for position in positions:
-        path = root / Path(position).expanduser()
+    for location in locations:
+        path = root / Path(location).expanduser()
         matches = (
             sorted(file for file in path.parent.glob(path.name) if file.name[0] != ".") if "*" in path.name else [path]
         )

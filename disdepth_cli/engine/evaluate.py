@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from disdepth_cli.config import EvaluateConfig
@@ -17,7 +16,7 @@ from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.results.models import EvaluateResult
 from disdepth_cli.scoring.backend import open_in_runtime
-from disdepth_cli.scoring.beside import baselines_beside, told
+from disdepth_cli.scoring.beside import baselines_beside
 from disdepth_cli.scoring.score import Scores, score
 from disdepth_cli.scoring.scored_data import data_oddities, labelled_items, protocol_for
 from disdepth_cli.scoring.summary import images_with, intervals, summary, write_rows
@@ -45,8 +44,15 @@ def evaluate(config: EvaluateConfig, observer: Observer = SILENT) -> EvaluateRes
     warnings = data_oddities(source, config.split, items, own)
     _warn(observer, warnings)
     clock.lap("opening")
-    on_image = partial(told, observer, len(items))
-    scores = score(predictor, source, items, own, workers=config.workers, on_image=on_image, details=True)
+    scores = score(
+        predictor,
+        source,
+        items,
+        own,
+        workers=config.workers,
+        on_image=lambda done: observer.on_image(done, len(items)),
+        details=True,
+    )
     _warn(observer, scores.errors)
     means = summary(scores)
     by_key = {source.key(item): item for item in items}

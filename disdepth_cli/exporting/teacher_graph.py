@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 import disdepth_cli
 from disdepth_cli.data.shards.eviction import cache_folder
-from disdepth_cli.errors import DisdepthError, ExportError, one_line
 from disdepth_cli.exporting.format_table import require_tools, tool_versions
 from disdepth_cli.exporting.formats import onnx_file
 from disdepth_cli.exporting.metadata import UNITS, ExportMetadata
 from disdepth_cli.exporting.student_graph import Graph
+from disdepth_cli.exporting.write import worded
 from disdepth_cli.files import write_atomic
 from disdepth_cli.teachers.teacher import DepthTeacher
 
@@ -44,13 +44,8 @@ def teacher_file(teacher: DepthTeacher, source: tuple[int, int]) -> Path:
         return path
     require_tools("onnx", "fp32")
     graph = Graph(_TeacherDepth(teacher).eval(), torch.zeros(1, 3, *size), _described(teacher, source))
-    try:
+    with worded(contract.id):
         write_atomic(path, lambda temporary: onnx_file.write(graph, temporary))
-    except DisdepthError:
-        raise
-    except Exception as error:  # exporters raise anything at a layer that they do not know
-        reason = f"{type(error).__name__}: {one_line(error)}"
-        raise ExportError(f"{contract.id}: cannot be exported to ONNX ({reason})") from error
     return path
 
 

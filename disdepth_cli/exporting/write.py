@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,6 +11,7 @@ from torch import nn
 
 import disdepth_cli
 from disdepth_cli.checkpoint.metadata import read_metadata
+from disdepth_cli.errors import DisdepthError, ExportError, one_line
 from disdepth_cli.exporting.calibration import Samples, as_inputs
 from disdepth_cli.exporting.format_table import module_of, tool_versions
 from disdepth_cli.exporting.metadata import ExportMetadata, Wanted, describe_export, sha256_of
@@ -16,6 +19,22 @@ from disdepth_cli.exporting.student_graph import build_graph
 from disdepth_cli.models.student import DepthStudent
 
 NOTHING = Samples([], [])
+
+
+@contextmanager
+def worded(name: str) -> Iterator[None]:
+    """What an exporter raises at a layer that it does not know, which may be anything, in words; ours pass as they are.
+
+    Raises:
+        ExportError: `name` cannot be exported.
+    """
+    try:
+        yield
+    except DisdepthError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise ExportError(f"{name}: cannot be exported to ONNX ({reason})") from error
 
 
 def describe_student(file: Path, wanted: Wanted, parameters: int, samples: Samples = NOTHING) -> ExportMetadata:

@@ -25,12 +25,12 @@ RUNTIMES: dict[Runtime, str] = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 def open_in_runtime(
     model: str,
-    backend: Backend | None,
-    device: str,
-    precision: Precision,
-    revision: str | None,
-    offline: bool,
-    observer: Observer,
+    backend: Backend | None = "auto",
+    device: str = "auto",
+    precision: Precision = "auto",
+    revision: str | None = None,
+    offline: bool = False,
+    observer: Observer = SILENT,
 ) -> Predictor:
     """A MODEL in the runtime that was asked for, as `open_elsewhere` takes it; else in PyTorch, imported only then.
 

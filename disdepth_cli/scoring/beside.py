@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from disdepth_cli.config import EvaluateConfig
@@ -43,11 +42,6 @@ def baselines_beside(
     return {name: _entry(baseline, scores) for name, baseline in found.items()}
 
 
-def told(observer: Observer, total: int, done: int) -> None:
-    """Tell the observer how many of `total` images are done."""
-    observer.on_image(done, total)
-
-
 def _teacher(
     config: EvaluateConfig,
     source: DataSource,
@@ -63,7 +57,9 @@ def _teacher(
     try:
         teacher = teacher_of(config, predictor)
         observer.on_note("scoring the teacher (--no-teacher leaves it out)")
-        return teacher_baseline(teacher, source, items, protocol, workers, partial(told, observer, len(items)))
+        return teacher_baseline(
+            teacher, source, items, protocol, workers, lambda done: observer.on_image(done, len(items))
+        )
     except DisdepthError as error:
         if config.teacher is not None:
             observer.on_warning(f"the teacher is not scored: {error}")

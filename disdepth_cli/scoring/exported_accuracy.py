@@ -11,8 +11,7 @@ from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.protocols import for_output
 from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.predictor import Predictor
-from disdepth_cli.scoring.backend import open_elsewhere
-from disdepth_cli.scoring.open_model import open_model
+from disdepth_cli.scoring.backend import open_in_runtime
 from disdepth_cli.scoring.score import protocol_of, score
 from disdepth_cli.working_size import WorkingSize
 
@@ -49,8 +48,7 @@ def accuracy_of(model: str, backend: Backend | None, source: DataSource, size: t
     """
     if not source.labelled("val"):
         raise DataError(f"{source.root}: its val images have no depth to be scored against")
-    predictor = open_elsewhere(model, backend, "cpu") or open_model(model, "cpu", offline=True)
-    return _scored(predictor, source, size)
+    return _scored(open_in_runtime(model, backend, "cpu", offline=True), source, size)
 
 
 def _scored(predictor: Predictor, source: DataSource, size: tuple[int, int]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import disdepth_cli
 from disdepth_cli.data.shards.eviction import cache_folder
-from disdepth_cli.errors import DisdepthError, ExportError, MissingError, one_line
+from disdepth_cli.errors import ExportError, MissingError
 from disdepth_cli.exporting.exported import ExportedPredictor, open_exported
 from disdepth_cli.exporting.format_table import FORMATS
 from disdepth_cli.exporting.formats.session import is_installed
@@ -38,7 +38,7 @@ class ExportedOnce:
         if self.path.is_file():
             try:
                 return self._opened()
-            except (ExportError, MissingError):  # a damaged copy; what else is wrong shows again below
+            except ExportError:  # a damaged copy; what else is wrong shows again below
                 self.path.unlink(missing_ok=True)
         self._write()
         return self._opened()
@@ -73,7 +73,7 @@ class ExportedOnce:
         from disdepth_cli.exporting.calibration import our_sample
         from disdepth_cli.exporting.check import check_export
         from disdepth_cli.exporting.metadata import Wanted
-        from disdepth_cli.exporting.write import describe_student, write_student
+        from disdepth_cli.exporting.write import describe_student, worded, write_student
         from disdepth_cli.scoring.open_model import open_student
 
         self.observer.on_note(
@@ -86,10 +86,5 @@ class ExportedOnce:
             write_student(student.model, about, temporary)
             check_export(temporary, about, student, our_sample().check)
 
-        try:
+        with worded(self.model):
             write_atomic(self.path, write)
-        except DisdepthError:
-            raise
-        except Exception as error:  # exporters raise anything at a layer that they do not know
-            reason = f"{type(error).__name__}: {one_line(error)}"
-            raise ExportError(f"{self.model}: cannot be exported to ONNX ({reason})") from error

@@ -38,10 +38,11 @@ def teacher_of(config: EvaluateConfig, predictor: Predictor) -> DepthPredictor:
         raise TeacherError(f"{config.model} is a teacher itself; --teacher sets another one beside it")
     elif isinstance(predictor, ExportedPredictor):
         said = predictor.about.teacher
-        teacher = _of_record(TeacherRecord.model_validate(said) if said else None, Path(config.model).parent)
+        record = TeacherRecord.model_validate(said) if said else None
+        teacher = find_teacher(record, Path(config.model).parent)[1]
     else:
         file = student_file(config.model, config.revision, config.offline)
-        teacher = _of_record(read_metadata(file).teacher, file.parent)
+        teacher = find_teacher(read_metadata(file).teacher, file.parent)[1]
     precision = score_precision(config.precision, predictor.device)
     return teacher_predictor(teacher, predictor.device, precision)
 
@@ -62,11 +63,6 @@ def _load(name: str, revision: str | None = None, offline: bool = False, named: 
     if RunContents(Path(name)).has_acclimation:
         return load_acclimated(Path(name), "fp32", offline)[0].teacher
     return load_teacher(name, revision=revision, offline=offline, named=named)
-
-
-def _of_record(record: TeacherRecord | None, run: Path) -> DepthTeacher:
-    """The teacher of `find_teacher`."""
-    return find_teacher(record, run)[1]
 
 
 def find_teacher(record: TeacherRecord | None, run: Path) -> tuple[str, DepthTeacher]:

@@ -20,7 +20,7 @@ import numpy as np
 from disdepth_cli.errors import one_line
 from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.predictor import Predictor
-from disdepth_cli.scoring.backend import open_elsewhere
+from disdepth_cli.scoring.backend import open_in_runtime
 from disdepth_cli.timing.turns import timed
 
 
@@ -57,12 +57,7 @@ def serve() -> None:
 def _opened(asked: dict[str, Any]) -> tuple[Predictor, dict[str, Any]]:
     """The model, having predicted once, and what that took."""
     began = time.perf_counter()
-    model, backend = asked["model"], asked["backend"]
-    predictor: Predictor | None = open_elsewhere(model, backend, "cpu")
-    if predictor is None:
-        from disdepth_cli.scoring.open_model import open_model
-
-        predictor = open_model(model, "cpu", offline=True)
+    predictor = open_in_runtime(asked["model"], asked["backend"], "cpu", offline=True)
     loaded = time.perf_counter() - began
     image = np.load(asked["image"])
     predictor.predict(image)

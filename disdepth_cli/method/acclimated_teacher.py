@@ -41,12 +41,12 @@ class AcclimatedTeacher(nn.Module):
         self.disparity_range = disparity_range
         self.memory = memory
         self.compiles = False
-        self._cast: list[DepthTeacher] = []  # in a list: not a part of this module
+        self._cast: list[DepthTeacher] = []  # in a list: not a part of this module, and one for all its copies
 
     def with_cache(self, memory: TeacherCache | None) -> AcclimatedTeacher:
         """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
         same = AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
-        same.compiles = self.compiles
+        same.compiles, same._cast = self.compiles, self._cast
         return same
 
     @property
@@ -90,7 +90,8 @@ class AcclimatedTeacher(nn.Module):
     def compile_teacher(self) -> None:
         """Let a frozen teacher be compiled at its next look (torch.compile)."""
         if self.precision in AUTOCAST:
-            self.compiles = True  # of its cast copy, which is not made yet
+            self.compiles = True  # of its cast copy
+            self._cast.clear()  # one that is there already is made anew
         else:
             self.teacher.network.compile()
 

@@ -17,7 +17,7 @@ from disdepth_cli.exporting.metadata import Wanted
 from disdepth_cli.exporting.write import describe_student, write_student
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
-from disdepth_cli.scoring.open_model import open_student
+from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.timing.contest import Entry, Row, contest
 from disdepth_cli.timing.cost import flops_of
 from disdepth_cli.working_size import WorkingSize, resize_image
@@ -63,11 +63,12 @@ def student_costs(
         found: list[tuple[str, int, int]] = []
         for number, wanted in enumerate(students):
             file = Path(temporary) / f"{number}.safetensors"
-            found.append((wanted.backbone, *_written(wanted, file)))
+            student = _written(wanted, file)
+            found.append((wanted.backbone, student.parameters, flops_of(student, *wanted.input_size)))
             if torch_too or not elsewhere:
                 entries.append(Entry("torch", str(file), "torch", str(number)))
             if elsewhere:
-                entries.append(Entry("onnx", _exported(file, wanted.input_size), "auto", str(number)))
+                entries.append(Entry("onnx", _exported(student, file, wanted.input_size), "auto", str(number)))
         image = resize_image(our_sample().check[0], students[0].input_size)
         rows = contest(entries, image, (), runs=runs, threads=threads)
     return [
@@ -95,16 +96,15 @@ def untrained(wanted: StudentOptions) -> DepthStudent:
     )
 
 
-def _written(wanted: StudentOptions, file: Path) -> tuple[int, int]:
-    """Write such a student; its parameters and FLOPs."""
+def _written(wanted: StudentOptions, file: Path) -> DepthPredictor:
+    """Write such a student, which is then opened for prediction."""
     student = untrained(wanted)
     save_checkpoint(file, student.state_dict(), student.describe("student"))
-    predictor = open_student(file, "cpu", "fp32")
-    return predictor.parameters, flops_of(predictor, *wanted.input_size)
+    return student.predictor("cpu", "fp32")
 
 
-def _exported(file: Path, size: tuple[int, int]) -> str:
-    student = open_student(file, "cpu", "fp32")
+def _exported(student: DepthPredictor, file: Path, size: tuple[int, int]) -> str:
+    """The student of the checkpoint `file` as ONNX, beside it."""
     path = file.with_suffix(".onnx")
     about = describe_student(file, Wanted("onnx", source=size, input="tensor"), student.parameters)
     write_student(student.model, about, path)

@@ -34,7 +34,7 @@ def test_a_compiled_run_gives_the_same_student(acclimated, rooms, tiny, tmp_path
     distill(output=tmp_path / "plain", **options)
     assert compiled == []
     distill(output=tmp_path / "compiled", compile=True, **options)
-    assert compiled.count("DepthStudent") == 1 and set(compiled) == {"DepthStudent", "TransformersNetwork"}
+    assert "DepthStudent" in compiled and len(compiled) == 2
     one, other = (load_student(tmp_path / name).state_dict() for name in ("plain", "compiled"))
     assert list(one) == list(other)
     for name, value in one.items():

@@ -167,22 +167,26 @@ class DepthStudent(nn.Module):
         Raises:
             ConfigError: there is no such device here, or it cannot have that precision.
         """
-        torch_device = self.mean.device if device is None else pick_device(device)
+        chosen = self.mean.device if device is None else pick_device(device)
+        self.to(chosen)
         own = self.architecture
         return DepthPredictor(
             self._for_prediction(),
             own.working_size,
             own.output_kind,
             own.max_depth,
-            torch_device,
-            student_precision(precision, torch_device),
+            chosen,
+            student_precision(precision, chosen),
             own.min_depth,
             parameters=sum(parameter.numel() for parameter in self.parameters()),
         )
 
     def _for_prediction(self) -> DepthStudent:
         """A copy with its norms folded into convolutions, made anew when a weight has changed."""
-        state = [(tensor.data_ptr(), tensor._version) for tensor in (*self.parameters(), *self.buffers())]
+        tensors = (*self.parameters(), *self.buffers())
+        if any(tensor.is_inference() for tensor in tensors):  # PyTorch does not count their changes
+            return without_norms(self)
+        state = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
         if self._folded is None or self._folded[0] != state:
             self._folded = None  # not to be copied along
             self._folded = (state, without_norms(self))

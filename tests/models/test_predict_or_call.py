@@ -97,8 +97,8 @@ def test_predict_leaves_mode_and_weights_as_they_were(student):
 
 def test_one_after_the_other_is_as_one_by_one(student):
     images = [IMAGE, IMAGE[:100, :57], IMAGE[::2, ::3]]
-    joined_processes = student.predict_batch(iter(images))
-    for depth, image in zip(joined_processes, images, strict=True):
+    batched = student.predict_batch(iter(images))
+    for depth, image in zip(batched, images, strict=True):
         assert np.array_equal(depth.values, student.predict(image).values)
 
 
@@ -128,3 +128,16 @@ def test_it_can_be_exported_without_a_word(student):
     program = torch.export.export(Depths().eval(), (view(64, 96),))
     assert warned(lambda: program.module()(view(64, 96))) == []
     assert len(warned(lambda: student(view(64, 96)))) == 1  # nor was the word used up
+
+
+def test_predict_follows_the_weights_and_needs_no_grad_mode(student):
+    before = student.predict(IMAGE).values
+    with torch.inference_mode():
+        loaded = load_student("bundled")
+        assert np.array_equal(loaded.predict(IMAGE).values, before)
+        assert np.array_equal(student.predict(IMAGE).values, before)
+    with torch.no_grad():
+        student.decoder.head.logits.weight.mul_(0.5)
+    changed = student.predict(IMAGE).values
+    assert np.abs(changed - before).mean() > 1e-3 * before.mean()
+    assert np.array_equal(student.predict(IMAGE).values, changed)

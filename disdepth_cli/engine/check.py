@@ -52,7 +52,7 @@ def check(config: CheckConfig, observer: Observer = SILENT) -> CheckResult:
         format=source.format,
         ok=not problems.errors,
         protocol=source.protocol,
-        splits={split: tally.as_dict() | _unfound(source, split) for split, tally in counts_by_split.items()},
+        splits={split: of_split.as_dict() | _unfound(source, split) for split, of_split in counts_by_split.items()},
         depth=_depth(depth),
         scale=_scale(source, depth),
         duplicates={"equal": equal, "similar": near, "within_train": train.repeated, "within_val": val.repeated},
@@ -151,7 +151,7 @@ def _picture(
     file: Path, source: DataSource, counts_by_split: dict[Split, SplitCounts], observer: Observer
 ) -> str | None:
     counts: dict[str, np.ndarray] = {
-        split: tally.depth.counts for split, tally in counts_by_split.items() if tally.depth.positive
+        split: of_split.depth.counts for split, of_split in counts_by_split.items() if of_split.depth.positive
     }
     if not counts:
         return None

@@ -39,8 +39,8 @@ def judge(
 ) -> Problems:
     """What is wrong with a data set. equal, near: (train, val) images that are the same. complete: all were read."""
     problems = Problems()
-    for split, tally in counts_by_split.items():
-        _judge_files(problems, source, split, tally)
+    for split, counts in counts_by_split.items():
+        _judge_files(problems, source, split, counts)
     if equal:
         problems.blame(
             "val", [(val, f"is also in train, as {train}") for train, val in equal], "images are in train too"
@@ -48,23 +48,23 @@ def judge(
     _judge_scale(problems, source, depth_of_all(counts_by_split.values()))
     problems.warnings += [
         *_similar(near),
-        *oddities([label for tally in counts_by_split.values() for label in tally.labels]),
+        *oddities([label for counts in counts_by_split.values() for label in counts.labels]),
         *_oddities(source, counts_by_split, complete),
     ]
     return problems
 
 
-def _judge_files(problems: Problems, source: DataSource, split: Split, tally: SplitCounts) -> None:
-    grey = tally.kinds["image_kinds"].get(DEPTH_LIKE)
-    if grey and tally.without_depth:
-        problems.errors.append(no_photographs(split, grey, tally.without_depth))
+def _judge_files(problems: Problems, source: DataSource, split: Split, counts: SplitCounts) -> None:
+    grey = counts.kinds["image_kinds"].get(DEPTH_LIKE)
+    if grey and counts.without_depth:
+        problems.errors.append(no_photographs(split, grey, counts.without_depth))
     missing = [(one.where, one.reason) for one in source.missing if one.split == split]
     if missing:
         problems.blame(split, missing, "entries point nowhere")
-    if tally.problems:
-        problems.blame(split, tally.problems, "pairs cannot be used")
-    if tally.empty and split == "val":
-        empty = [(key, "no depth in the data's range") for key in tally.empty]
+    if counts.problems:
+        problems.blame(split, counts.problems, "pairs cannot be used")
+    if counts.empty and split == "val":
+        empty = [(key, "no depth in the data's range") for key in counts.empty]
         problems.blame(split, empty, "images have no depth to be scored against")
 
 
@@ -108,9 +108,9 @@ def _oddities(source: DataSource, counts_by_split: dict[Split, SplitCounts], com
     if source.leading_slashes:
         count = source.leading_slashes
         yield f"{count} list entries begin with a slash that was dropped: they are relative to {source.root}"
-    for split, tally in counts_by_split.items():
-        yield from _oddities_of(source, split, tally)
-    if not any(tally.pairs for tally in counts_by_split.values()):
+    for split, counts in counts_by_split.items():
+        yield from _oddities_of(source, split, counts)
+    if not any(counts.pairs for counts in counts_by_split.values()):
         yield (
             "no image has depth: right for a teacher's pseudo-labels; for a published data set, give the folder above, "
             "or name its `format:` in a data.yaml"
@@ -123,23 +123,24 @@ def _oddities(source: DataSource, counts_by_split: dict[Split, SplitCounts], com
         yield f"{protocol.name} has {protocol.images} images, val has {images}: its figures are not the benchmark's"
 
 
-def _oddities_of(source: DataSource, split: Split, tally: SplitCounts) -> Iterator[str]:
-    if not tally.listed:
+def _oddities_of(source: DataSource, split: Split, counts: SplitCounts) -> Iterator[str]:
+    if not counts.listed:
         yield f"{split}: is empty"
-    if tally.empty and split == "train":
-        yield f"train: {len(tally.empty)} depth maps have nothing in the data's range, the first: {tally.empty[0]}"
-    if tally.repeated:
-        first, again = tally.repeated[0]
-        yield f"{split}: {len(tally.repeated)} images come twice, the first: {again} is {first}"
-    if tally.depth.full > MUCH_AT_TOP * tally.depth.positive:
+    if counts.empty and split == "train":
+        yield f"train: {len(counts.empty)} depth maps have nothing in the data's range, the first: {counts.empty[0]}"
+    if counts.repeated:
+        first, again = counts.repeated[0]
+        yield f"{split}: {len(counts.repeated)} images come twice, the first: {again} is {first}"
+    if counts.depth.full > MUCH_AT_TOP * counts.depth.positive:
+        share = counts.depth.full / counts.depth.positive
         yield (
-            f"{split}: {tally.depth.full / tally.depth.positive:.1%} of the depth is the largest 16-bit value, often a "
+            f"{split}: {share:.1%} of the depth is the largest 16-bit value, often a "
             f"mark for `no measurement`; it counts as depth where it is below max_depth ({source.max_depth:g} m): say "
             "invalid_value: 65535 in data.yaml if it is none"
         )
-    if coarse := tally.kinds["depth_kinds"].get("uint8 x 1"):
+    if coarse := counts.kinds["depth_kinds"].get("uint8 x 1"):
         yield f"{split}: {coarse} depth maps have 8 bits, 256 steps from nearest to farthest: are they pictures?"
-    if len(kinds := tally.kinds["depth_kinds"]) > 1:
+    if len(kinds := counts.kinds["depth_kinds"]) > 1:
         yield f"{split}: depth is stored in several ways: " + ", ".join(f"{n} x {kind}" for kind, n in kinds.items())
 
 

@@ -118,10 +118,10 @@ def _bits(gradient_hashes: list[tuple[str, bytes]]) -> np.ndarray:
 
 def depth_of_all(counts_by_split: Iterable[SplitCounts]) -> DepthStatistics:
     """The depth of several splits together."""
-    joined_processes = DepthStatistics()
-    for tally in counts_by_split:
-        joined_processes.add(tally.depth)
-    return joined_processes
+    whole = DepthStatistics()
+    for counts in counts_by_split:
+        whole.add(counts.depth)
+    return whole
 
 
 def _size(size: tuple[int, int]) -> str:

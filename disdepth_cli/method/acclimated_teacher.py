@@ -31,21 +31,28 @@ class AcclimatedTeacher(nn.Module):
         acclimation: Acclimation,
         precision: Precision = "fp32",
         disparity_range: tuple[float, float] | None = None,
-        memory: TeacherCache | None = None,
+        cache: TeacherCache | None = None,
     ) -> None:
-        """memory: where the teacher's outputs are kept and found again; None: it always looks itself."""
+        """cache: where the teacher's outputs are kept and found again; None: it always looks itself."""
         super().__init__()
         self.teacher = teacher
         self.acclimation = acclimation
         self.precision = precision
         self.disparity_range = disparity_range
-        self.memory = memory
+        self.cache = cache
         self.compiles = False
         self._cast: list[DepthTeacher] = []  # in a list: not a part of this module, and one for all its copies
 
-    def with_cache(self, memory: TeacherCache | None) -> AcclimatedTeacher:
-        """The same teacher and acclimation, their outputs kept in `memory`: for training, not for what is scored."""
-        same = AcclimatedTeacher(self.teacher, self.acclimation, self.precision, self.disparity_range, memory)
+    def with_cache(self, cache: TeacherCache | None) -> AcclimatedTeacher:
+        """The same teacher and acclimation, their outputs kept in `cache`: for training, not for what is scored."""
+        return self._copy(self.acclimation, cache)
+
+    def with_acclimation(self, acclimation: Acclimation) -> AcclimatedTeacher:
+        """The same teacher with another acclimation, its outputs not kept."""
+        return self._copy(acclimation, None)
+
+    def _copy(self, acclimation: Acclimation, cache: TeacherCache | None) -> AcclimatedTeacher:
+        same = AcclimatedTeacher(self.teacher, acclimation, self.precision, self.disparity_range, cache)
         same.compiles, same._cast = self.compiles, self._cast
         return same
 
@@ -73,9 +80,9 @@ class AcclimatedTeacher(nn.Module):
             return DepthOutput(depth=depth, features=[feature.float() for feature in seen.features])
 
     def _teachers_output(self, image: Tensor, origin: ViewOrigin | None) -> DepthOutput:
-        if self.memory is None:
+        if self.cache is None:
             return self._looking()(image, origin)
-        return self.memory.infer(self.teacher, image, self.precision, origin, self._looking())
+        return self.cache.infer(self.teacher, image, self.precision, origin, self._looking())
 
     def _looking(self) -> DepthTeacher:
         """The teacher, with its weights cast once for all looks where it is frozen and not asked in float32."""

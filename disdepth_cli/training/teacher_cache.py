@@ -36,7 +36,7 @@ def open_teacher_cache(
     teachers: Sequence[DepthTeacher],
     observer: Observer,
 ) -> TeacherCache | None:
-    """The memory a configuration asks for, with a note of the space it will take; None without, or without teachers.
+    """The cache a configuration asks for, with a note of the space it will take; None without, or without teachers.
 
     Raises:
         DisdepthError: its folder cannot be written.
@@ -74,17 +74,17 @@ def view_bytes(teacher: DepthTeacher, height: int, width: int) -> int:
     return features + (0 if teacher.contract.kind == "none" else 4 * height * width)
 
 
-def replay_report(memory: TeacherCache | None, observer: Observer) -> dict[str, Any] | None:
+def replay_report(cache: TeacherCache | None, observer: Observer) -> dict[str, Any] | None:
     """How many views were replayed since the run was started or resumed, in all processes; told, and for report.json.
 
     {"folder", "views", "replayed"}, or None where nothing was kept.
     """
-    if memory is None:
+    if cache is None:
         return None
-    counts = gather((memory.views, memory.computed))
+    counts = gather((cache.views, cache.computed))
     views, computed = (sum(one) for one in zip(*counts, strict=True))
-    observer.on_note(f"teacher: {views - computed} of {views} views replayed from {memory.folder}")
-    return {"folder": str(memory.folder), "views": views, "replayed": views - computed}
+    observer.on_note(f"teacher: {views - computed} of {views} views replayed from {cache.folder}")
+    return {"folder": str(cache.folder), "views": views, "replayed": views - computed}
 
 
 def _views_of(config: AcclimateConfig | DistillConfig, data: TrainingData) -> int:

@@ -117,10 +117,10 @@ def test_any_size_in_one_file(kind, tiny_student, photo, tmp_path):
 def test_a_foreign_or_damaged_file_is_one_line(whole, tmp_path):
     onnx = pytest.importorskip("onnx")
     good = {kind: Path(whole(kind)["file"]) for kind in ("onnx", "torch")}
-    extra, torn, empty = tmp_path / "foreign.onnx", tmp_path / "torn.onnx", tmp_path / "empty.pt2"
+    other, torn, empty = tmp_path / "foreign.onnx", tmp_path / "torn.onnx", tmp_path / "empty.pt2"
     model = onnx.load(good["onnx"])
     del model.metadata_props[:]
-    onnx.save(model, extra)
+    onnx.save(model, other)
     torn.write_bytes(good["onnx"].read_bytes()[:-200])
     empty.write_bytes(b"")
     (tmp_path / "torn.pt2").write_bytes(good["torch"].read_bytes()[:-2000])

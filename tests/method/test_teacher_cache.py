@@ -301,7 +301,7 @@ def test_the_flipped_image_of_a_confidence_is_kept_too(rooms, photos, tiny_teach
 def test_validation_never_asks_the_memory(acclimated, tmp_path):
     found, _ = load_acclimated(acclimated, "fp32")
     with_cache = found.with_cache(TeacherCache(tmp_path))
-    assert found.memory is None and with_cache.teacher is found.teacher
+    assert found.cache is None and with_cache.teacher is found.teacher
     with torch.no_grad():
         found(views(1))
         assert files(tmp_path) == []

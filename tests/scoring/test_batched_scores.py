@@ -29,8 +29,8 @@ def test_batches_score_as_single_images_do(rooms, tmp_path, monkeypatch):
     assert ran == [1] * 10
     ran.clear()
     monkeypatch.setattr(DepthPredictor, "at_once", 4)
-    joined_processes = score(predictor, source, items, protocol_of(source))
+    batched = score(predictor, source, items, protocol_of(source))
     assert ran == [4, 1, 4, 1]  # the sixth cannot be read, and what is left of ten is one
-    assert list(joined_processes.per_image) == list(alone.per_image) and joined_processes.errors == alone.errors
+    assert list(batched.per_image) == list(alone.per_image) and batched.errors == alone.errors
     for key, metrics in alone.per_image.items():
-        assert joined_processes.per_image[key].as_dict() == pytest.approx(metrics.as_dict(), rel=1e-4)
+        assert batched.per_image[key].as_dict() == pytest.approx(metrics.as_dict(), rel=1e-4)

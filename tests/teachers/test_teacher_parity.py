@@ -152,10 +152,10 @@ def test_neck_taps(folder: Path) -> None:
 def test_batch_equals_single(teacher: DepthTeacher) -> None:
     image = views(3, 3, 64, 96)
     with torch.no_grad():
-        joined_processes = teacher(image)
+        batched = teacher(image)
         alone = [teacher(image[i : i + 1]) for i in range(3)]
-    assert torch.allclose(joined_processes.depth, torch.cat([o.depth for o in alone]), rtol=1e-4, atol=1e-5)
-    for level, feature in enumerate(joined_processes.features):
+    assert torch.allclose(batched.depth, torch.cat([o.depth for o in alone]), rtol=1e-4, atol=1e-5)
+    for level, feature in enumerate(batched.features):
         assert torch.allclose(feature, torch.cat([o.features[level] for o in alone]), rtol=1e-4, atol=1e-4)
 
 
@@ -170,9 +170,9 @@ def test_every_view_has_its_own_metric_head(tiny: Callable[[str], Path]) -> None
         preference = torch.stack(logits).diff(dim=1).neg().flatten().sort().values
         model.metric_head.mlp_classifier.linear2.bias[0] -= preference[:2].mean()
         alone = torch.cat([teacher(view).depth for view in image.split(1)])
-        joined_processes = teacher(image).depth
+        batched = teacher(image).depth
         voted = model((image - teacher.mean) / teacher.std).predicted_depth.unsqueeze(1)
-    assert torch.allclose(joined_processes, alone, rtol=1e-4)
+    assert torch.allclose(batched, alone, rtol=1e-4)
     assert not torch.allclose(voted, alone, rtol=1e-4)
 
 

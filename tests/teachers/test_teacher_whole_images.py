@@ -150,13 +150,13 @@ def test_images_of_several_sizes(batch: DepthBatch) -> None:
     key = teacher.contract.key
     whole = [one[:, :, : 96 - 8 * (place % 2)] for place, one in enumerate(batch.origin.whole[key])]
     mixed = replace(batch.origin, whole={key: whole})
-    joined_processes = teacher(batch.image, mixed)
+    batched = teacher(batch.image, mixed)
     assert [shape[0] for shape in teacher.network.looks] == [3, 3]
     for place in range(6):
         chosen = torch.arange(6) == place
         alone = teacher(batch.image[chosen], mixed.rows(chosen))
-        assert torch.allclose(joined_processes.depth[chosen], alone.depth)
-        assert torch.allclose(joined_processes.features[0][chosen], alone.features[0])
+        assert torch.allclose(batched.depth[chosen], alone.depth)
+        assert torch.allclose(batched.features[0][chosen], alone.features[0])
 
 
 def test_without_an_origin_the_image_is_whole() -> None:

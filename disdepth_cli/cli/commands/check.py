@@ -94,9 +94,9 @@ def _rows(histogram: dict[str, list[float]]) -> Iterator[tuple[float, float, flo
     """(low, high, count) of groups of bins."""
     edges, counts = histogram["edges"], histogram["counts"]
     bins_a_decade = round(1 / math.log10(edges[1] / edges[0]))
-    joined_processes = max(bins_a_decade // ROWS_A_DECADE, 1)
-    for first in range(0, len(counts), joined_processes):
-        last = min(first + joined_processes, len(counts))
+    merged = max(bins_a_decade // ROWS_A_DECADE, 1)
+    for first in range(0, len(counts), merged):
+        last = min(first + merged, len(counts))
         yield edges[first], edges[last], sum(counts[first:last])
 
 

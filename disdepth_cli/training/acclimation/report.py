@@ -43,7 +43,7 @@ def acclimate_report(
         teacher_checks=checks,
         **fit_report(ghost),
         attention=fit_report(attention) if attention else None,
-        teacher_cache=replay_report(training.memory, session.observer),
+        teacher_cache=replay_report(training.cache, session.observer),
     )
     return finish(session.run, report, session.observer)
 

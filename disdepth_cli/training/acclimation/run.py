@@ -29,10 +29,10 @@ def run_acclimation(config: AcclimateConfig, observer: Observer) -> AcclimateRep
     teacher, data = teacher_and_data(config, observer)
     session = open_session(config, "acclimate", teacher.contract.id, data, observer)
     student, acclimated = build_networks(config, session, teacher)
-    memory = open_teacher_cache(config, data, [acclimated.teacher], observer)
+    cache = open_teacher_cache(config, data, [acclimated.teacher], observer)
     scores = AcclimationScores(data, acclimated.teacher, session.device, config.machine.precision)
     file = AcclimatedFile(session.run.path / ACCLIMATED, config, student, data.protocol.as_json())
-    training = AcclimationTraining(config, session, acclimated, scores, file, memory)
+    training = AcclimationTraining(config, session, acclimated, scores, file, cache)
     before = scores.of_teacher()
     checks = from_main(lambda: _check(training, before))
     attention = None

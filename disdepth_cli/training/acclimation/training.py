@@ -35,7 +35,7 @@ ATTENTION_SEED = 7919  # added to the seed, so that the tokens see other views t
 class AcclimationTraining:
     """Trains the acclimation of a teacher for a student's decoder: first the ghost, then the attention tokens.
 
-    acclimated: the teacher with its acclimation, before training. file: where the best one is written. memory: keeps
+    acclimated: the teacher with its acclimation, before training. file: where the best one is written. cache: keeps
     what a frozen teacher gives for training views.
     """
 
@@ -44,7 +44,7 @@ class AcclimationTraining:
     acclimated: AcclimatedTeacher
     scores: AcclimationScores
     file: AcclimatedFile
-    memory: TeacherCache | None
+    cache: TeacherCache | None
 
     def depth_alone(self) -> LoopResult:
         """Write and score a teacher whose own depth the student will imitate: there is nothing to train."""
@@ -62,7 +62,7 @@ class AcclimationTraining:
     def train_ghost(self) -> LoopResult:
         """Train the feature acclimation and the ghost decoder, and the teacher where the options say so."""
         config, teacher = self.config, self.acclimated.teacher
-        acclimated = self.acclimated.with_cache(self.memory)
+        acclimated = self.acclimated.with_cache(self.cache)
         acclimation = acclimated.acclimation
         unfreeze(teacher, config.teacher.train)
         if config.machine.compile:
@@ -103,7 +103,11 @@ class AcclimationTraining:
         best, metadata = self.file.load()
         acclimation = channels_last(best.to(self.session.device))
         acclimation.attention.requires_grad_(True)
-        step = AttentionStep(acclimation, self._with(acclimation).with_cache(self.memory), method.attention_diversity)
+        step = AttentionStep(
+            acclimation,
+            self.acclimated.with_acclimation(acclimation).with_cache(self.cache),
+            method.attention_diversity,
+        )
 
         def save(model: nn.Module, metrics: dict[str, float], step: int) -> None:
             self.file.save_attention(acclimation)
@@ -124,7 +128,7 @@ class AcclimationTraining:
     def _validate(self, model: nn.Module) -> dict[str, float]:
         """Scores of the averaged acclimation, with the averaged teacher where that learns."""
         if isinstance(model, Acclimation):
-            model = self._with(model)
+            model = self.acclimated.with_acclimation(model)
         assert isinstance(model, AcclimatedTeacher)
         return self.scores.of_ghost(model)
 
@@ -134,11 +138,6 @@ class AcclimationTraining:
     def _check_best(self) -> None:
         if not self.file.path.is_file():
             raise TrainingError(f"{self.session.run.path}: the ghost decoder never gave a finite depth; lower --lr")
-
-    def _with(self, acclimation: Acclimation) -> AcclimatedTeacher:
-        """The same teacher with this acclimation."""
-        own = self.acclimated
-        return AcclimatedTeacher(own.teacher, acclimation, own.precision, own.disparity_range)
 
     def _batches(self, offset: int) -> Any:
         return self.session.batches(offset, labelled_only=self.acclimated.teacher.contract.kind == "none")

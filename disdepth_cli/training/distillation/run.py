@@ -33,10 +33,10 @@ def run_distillation(config: DistillConfig, session: Session, sweep: dict[str, A
     teachers = find_teachers(config, session.data, session.run.path, session.device, session.observer)
     session = replace(session, data=teachers.data)
     config = as_they_can_teach(config, teachers, session.observer)
-    memory = open_teacher_cache(config, session.data, [one.teacher for one in teachers.acclimated], session.observer)
-    student, start = start_student(config, session, teachers, memory)
+    cache = open_teacher_cache(config, session.data, [one.teacher for one in teachers.acclimated], session.observer)
+    student, start = start_student(config, session, teachers, cache)
     val = _validation(config, session, teachers)
-    training = DistillationTraining(config, session, student, start, teachers, val, memory)
+    training = DistillationTraining(config, session, student, start, teachers, val, cache)
     return finish(session.run, _report(training, training.train(), sweep), session.observer)
 
 
@@ -68,7 +68,7 @@ def _report(training: DistillationTraining, result: LoopResult, sweep: dict[str,
         cost=from_main(lambda: _costs(training)),
         came_through=from_main(lambda: _came_through(training, result)),
         sweep=sweep,
-        teacher_cache=replay_report(training.memory, session.observer),
+        teacher_cache=replay_report(training.cache, session.observer),
     )
 
 

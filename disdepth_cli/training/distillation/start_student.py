@@ -16,7 +16,7 @@ from disdepth_cli.training.session import Session
 
 
 def start_student(
-    config: DistillConfig, session: Session, teachers: FoundTeachers, memory: TeacherCache | None
+    config: DistillConfig, session: Session, teachers: FoundTeachers, cache: TeacherCache | None
 ) -> tuple[DepthStudent, StudentStart]:
     """The student on the session's device, brought near its teachers' features where the options say so.
 
@@ -34,7 +34,7 @@ def start_student(
     if acclimated:
         first = data.batches(config.loop.batch_size, 0, 1, config.loop.seed)  # the same in every process
         epoch = data.batches_per_epoch(config.loop.batch_size, 1)
-        teacher, goes_on = acclimated[0].with_cache(memory), session.run.state.file.is_file()
+        teacher, goes_on = acclimated[0].with_cache(cache), session.run.state.file.is_file()
         bring_near(student, teacher, lambda most: first(0, min(most, epoch)), start, goes_on, session.observer)
     if config.machine.compile:
         student.compile()

@@ -31,7 +31,7 @@ PRETRAINED_SHARE = 0.3  # of the learning rate, for a pretrained backbone; 0.1 w
 class DistillationTraining:
     """Trains a student with its acclimated teachers, or a control without any.
 
-    student: before training, on the run's device. start: what it began from. memory: keeps what frozen teachers give.
+    student: before training, on the run's device. start: what it began from. cache: keeps what frozen teachers give.
     """
 
     config: DistillConfig
@@ -40,7 +40,7 @@ class DistillationTraining:
     start: StudentStart
     teachers: FoundTeachers
     val: Validation
-    memory: TeacherCache | None
+    cache: TeacherCache | None
 
     def train(self) -> LoopResult:
         """Train it to the end; the best one lies in the run folder."""
@@ -48,7 +48,7 @@ class DistillationTraining:
         acclimated = self.teachers.acclimated
         step = DistillStep(
             self.student,
-            [one.with_cache(self.memory) for one in acclimated],
+            [one.with_cache(self.cache) for one in acclimated],
             self.config.method,
             self.start,
             log_shares=data.source.counts()[1] > 0,

@@ -227,9 +227,9 @@ def test_look_alikes_are_those_that_comparing_all_with_all_finds() -> None:
             look[place // 8] ^= np.uint8(1 << (place % 8))
     counts_by_split = []
     for split, looks in (("train", train), ("val", val)):
-        tally = SplitCounts(split, len(looks))
-        tally.gradient_hashes = [(str(number), look.tobytes()) for number, look in enumerate(looks)]
-        counts_by_split.append(tally)
+        counts = SplitCounts(split, len(looks))
+        counts.gradient_hashes = [(str(number), look.tobytes()) for number, look in enumerate(looks)]
+        counts_by_split.append(counts)
     assert shared_images(*counts_by_split) == ([], [(str(number), str(number)) for number in range(NEAR + 1)])
 
 

@@ -371,8 +371,8 @@ def test_the_index_is_checked_and_read_as_others_write_it(packed, tmp_path, own_
     index = json.loads((packed / "index.json").read_text())
     assert index["wids_version"] == 1
     assert [(shard["url"], shard["nsamples"]) for shard in index["shardlist"]][-1] == ("train-000007.tar", 1)
-    extra = {"wids_version": 1, "shardlist": [{k: s[k] for k in ("url", "nsamples")} for s in index["shardlist"]]}
-    (packed / "index.json").write_text(json.dumps(extra))
+    other = {"wids_version": 1, "shardlist": [{k: s[k] for k in ("url", "nsamples")} for s in index["shardlist"]]}
+    (packed / "index.json").write_text(json.dumps(other))
     source = load_source(packed)
     assert (len(source.train), source.counts()) == (36, (36, 0))
     for text, words in (

@@ -198,9 +198,9 @@ def main() -> None:
         )
         step = build()
         accelerator.ddp_handler.find_unused_parameters = "learns" in name
-        joined_processes = trained(step, accelerator.prepare(step), share)
+        shared = trained(step, accelerator.prepare(step), share)
         if rank == 0:
-            value, where = difference(alone[name], joined_processes)
+            value, where = difference(alone[name], shared)
             differences[name] = {"difference": value, "where": where, "loss": float(alone[name]["logged loss"])}
     if rank == 0:
         OUT.write_text(json.dumps(differences, indent=1))

@@ -160,10 +160,10 @@ def check_batch(teacher: DepthTeacher) -> None:
     """An image's features do not depend on its neighbours, and differ between images."""
     images = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        joined_processes, alone = teacher(images).features, teacher(images[1:]).features
-    for both, one in zip(joined_processes, alone, strict=True):
+        batched, alone = teacher(images).features, teacher(images[1:]).features
+    for both, one in zip(batched, alone, strict=True):
         torch.testing.assert_close(both[1:], one, rtol=1e-3, atol=1e-3 * float(one.abs().max()))
-    assert any(not torch.allclose(both[0], both[1]) for both in joined_processes)
+    assert any(not torch.allclose(both[0], both[1]) for both in batched)
 
 
 def check_acclimation(teacher: DepthTeacher) -> None:

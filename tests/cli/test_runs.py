@@ -36,7 +36,9 @@ def unlabelled(rooms, tmp_path):
 def test_a_dry_run_prints_the_contract_and_writes_nothing(teacher, kind, cli, rooms, here, request):
     folder = request.getfixturevalue(teacher)
     outcome = cli("acclimate", "--teacher", folder, "--data", rooms, "--dry-run", "--quiet")
-    assert outcome.code == 0 and all(line.startswith("warning: ") for line in outcome.err.splitlines()), outcome
+    assert outcome.code == 0, outcome
+    warned = outcome.err.splitlines()  # a teacher with random weights: its metres are wrong through views
+    assert len(warned) == (kind == "metric_depth") and all("through training views" in line for line in warned)
     contract = dict(line.split(": ", 1) for line in outcome.out.splitlines())
     assert contract["kind"] == kind and contract["teacher"] == folder.name
     assert not any(here.iterdir())

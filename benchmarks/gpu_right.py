@@ -27,7 +27,7 @@ VERB = [sys.executable, "-m", "disdepth_cli"]
 
 
 @dataclass
-class Location:
+class Setup:
     """Where everything lies, and how much is done."""
 
     out: Path
@@ -64,85 +64,85 @@ def run(*command: str, launcher: tuple[str, ...] = ()) -> subprocess.CompletedPr
     return subprocess.run([*whole, *command, "--quiet"], capture_output=True, text=True, check=False)
 
 
-def trained(place: Location, name: str, launcher: tuple[str, ...] = (), **more: object) -> dict:
+def trained(setup: Setup, name: str, launcher: tuple[str, ...] = (), **more: object) -> dict:
     """The report of a run that is made now."""
-    result = run(*place.options(name, **more), launcher=launcher)
+    result = run(*setup.options(name, **more), launcher=launcher)
     if result.returncode:
         sys.exit(f"{name}: {result.stderr}")
-    return place.report(name)
+    return setup.report(name)
 
 
-def acclimate(place: Location) -> None:
+def acclimate(setup: Setup) -> None:
     """The teacher that all runs share."""
-    target = place.out / "runs" / "teacher"
+    target = setup.out / "runs" / "teacher"
     if (target / "report.json").is_file():
         return
     shutil.rmtree(target, ignore_errors=True)
-    options = place.options("teacher", device="cpu", max_steps=max(place.steps // 2, 4))
+    options = setup.options("teacher", device="cpu", max_steps=max(setup.steps // 2, 4))
     words = options[1 : options.index("--teacher")]
     result = run("acclimate", *words, "--teacher", str(TEACHER), "--offline")
     if result.returncode:
         sys.exit(f"acclimate: {result.stderr}")
 
 
-def precisions(place: Location) -> list[str]:
+def precisions(setup: Setup) -> list[str]:
     """Losses by precision, and the RMSE of the CPU beside the device's."""
-    names = ["fp32", "bf16", "fp16"] if place.device == "cuda" else ["fp32", "bf16"]
-    rmse = {name: trained(place, name, precision=name)["final"]["rmse"] for name in names}
-    rmse["cpu fp32"] = trained(place, "cpu", device="cpu", precision="fp32")["final"]["rmse"]
-    losses = {name: place.loss(name) for name in names} | {"cpu fp32": place.loss("cpu")}
+    names = ["fp32", "bf16", "fp16"] if setup.device == "cuda" else ["fp32", "bf16"]
+    rmse = {name: trained(setup, name, precision=name)["final"]["rmse"] for name in names}
+    rmse["cpu fp32"] = trained(setup, "cpu", device="cpu", precision="fp32")["final"]["rmse"]
+    losses = {name: setup.loss(name) for name in names} | {"cpu fp32": setup.loss("cpu")}
     lines = [f"| {name} | {losses[name]:.4f} | {rmse[name]:.4f} |" for name in losses]
     spread = max(losses[name] for name in names) / min(losses[name] for name in names) - 1
     apart = abs(rmse["fp32"] / rmse["cpu fp32"] - 1)
     return [
-        f"| {place.steps} steps, {place.size} | loss of the last quarter | RMSE [m] |",
+        f"| {setup.steps} steps, {setup.size} | loss of the last quarter | RMSE [m] |",
         "|---|---|---|",
         *lines,
         "",
         f"- losses of the precisions: {100 * spread:.1f} % apart at most (goal 2 %)",
-        f"- {place.device} fp32 and CPU fp32: RMSE {100 * apart:.1f} % apart (goal 1 %)",
+        f"- {setup.device} fp32 and CPU fp32: RMSE {100 * apart:.1f} % apart (goal 1 %)",
     ]
 
 
-def killed(place: Location) -> str:
+def killed(setup: Setup) -> str:
     """A run that is killed halfway and resumed, beside one that was not."""
-    options = place.options("killed", precision="fp32", save_every=0)
+    options = setup.options("killed", precision="fp32", save_every=0)
     process = subprocess.Popen([*VERB, *options, "--quiet"], stderr=subprocess.PIPE, text=True)
-    state = place.out / "runs" / "killed" / "last" / "state.json"
+    state = setup.out / "runs" / "killed" / "last" / "state.json"
     while process.poll() is None:
-        if state.is_file() and json.loads(state.read_text())["done"] >= place.steps // 2:
+        if state.is_file() and json.loads(state.read_text())["done"] >= setup.steps // 2:
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.02)
     process.communicate()
     done = json.loads(state.read_text())["done"]
-    result = run("distill", "--resume", "-o", str(place.out / "runs" / "killed"))
+    result = run("distill", "--resume", "-o", str(setup.out / "runs" / "killed"))
     if result.returncode:
         return f"- killed at step {done}, and not resumed: {result.stderr.strip()}"
-    rmse = [place.report(name)["final"]["rmse"] for name in ("killed", "fp32")]
+    rmse = [setup.report(name)["final"]["rmse"] for name in ("killed", "fp32")]
     return f"- killed at step {done} and resumed: RMSE {rmse[0]:.4f}, never stopped {rmse[1]:.4f} (goal: 1 % apart)"
 
 
-def one_process(place: Location) -> str:
+def one_process(setup: Setup) -> str:
     """torchrun with one process is a plain run."""
     launcher = ("torch.distributed.run", "--standalone", "--nproc-per-node", "1")
-    rmse = trained(place, "torchrun", launcher, precision="fp32")["final"]["rmse"]
-    return f"- torchrun with one process: RMSE {rmse:.4f}, without {place.report('fp32')['final']['rmse']:.4f}"
+    rmse = trained(setup, "torchrun", launcher, precision="fp32")["final"]["rmse"]
+    return f"- torchrun with one process: RMSE {rmse:.4f}, without {setup.report('fp32')['final']['rmse']:.4f}"
 
 
-def broken(place: Location) -> list[str]:
+def broken(setup: Setup) -> list[str]:
     """Four things that go wrong, each with the line it ends in."""
     gpus = max(torch.cuda.device_count(), 1)
     too_many = ("torch.distributed.run", "--standalone", "--nproc-per-node", str(gpus + 1))
-    lines = [f"- no such device: {last_line(run(*place.options('absent', device='cuda:99')))}"]
-    if place.device == "cuda":
-        full = run(*place.options("full", batch_size=4096, input_size="480x640", workers="auto"))
-        lines.append(f"- more processes than GPUs: {last_line(run(*place.options('many'), launcher=too_many))}")
+    lines = [f"- no such device: {last_line(run(*setup.options('absent', device='cuda:99')))}"]
+    if setup.device == "cuda":
+        full = run(*setup.options("full", batch_size=4096, input_size="480x640", workers="auto"))
+        lines.append(f"- more processes than GPUs: {last_line(run(*setup.options('many'), launcher=too_many))}")
         lines.append(f"- a device without memory: {last_line(full)}")
     mount = "mount -t tmpfs -o size=1m tmpfs /dev/shm"
     if shutil.which("unshare") and not os.system(f"unshare -m bash -c '{mount}' 2>/dev/null"):
         command = ["unshare", "-m", "bash", "-c", f'{mount} && exec "$@"', "bash", *VERB]
-        options = [*place.options("little"), "--quiet"]
+        options = [*setup.options("little"), "--quiet"]
         result = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
         lines.append(f"- 1 MB of shared memory: exit {result.returncode} {last_line(result)}".rstrip())
     else:
@@ -164,11 +164,11 @@ def main() -> None:
     parser.add_argument("--length", default="full", choices=["full", "short"])
     args = parser.parse_args()
     short = args.length == "short"
-    place = Location(args.out.absolute(), args.device, 6 if short else 200, "64x96" if short else "192x256")
-    acclimate(place)
+    setup = Setup(args.out.absolute(), args.device, 6 if short else 200, "64x96" if short else "192x256")
+    acclimate(setup)
     name = torch.cuda.get_device_name() if args.device == "cuda" else "CPU"
-    lines = [f"## Is it right? ({name}, PyTorch {torch.__version__})", "", *precisions(place)]
-    lines += [killed(place), one_process(place), *broken(place), ""]
+    lines = [f"## Is it right? ({name}, PyTorch {torch.__version__})", "", *precisions(setup)]
+    lines += [killed(setup), one_process(setup), *broken(setup), ""]
     (args.out / "right.md").write_text("\n".join(lines) + "\n")
 
 

@@ -15,8 +15,26 @@ import cv2
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 MakePairs = Callable[..., Path]
+
+
+UNDO = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.fixture(scope="session")
+def as_stored() -> Callable[[Image.Image, int], Image.Image]:
+    """`as_stored(upright, orientation)`: a picture as the sensor saw it, by the orientation that the camera noted."""
+    return lambda upright, orientation: upright.transpose(UNDO[orientation]) if orientation in UNDO else upright
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import pretend_device as pretend
 import pytest
 import torch
 import yaml
@@ -43,18 +42,6 @@ def mps_operators() -> tuple[set[str], set[str]]:
         return bool(delegate) and has(entries[f"aten.{delegate if '.' in delegate else delegate + '.default'}"])
 
     return {name for name, entry in entries.items() if has(entry)}, set(entries)
-
-
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pretend_device", Path(__file__).parents[1] / "pretend_device.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pretend_device"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-pretend = _load()
 
 
 @pytest.fixture

@@ -126,6 +126,7 @@ def test_a_student_for_prediction_is_folded_and_one_to_train_is_not():
     predictor, student = open_model("bundled", "cpu"), load_student("bundled")
     assert norms(predictor.model) == 0 < norms(student)
     assert predictor.parameters == sum(p.numel() for p in student.parameters())
+    assert predictor.model.decoder.head.for_prediction and not student.decoder.head.for_prediction
 
 
 def test_the_bundled_students_metres_are_those_of_softmax_and_norms():

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
+import hub_stub
 import pytest
 import timm
 import torch
@@ -156,26 +154,15 @@ def test_files_in_words() -> None:
 
 
 @pytest.fixture
-def hub(stub: ModuleType, metric_folder: Path, tmp_path: Path) -> Iterator[object]:
+def hub(metric_folder: Path, tmp_path: Path) -> Iterator[object]:
     """A Hub with a depth model and an encoder."""
     torch.manual_seed(2)
     encoder = tmp_path / "encoder"
     encoder.mkdir()
     (encoder / "config.json").write_text('{"architecture": "test_vit", "pretrained_cfg": {}}')
     save_file(timm.create_model("test_vit").state_dict(), encoder / "model.safetensors")
-    with stub.serve_hub({"owner/depth": metric_folder, ENCODER_REPO: encoder}) as server:
+    with hub_stub.serve_hub({"owner/depth": metric_folder, ENCODER_REPO: encoder}) as server:
         yield server
-
-
-@pytest.fixture(scope="session")
-def stub() -> ModuleType:
-    """The module of the Hub that stands in; by path, since tests are no package."""
-    spec = importlib.util.spec_from_file_location("hub_stub", Path(__file__).parents[1] / "hub_stub.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["hub_stub"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 LOAD = """

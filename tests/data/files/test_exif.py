@@ -13,29 +13,17 @@ from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.pair import read_pair
 from disdepth_cli.errors import DataError
 
-UNDO = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
-"""What the camera's sensor saw of an upright picture, by the orientation it wrote down."""
-
 
 @pytest.fixture
-def phone(tmp_path: Path):
+def phone(as_stored, tmp_path: Path):
     """`phone(orientation, size, upright)`: a pair whose grey levels are its depth in centimetres; the depth lies as the
     image is stored, or upright."""
 
     def make(orientation: int, size: tuple[int, int], upright: bool = False, suffix: str = ".png") -> DataItem:
         centimetres = np.add.outer(np.arange(size[0]), 3 * np.arange(size[1])).astype(np.uint8) + 20
         picture, metres = Image.fromarray(np.dstack([centimetres] * 3)), Image.fromarray(centimetres)
-        if orientation in UNDO:
-            picture = picture.transpose(UNDO[orientation])
-            metres = metres if upright else metres.transpose(UNDO[orientation])
+        picture = as_stored(picture, orientation)
+        metres = metres if upright else as_stored(metres, orientation)
         exif = Image.Exif()
         exif[0x0112] = orientation
         options = {".webp": {"lossless": True}, ".jpg": {"quality": 100, "subsampling": 0}}.get(suffix, {})

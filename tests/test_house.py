@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
-import pytest
-
-PACKAGE = Path(__file__).parent.parent / "disdepth_cli"
+PROJECT = Path(__file__).parent.parent
+PACKAGE = PROJECT / "disdepth_cli"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # A room may import from rooms with a smaller number; rooms of one number do not know each other.
@@ -29,22 +29,33 @@ TEXTS = sorted(
     file
     for pattern in ("*.md", "*.toml", "*.yml", "*.cff", "{}/**/*.py", "{}/**/*.md", "{}/**/*.sh", "{}/**/*.yml")
     for folder in ("disdepth_cli", "tests", "docs", "examples", "benchmarks", ".github")
-    for file in PACKAGE.parent.glob(pattern.format(folder))
+    for file in PROJECT.glob(pattern.format(folder))
 )
 ABSOLUTE = re.compile(r"(?<![\w.:/~*}])(?:/[\w.-]+){2,}")
 BESIDE = re.compile(r"PROJECT\.parent\b|\.parents\[\d\]\.parent\b|\.\./shared")
 OF_THE_SYSTEM = ("/dev", "/etc", "/proc", "/sys", "/tmp", "/usr", "/var")
 FILES_A_ROOM, IMPORTS_A_FILE = 15, 15
+LINES_A_MODULE, LINES_A_FUNCTION = 300, 50
 
 
 def room(module: Path) -> str:
     return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+def short(module: Path) -> str:
+    return module.relative_to(PACKAGE).as_posix()
+
+
+@cache
+def tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text(encoding="utf-8"))
+
+
+@cache
 def imported(module: Path) -> set[str]:
     """The modules of ours that a file imports, wherever in it."""
     names = set()
-    for node in ast.walk(ast.parse(module.read_text())):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.ImportFrom) and node.module:
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
             names |= {name if path_of(name).exists() else node.module for name in inside}
@@ -54,34 +65,38 @@ def imported(module: Path) -> set[str]:
 
 
 def path_of(module: str) -> Path:
-    return PACKAGE.parent / f"{module.replace('.', '/')}.py"
+    return PROJECT / f"{module.replace('.', '/')}.py"
 
 
 def rooms_of(modules: set[str]) -> set[str]:
     return {name.split(".")[1] if "." in name else "__init__" for name in modules}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(PACKAGE)))
-def test_imports_point_down(module):
-    own = room(module)
-    for other in rooms_of(imported(module)) - {own, "__init__"}:  # of the package itself, the version only
-        assert FLOOR[other] < FLOOR[own], f"{own} imports {other}"
-    if own == "cli":
-        assert rooms_of(imported(module)) <= CLI_TOUCHES
+def test_imports_point_down():
+    """Of the package itself a room may import the version only."""
+    wrong = []
+    for module in MODULES:
+        own = room(module)
+        others = rooms_of(imported(module)) - {own, "__init__"}
+        wrong += [f"{short(module)} imports {other}" for other in others if FLOOR[other] >= FLOOR[own]]
+        if own == "cli":
+            wrong += [f"{short(module)} imports {other}" for other in rooms_of(imported(module)) - CLI_TOUCHES]
+    assert not wrong
 
 
-@pytest.mark.parametrize("module", sorted((PACKAGE / "data").rglob("*.py")), ids=lambda m: str(m.relative_to(PACKAGE)))
-def test_data_flows_from_files_to_batches(module):
-    own = module.relative_to(PACKAGE / "data").parts[0]
-    for name in imported(module):
-        parts = name.split(".")
-        if parts[1] == "data" and parts[2] != own:
-            assert DATA_FLOOR[parts[2]] < DATA_FLOOR[own], f"{own} imports {name}"
+def test_data_flows_from_files_to_batches():
+    wrong = []
+    for module in (PACKAGE / "data").rglob("*.py"):
+        own = module.relative_to(PACKAGE / "data").parts[0]
+        for name in imported(module):
+            parts = name.split(".")
+            if parts[1] == "data" and parts[2] != own and DATA_FLOOR[parts[2]] >= DATA_FLOOR[own]:
+                wrong.append(f"{short(module)} imports {name}")
+    assert not wrong
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(PACKAGE)))
-def test_a_file_imports_few_of_ours(module):
-    assert len(imported(module)) <= IMPORTS_A_FILE
+def test_a_file_imports_few_of_ours():
+    assert not [short(module) for module in MODULES if len(imported(module)) > IMPORTS_A_FILE]
 
 
 def test_rooms_stay_small():
@@ -95,30 +110,40 @@ def test_no_junk_drawers():
     assert not names & JUNK_DRAWERS
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(PACKAGE)))
-def test_modules_and_functions_stay_small(module):
-    text = module.read_text()
-    assert text.count("\n") <= 300
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef):
-            first = node.body[0].lineno  # a long signature (a command's options) is not a long function
-            assert node.end_lineno - first < 50, f"{node.name} has {node.end_lineno - first + 1} lines"
+def test_modules_and_functions_stay_small():
+    """A long signature (a command's options) is not a long function."""
+    assert not [short(module) for module in MODULES if module.read_text(encoding="utf-8").count("\n") > LINES_A_MODULE]
+    assert not [
+        f"{short(module)}: {node.name}"
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.body[0].lineno >= LINES_A_FUNCTION
+    ]
 
 
-@pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.relative_to(PACKAGE.parent).as_posix())
-def test_no_path_of_anybodys_machine(file):
+def test_no_path_of_anybodys_machine():
     """No absolute path that exists here, but the system's own; and nothing beside the checkout."""
-    text = file.read_text(encoding="utf-8")
-    absolute = {path for path in ABSOLUTE.findall(text) if Path(path).exists()}
-    assert not {path for path in absolute if not path.startswith(OF_THE_SYSTEM)}
-    if file.is_relative_to(PACKAGE.parent / "tests"):
-        assert not BESIDE.search(text)
-        climbs = [int(steps) for steps in re.findall(r"__file__\).*?\.parents\[(\d)\]", text)]
-        assert all(steps < len(file.relative_to(PACKAGE.parent).parts) for steps in climbs)
+    wrong = []
+    for file in TEXTS:
+        text = file.read_text(encoding="utf-8")
+        absolute = {path for path in ABSOLUTE.findall(text) if Path(path).exists()}
+        wrong += [f"{file}: {path}" for path in absolute if not path.startswith(OF_THE_SYSTEM)]
+        if file.is_relative_to(PROJECT / "tests"):
+            wrong += [f"{file}: {match.group()}" for match in BESIDE.finditer(text)]
+            climbs = [int(steps) for steps in re.findall(r"__file__\).*?\.parents\[(\d)\]", text)]
+            deep = len(file.relative_to(PROJECT).parts)
+            wrong += [f"{file}: climbs {steps} folders" for steps in climbs if steps >= deep]
+    assert not wrong
+
+
+def test_ci_names_tests_that_exist():
+    named = re.findall(r"tests/[\w/]+(?:\.py)?", (PROJECT / ".ci" / "floors").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    assert not [path for path in named if not (PROJECT / path).exists()]
 
 
 def test_the_page_of_the_architecture_names_every_room():
-    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rooms = {room(module) for module in MODULES}
     assert not {name for name in rooms if f"{name}/" not in page and f"{name}.py" not in page}
 
@@ -126,7 +151,7 @@ def test_the_page_of_the_architecture_names_every_room():
 def test_push_alone_makes_a_page_and_sends_it():
     """`distill --push-to-hub` calls it, and has no way of its own."""
     doing = {
-        what: {str(file.relative_to(PACKAGE)) for file in MODULES if re.search(what, file.read_text(encoding="utf-8"))}
+        what: {short(file) for file in MODULES if re.search(what, file.read_text(encoding="utf-8"))}
         for what in (r"\.send\(", r"(?<!def )model_card\(", r"create_commit|upload_(file|folder)")
     }
     assert list(doing.values()) == [{"engine/push.py"}, {"engine/push.py"}, {"hub/upload.py"}]

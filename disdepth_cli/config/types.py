@@ -65,7 +65,7 @@ def expanded(path: Path) -> Path:
     return path
 
 
-def _as_place(name: object) -> object:
+def _as_location(name: object) -> object:
     """A name, an address or a path as text. A text that begins with `~` is a path."""
     if isinstance(name, Path):
         return str(expanded(name))
@@ -92,7 +92,7 @@ Workers = Annotated[int | None, BeforeValidator(lambda value: None if value == "
 Pixels = Annotated[int, Field(ge=32, le=4096)]
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: expanded(path).absolute())]
 """A path that stays right when the working folder changes: run folders hold it."""
-Name = Annotated[str, BeforeValidator(_as_place)]
+Name = Annotated[str, BeforeValidator(_as_location)]
 """A name, an address such as https://HOST/shards/index.json, or a path. Python may give a `Path`."""
 DataLocation = Annotated[Name, AfterValidator(_absolute)]
 

@@ -115,14 +115,14 @@ def _furniture(random: Generator, size: np.ndarray, camera: Camera) -> list[Soli
     makers = list(FURNITURE)
     for _ in range(int(random.integers(6, 10 + int(size[0] * size[1] / 4)))):
         make, radius, by_wall = makers[random.integers(len(makers))]
-        location, yaw = _place(random, size, radius, by_wall)
+        location, yaw = _position_and_yaw(random, size, radius, by_wall)
         if all(np.hypot(*(location - other)) > (radius + room) * 0.85 for other, room in taken):
             solids += [_move(part, location, yaw) for part in make(random)]
             taken.append((location, radius))
     return solids
 
 
-def _place(random: Generator, size: np.ndarray, radius: float, by_wall: bool) -> tuple[np.ndarray, float]:
+def _position_and_yaw(random: Generator, size: np.ndarray, radius: float, by_wall: bool) -> tuple[np.ndarray, float]:
     """Where a piece stands [m] and its yaw [rad]; a piece that belongs to a wall turns its back (-y) to it."""
     if not by_wall:
         return random.uniform(radius, np.maximum(size[:2] - radius, radius + 0.01)), random.uniform(0, 2 * np.pi)

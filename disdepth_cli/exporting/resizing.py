@@ -72,7 +72,7 @@ class _Area(nn.Module):
 class _Touched(nn.Module):
     """x (B, old, n, 3) -> (B, new, n, 3) float32: the weighted sum of the old pixels that each new one touches."""
 
-    places: Tensor
+    indices: Tensor
     weights: Tensor
 
     def __init__(self, old: int, new: int) -> None:
@@ -81,12 +81,12 @@ class _Touched(nn.Module):
         count = int((matrix > 0).sum(axis=1).max())
         indices = (matrix > 0).argmax(axis=1) + np.arange(count)[:, None]  # (count, new)
         weights = np.where(indices < old, matrix[np.arange(new), indices.clip(max=old - 1)], 0).astype(np.float32)
-        self.register_buffer("places", torch.from_numpy(indices.clip(max=old - 1)), persistent=False)
+        self.register_buffer("indices", torch.from_numpy(indices.clip(max=old - 1)), persistent=False)
         self.register_buffer("weights", torch.from_numpy(weights[:, :, None, None]), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        pairs = zip(self.places, self.weights, strict=True)
-        return reduce(torch.add, [x.index_select(1, positions).float() * weights for positions, weights in pairs])
+        pairs = zip(self.indices, self.weights, strict=True)
+        return reduce(torch.add, [x.index_select(1, indices).float() * weights for indices, weights in pairs])
 
 
 class _Linear(_ChannelsFirst):

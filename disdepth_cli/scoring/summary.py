@@ -74,7 +74,9 @@ def write_rows(file: Path, scores: Scores, source: DataSource, items: Mapping[st
     rows = []
     for key, details in scores.details.items():
         scored = {"valid_pixels": details.pixels, "valid_share": round(details.share, 6)}
-        rows.append({"image": key, "ground_truth": _place(source, items[key]), **scored, **row(scores, key)})
+        rows.append(
+            {"image": key, "ground_truth": _ground_truth_file(source, items[key]), **scored, **row(scores, key)}
+        )
 
     def write(temporary: Path) -> None:
         with open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as handle:
@@ -86,7 +88,7 @@ def write_rows(file: Path, scores: Scores, source: DataSource, items: Mapping[st
         write_atomic(file, write)
 
 
-def _place(source: DataSource, item: DataItem) -> str:
+def _ground_truth_file(source: DataSource, item: DataItem) -> str:
     """Where an item's depth lies, relative to the data's root where it is in it."""
     location = item.depth
     if isinstance(location, Path) and location.is_relative_to(source.root):

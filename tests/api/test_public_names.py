@@ -32,7 +32,7 @@ def test_type_checkers_see_the_names_that_are_loaded():
     tree = ast.parse(Path(disdepth_cli.__file__).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {alias.name: node.module for node in block.body for alias in node.names}
-    assert seen == disdepth_cli._PLACES and set(seen) == NAMES
+    assert seen == disdepth_cli._MODULES and set(seen) == NAMES
 
 
 def test_importing_the_package_loads_nothing_heavy():

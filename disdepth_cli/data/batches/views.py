@@ -70,7 +70,7 @@ class TrainView:
             whatever the options are, so that changing one option leaves the rest of the view as it was.
         """
         rng = self._random(epoch, index)
-        window, flip = self._place(image.shape[0], image.shape[1], rng, bordered)
+        window, flip = self._window(image.shape[0], image.shape[1], rng, bordered)
         table = _colour_table(self.augment, rng)
 
         bottom, right = window.top + window.height, window.left + window.width
@@ -87,13 +87,13 @@ class TrainView:
 
     def window_at(self, height: int, width: int, epoch: int, index: int, bordered: bool = True) -> tuple[Window, bool]:
         """The window, and whether it is mirrored, that (epoch, index) get of an image of the given size."""
-        return self._place(height, width, self._random(epoch, index), bordered)
+        return self._window(height, width, self._random(epoch, index), bordered)
 
     def _random(self, epoch: int, index: int) -> np.random.Generator:
         turn = epoch % self.augment.views if self.augment.views else epoch
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, turn, index])))
 
-    def _place(self, height: int, width: int, rng: np.random.Generator, bordered: bool) -> tuple[Window, bool]:
+    def _window(self, height: int, width: int, rng: np.random.Generator, bordered: bool) -> tuple[Window, bool]:
         window = self.window(height, width, rng, bordered)
         return window, rng.random() < self.augment.flip
 

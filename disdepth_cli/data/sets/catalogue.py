@@ -85,7 +85,7 @@ _NYU_MAT = Format(
 )
 _ANNOTATED = ("data_depth_annotated/", "data_depth_annotated/train/", "data_depth_annotated/val/")
 _KITTI_FOLDERS = tuple(
-    place + date for place in ("", *_ANNOTATED, "train/", "val/", "raw/", "kitti_raw/") for date in ("", "{date}/")
+    prefix + date for prefix in ("", *_ANNOTATED, "train/", "val/", "raw/", "kitti_raw/") for date in ("", "{date}/")
 )
 _KITTI = Format(
     name="kitti",
@@ -94,8 +94,8 @@ _KITTI = Format(
     origin="cvlibs.net/datasets/kitti: raw data and annotated depth (stored 0 = none); lists of cleinc/bts, where "
     "depth lacks the date folder and `None` rows have no depth",
     signs=tuple(
-        (f"{place}{kitti}eigen_*_files_with_gt.txt",)
-        for place in ("", "train_test_inputs/", "data_splits/")
+        (f"{prefix}{kitti}eigen_*_files_with_gt.txt",)
+        for prefix in ("", "train_test_inputs/", "data_splits/")
         for kitti in ("", "kitti_")
     ),
     files=Listed(

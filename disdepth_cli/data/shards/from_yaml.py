@@ -20,7 +20,7 @@ def shards_of(file: Path, key: str, entries: str | list[str] | None, root: Path)
         DataError: it names shards and other things, or a shard cannot be found.
     """
     listed = [entries] if isinstance(entries, str) else entries or []
-    named = [entry for entry in listed if names_shards(_place(entry, root))]
+    named = [entry for entry in listed if names_shards(_located(entry, root))]
     if not named:
         return None
     if len(named) < len(listed):
@@ -30,7 +30,7 @@ def shards_of(file: Path, key: str, entries: str | list[str] | None, root: Path)
         if ".tar" in entry:
             shards += find_shards([entry], root)
         else:
-            found = open_shards(_place(entry, root))
+            found = open_shards(_located(entry, root))
             shards += found.val if key == "val" else found.train
     if key == "unlabeled":
         shards = [replace(shard, depths=0, extra=True, images_only=True) for shard in shards]
@@ -70,7 +70,7 @@ def said_by_index(
     says: dict[str, Any] = {}
     for entries in lists:
         for entry in [entries] if isinstance(entries, str) else entries or []:
-            location = _place(entry, root)
+            location = _located(entry, root)
             if not names_shards(location):
                 continue
             beside = index_beside([entry], root) if ".tar" in entry else open_shards(location)
@@ -85,5 +85,5 @@ def said_by_index(
     return {key: value for key, value in says.items() if key not in given}
 
 
-def _place(entry: str, root: Path) -> str:
+def _located(entry: str, root: Path) -> str:
     return entry if "://" in entry else str(root / Path(entry).expanduser())

@@ -39,7 +39,7 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _UNSAFE = re.compile(r"[^\w. -]+")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")  # the compressed ones are refused by name
-_read_here = lru_cache(maxsize=16)(lambda place, stamp: _parsed(place, read_bytes(Path(place))))
+_read_here = lru_cache(maxsize=16)(lambda location, stamp: _parsed(location, read_bytes(Path(location))))
 
 
 class ShardRecord(BaseModel):

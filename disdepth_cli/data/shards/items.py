@@ -96,7 +96,7 @@ class ShardItems(BlockItems):
     def __getitem__(self, index: int | slice) -> DataItem | Sequence[DataItem]:
         if isinstance(index, slice):
             return _Stretch(self, range(*index.indices(len(self))))
-        number, position = self._place(index)
+        number, position = self._locate(index)
         shard = self.shards[number]
 
         def member(entry: str, reason: str | None = None) -> ShardMember:
@@ -138,7 +138,7 @@ class ShardItems(BlockItems):
         chosen = np.unique(np.linspace(0, size - 1, min(count, size), dtype=np.int64))
         return tuple(known[int(index)] for index in chosen)
 
-    def _place(self, index: int) -> tuple[int, int]:
+    def _locate(self, index: int) -> tuple[int, int]:
         """(number of the shard, position in it)."""
         length = len(self)
         index = index + length if index < 0 else index

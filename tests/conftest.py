@@ -17,8 +17,10 @@ import pytest
 import yaml
 
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["DISDEPTH_CACHE"] = tempfile.mkdtemp(prefix="disdepth-tests-")  # exported students, not the user's own
-atexit.register(shutil.rmtree, os.environ["DISDEPTH_CACHE"], ignore_errors=True)
+# Exported students: not the user's own, and one export for all processes of `-n`.
+if "PYTEST_XDIST_WORKER" not in os.environ or "DISDEPTH_CACHE" not in os.environ:
+    os.environ["DISDEPTH_CACHE"] = tempfile.mkdtemp(prefix="disdepth-tests-")
+    atexit.register(shutil.rmtree, os.environ["DISDEPTH_CACHE"], ignore_errors=True)
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # tests run beside other work; spinning threads would crawl
 if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):  # each process of `-n` gets its share of the cores
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // int(workers), 1)))

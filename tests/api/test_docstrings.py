@@ -11,6 +11,7 @@ import disdepth_cli
 
 NAMES = sorted(set(disdepth_cli.__all__) - {"__version__", "DisdepthError"})
 METHODS = {"Depth": ("save", "load", "colour"), "DepthStudent": ("from_pretrained", "predict", "predict_batch")}
+SLOW = {"benchmark", "distill", "export"}
 FUNCTIONS = [name for name in NAMES if name not in METHODS]
 FUNCTIONS += [f"{name}.{method}" for name, methods in METHODS.items() for method in methods]
 
@@ -22,7 +23,7 @@ def found(name):
     return thing
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES])
 def test_the_examples_run(name, desk):
     thing = found(name)
     examples = [test for test in doctest.DocTestFinder().find(thing, name, globs={}) if test.examples]

@@ -177,7 +177,8 @@ print(contract.fingerprint, contract.revision)
 """
 
 
-@pytest.mark.parametrize("teacher", ["owner/depth", pytest.param(ENCODER, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("teacher", ["owner/depth", ENCODER])
 def test_a_dry_run_fetches_no_weights(hub, teacher: str, tmp_path: Path, run_disdepth, run_python) -> None:
     env = hub.env(tmp_path / "cache")
     folder = hub.repos["owner/depth" if teacher == "owner/depth" else ENCODER_REPO]

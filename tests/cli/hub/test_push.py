@@ -210,6 +210,7 @@ class TestWithDistill:
         assert {name: (run / name).read_bytes() for name in before} == before
         assert "abs_rel" in outcome.out and "pushed: " in outcome.out
 
+    @pytest.mark.slow
     def test_what_is_sent_is_what_the_options_ask_for(self, cli, hub, acclimated, rooms, short, tmp_path):
         """With its control, which is the better one here; and again without."""
         run, options = tmp_path / "new", [option for option in short if option != "--offline"]
@@ -224,6 +225,7 @@ class TestWithDistill:
         assert again.code == 0 and "kept" not in again.json, again.err
         assert hub.files("someone/rooms")["student.safetensors"] == ours
 
+    @pytest.mark.slow
     def test_a_remembered_push_can_be_taken_back(self, cli, hub, command, tmp_path):
         assert cli(*command, "--push-to-hub", "someone/rooms").code == 0
         hub.requests.clear()

@@ -16,7 +16,7 @@ FLOOR = {
     "errors": 0, "results": 0, "working_size": 0, "types": 1, "observer": 0,
     "hub": 2, "config": 2, "files": 1, "reading": 1, "packages": 1,
     "teachers": 3, "machine": 3, "evaluation": 3, "data": 3, "depth": 3,
-    "demo": 3, "losses": 4, "predictor": 4, "inspection": 4, "checkpoint": 4, "runs": 5,
+    "demo": 3, "inputs": 4, "losses": 4, "predictor": 4, "inspection": 4, "checkpoint": 4, "runs": 5,
     "models": 5,
     "method": 7, "outputs": 7, "exporting": 7,
     "scoring": 8, "timing": 9, "training": 10, "comparison": 11, "engine": 12, "cli": 13, "api": 13, "__main__": 14,

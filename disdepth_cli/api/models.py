@@ -16,7 +16,7 @@ from disdepth_cli.results.models import EvaluateResult, PushResult
 if TYPE_CHECKING:
     from disdepth_cli.outputs.predictions import PredictResult
 
-OF_FILES = ("save_numpy", "colormap", "grayscale", "pred_only")
+OF_FILES = ("save", "save_numpy", "range", "colormap", "grayscale", "pred_only")
 """Options that mean nothing where no file is written."""
 
 
@@ -65,17 +65,18 @@ def predict(
 ) -> PredictResult:
     """Predict the depth of images; with `output` also write it into files.
 
-    The files are `<stem>_depth.png` (16 bit) and `<stem>_color.png`, and with `save_numpy=True` `<stem>_depth.npy`. Of
-    a model without metres they are `<stem>_disparity.png` or `<stem>_relative_depth.png`, and say so.
+    The files are `<stem>_depth.png` (16 bit) and `<stem>_color.png`, and with `save=["npy", "exr"]` `<stem>_depth.npy`
+    and `<stem>_depth.exr`. Of a model without metres they are `<stem>_disparity.png` or `<stem>_relative_depth.png`,
+    and say so. Images from below a folder keep their folders in `output`.
 
     Args:
-        sources: an image, a folder of images, a pattern, or a list of these.
+        sources: an image, a folder of images, a pattern, the http(s) address of an image, or a list of these.
         model: a student (file, run folder, `bundled`, OWNER/NAME on the Hub), an acclimated run, or a teacher. Default:
             the bundled student.
         output: folder for files. Without it none are written, and the depth is in the result alone.
         config: all options at once, in place of the others.
         observers: are told of the progress and of what could not be read.
-        **options: the other fields of `PredictConfig`, such as `save_numpy`, `device` and `precision`.
+        **options: the other fields of `PredictConfig`, such as `save`, `range`, `device` and `precision`.
 
     Returns:
         The result; its `depth`, `depths` and `results` hold the depth.

@@ -49,6 +49,8 @@ def run_verb(
         if file is None and issubclass(kind, TrainingConfig):  # else what it was begun with would be said to be missing
             raise ConfigError(f"{options['output']}: holds no run (no config.yaml); start one without --resume")
     config = build_config(kind, options, file, own["sets"])
+    if own["as_json"] and "output" in kind.options() and str(config.get("output")) == "-":
+        raise ConfigError("--output -: the PNG goes to stdout, where --json writes its object; leave one of them out")
     if "offline" in kind.options() and config.get("offline"):
         os.environ["HF_HUB_OFFLINE"] = "1"  # the Hub's client reads it when the engine is imported, below
     if own["quiet"] or own["as_json"]:

@@ -19,6 +19,9 @@ from disdepth_cli.config.types import (
     Name,
     Names,
     Precision,
+    SaveFormat,
+    SaveFormats,
+    Span,
     Workers,
 )
 
@@ -96,23 +99,46 @@ class EvaluateConfig(BaseConfig):
 class PredictConfig(BaseConfig):
     """disdepth predict."""
 
-    sources: Names = option(..., "images, folders of images, or patterns", level="basic", group=o.DATA, min_length=1)
+    sources: Names = option(
+        ...,
+        "images, folders (with all below them), patterns, http(s) addresses of images, or - for one image on stdin",
+        level="basic",
+        group=o.DATA,
+        min_length=1,
+    )
     model: Name = option(
         "bundled", MODEL_HELP, level="basic", group=o.DATA, flags=("-m", "-c"), renamed=("checkpoint",)
     )
     output: Path | None = option(
-        Path("predictions"), "folder for the results", level="basic", group=o.DATA, flags=("-o",)
+        Path("predictions"),
+        "folder for the results; -: the 16-bit PNG of one image goes to stdout",
+        level="basic",
+        group=o.DATA,
+        flags=("-o",),
     )
-    save_numpy: bool = option(False, "also write the float32 numbers (metres) as .npy", level="basic", group=o.DATA)
+    save: SaveFormats = option(
+        default_factory=list,
+        description="files beside the 16-bit PNG, separated by commas; their numbers are exact (float32)",
+        level="basic",
+        group=o.DATA,
+    )
+    save_numpy: bool = option(False, "as --save npy", group=o.DATA)
     colormap: str = option(
         "Spectral_r",
         "colour map of the picture: Spectral_r, inferno, turbo, gray; where Matplotlib is installed, any of its",
         level="basic",
         group=PICTURE,
     )
+    range: Span = option(
+        None,
+        "MIN-MAX that the colours span, in metres where the model has them; shared: one range for all images; default: "
+        "each image's own",
+        level="basic",
+        group=PICTURE,
+    )
     grayscale: bool = option(False, "grey picture instead of a colour map", group=PICTURE)
     pred_only: bool = option(
-        False, "picture of the depth alone, without the image beside it", level="basic", group=PICTURE
+        False, "picture of the depth alone, without the image beside it and the bar", level="basic", group=PICTURE
     )
     device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
     precision: Precision = option("auto", PRECISION_HELP, group=o.MACHINE)
@@ -121,8 +147,20 @@ class PredictConfig(BaseConfig):
     )
     revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
     offline: bool = option(
-        False, "never use the network; only a model on the Hub needs it", concerns="machine", group=o.MACHINE
+        False,
+        "never use the network; only a model on the Hub, or an address, needs it",
+        concerns="machine",
+        group=o.MACHINE,
     )
+
+    def formats(self) -> list[SaveFormat]:
+        """The files beside the PNG, each once."""
+        also: list[SaveFormat] = ["npy"] if self.save_numpy else []
+        return list(dict.fromkeys([*also, *(name for name in self.save if name != "png")]))
+
+    def to_stdout(self) -> bool:
+        """Whether the depth goes to standard output."""
+        return self.output == Path("-")
 
 
 class PushConfig(HubPage, BaseConfig):

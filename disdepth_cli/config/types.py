@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -30,6 +31,7 @@ PROTOCOL_NAMES = (
     *("diode-indoor", "diode-outdoor", "sunrgbd", "vkitti2", "hypersim", "ibims", "zero-shot-relative", "plain"),
 )
 """The protocols of `evaluation.protocols`, for the help: this module imports no NumPy."""
+SaveFormat = Literal["png", "npy", "npz", "exr"]
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
 """The kind of a depth map: metres, disparity (larger is nearer), or relative depth (larger is farther). The last two
 have an unknown scale and shift."""
@@ -46,6 +48,8 @@ def parse_size(value: object) -> object:
     return value
 
 
+_NUMBER = r"\s*([+-]?\d*\.?\d+)\s*"
+_SPAN = re.compile(f"{_NUMBER}-{_NUMBER}")
 LONGEST, LONGEST_NAME = 4095, 255  # bytes of a path, and of each name in it
 
 
@@ -128,6 +132,24 @@ def _as_milliseconds(value: object) -> object:
     return value.lower().removesuffix("ms").strip() if isinstance(value, str) else value
 
 
+def _split_each(value: object) -> object:
+    """`a,b` as two names, also within a list."""
+    names = value if isinstance(value, list | tuple) else [value]
+    return [part for name in names for part in (_split(name) if isinstance(name, str) else [name])]  # type: ignore[attr-defined]
+
+
+def _parse_span(value: object) -> object:
+    """`0.5-5` as a pair of numbers, smallest first."""
+    if isinstance(value, str) and value != "shared":
+        found = _SPAN.fullmatch(value)
+        if found is None:
+            raise ValueError("is not MIN-MAX, for example 0.5-5, or shared")
+        value = float(found[1]), float(found[2])
+    if isinstance(value, tuple | list) and len(value) == 2 and not value[0] < value[1]:
+        raise ValueError("the first number must be the smaller one, for example 0.5-5")
+    return value
+
+
 Milliseconds = Annotated[float, BeforeValidator(_as_milliseconds), Field(gt=0)]
 """`20ms`, or a number."""
 NameList = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
@@ -147,5 +169,9 @@ TeacherNames = Annotated[
 """One teacher or several. A single teacher may be read and is written without a list."""
 Names = Annotated[list[Name], BeforeValidator(_as_names)]
 """One name or several."""
+SaveFormats = Annotated[list[SaveFormat], BeforeValidator(_split_each)]
+"""Formats, in a list or separated by commas."""
+Span = Annotated[tuple[float, float] | Literal["shared"] | None, BeforeValidator(_parse_span)]
+"""MIN-MAX, or one range for all images."""
 Tuning = Annotated[str, AfterValidator(_tuning)]
 """frozen, full or last-N."""

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from disdepth_cli.config.types import OutputKind
-from disdepth_cli.depth.files import DepthMap, read_depth_file, write_depth
+from disdepth_cli.depth.files import DepthMap, read_depth_file, unit_of, write_depth
 from disdepth_cli.errors import DataError
 
 
@@ -56,7 +56,7 @@ class Depth:
     @property
     def unit(self) -> str:
         """`metres`, or `none` for relative numbers."""
-        return "metres" if self.kind == "metric_depth" else "none"
+        return unit_of(self.kind)
 
     @property
     def valid(self) -> np.ndarray:
@@ -94,12 +94,21 @@ class Depth:
         """
         return cls(*read_depth_file(Path(path)))
 
-    def colour(self, colormap: str = "Spectral_r") -> np.ndarray:
+    @property
+    def span(self) -> tuple[float, float]:
+        """The 2nd and the 98th percentile of what is valid, which `colour` gives the map's ends; (0, 0) without any."""
+        valid = self.valid
+        known = self.values if valid.all() else self.values[valid]
+        low, high = np.percentile(known, (2, 98)) if known.size else (0.0, 0.0)
+        return float(low), float(high)
+
+    def colour(self, colormap: str = "Spectral_r", span: tuple[float, float] | None = None) -> np.ndarray:
         """The map as a picture: near things have the colours of the map's low end, whatever the kind.
 
         Args:
             colormap: Spectral_r, inferno, turbo, gray, ..., or any of Matplotlib, where that is installed.
-                Its ends are at the 2nd and 98th percentile.
+            span: the smallest and the largest value that have a colour of their own, for several maps that are to be
+                compared. Default: `span` of this map.
 
         Returns:
             (H, W, 3) uint8 RGB; what has no depth is black.
@@ -109,11 +118,11 @@ class Depth:
         """
         from disdepth_cli.depth.colours import colourise
 
+        low, high = self.span if span is None else span
         shown = self.values
         if self.kind == "disparity":
-            largest = self.max_depth if self.max_depth is not None else np.max(shown, initial=0, where=self.valid)
-            shown = largest - shown
-        return colourise(shown, colormap, valid=self.valid)
+            shown, low, high = -shown, -high, -low
+        return colourise(shown, colormap, low, high, valid=self.valid)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)

@@ -37,6 +37,11 @@ EXR_CHANNEL = "Z"
 REMEDY = "Depth.load reads what Depth.save and predict wrote"
 
 
+def unit_of(kind: OutputKind) -> str:
+    """`metres`, or `none` for relative numbers."""
+    return "metres" if kind == "metric_depth" else "none"
+
+
 class DepthMap(NamedTuple):
     """What a depth file holds. values (H, W); min_depth and max_depth: the range of the model, None where unknown."""
 
@@ -82,13 +87,21 @@ def png_coding(depth_map: DepthMap) -> Coding:
 
 
 def write_depth_png(path: Path, depth_map: DepthMap) -> Coding:
-    """Write depth (H, W) as uint16 PNG, atomically, and return how it is stored: rounded, clipped to uint16.
-
-    What is not finite is stored as 0. Scale, offset where there is one, unit, kind and range are in the PNG's text
-    chunks `disdepth:scale`, `disdepth:offset`, `disdepth:unit` and `disdepth:meaning`.
+    """Write depth (H, W) as the PNG of `encode_depth_png`, atomically, and return how it is stored.
 
     Raises:
         DisdepthError: the file cannot be written.
+    """
+    content, coding = encode_depth_png(depth_map)
+    write_atomic(path, lambda temporary: temporary.write_bytes(content))
+    return coding
+
+
+def encode_depth_png(depth_map: DepthMap) -> tuple[bytes, Coding]:
+    """Depth (H, W) as a uint16 PNG, rounded and clipped to uint16, and how it is stored.
+
+    What is not finite is stored as 0. Scale, offset where there is one, unit, kind and range are in the PNG's text
+    chunks `disdepth:scale`, `disdepth:offset`, `disdepth:unit` and `disdepth:meaning`.
     """
     coding = png_coding(depth_map)
     values = depth_map.values.astype(np.float64)
@@ -98,9 +111,7 @@ def write_depth_png(path: Path, depth_map: DepthMap) -> Coding:
     if coding.gaps:
         text[OFFSET_KEY] = f"{coding.offset:.12g}"
     text |= {UNIT_KEY: UNITS[depth_map.kind], MEANING_KEY: depth_map.meaning()}
-    content = encode_png(np.clip(stored, 0, LARGEST).astype(np.uint16), text)
-    write_atomic(path, lambda temporary: temporary.write_bytes(content))
-    return coding
+    return encode_png(np.clip(stored, 0, LARGEST).astype(np.uint16), text), coding
 
 
 def read_depth_png(path: Path) -> tuple[DepthMap, float]:
@@ -186,8 +197,8 @@ def _read_numpy(path: Path) -> DepthMap:
 def _write_archive(path: Path, depth_map: DepthMap) -> None:
     def save(temporary: Path) -> None:
         with open(temporary, "wb") as handle:
-            values, meaning = depth_map.values.astype(np.float32), np.array(depth_map.meaning())
-            np.savez_compressed(handle, depth=values, meaning=meaning)
+            values, unit = depth_map.values.astype(np.float32), unit_of(depth_map.kind)
+            np.savez_compressed(handle, depth=values, unit=np.array(unit), meaning=np.array(depth_map.meaning()))
 
     write_atomic(path, save)
 

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-import glob
+import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from functools import cache, partial
 
 import numpy as np
 
 from disdepth_cli.config import PredictConfig
-from disdepth_cli.data.files.images import read_image, reduced_from
+from disdepth_cli.data.files.images import decode_named, reduced_from
 from disdepth_cli.data.files.workers import map_ahead
-from disdepth_cli.depth.colours import check_colormap
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.errors import DataError
+from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.files import disk_errors
+from disdepth_cli.inputs.find import ImageSource, find_images
 from disdepth_cli.observer import SILENT, Observer
-from disdepth_cli.outputs.naming import output_stems, photographs
-from disdepth_cli.outputs.predictions import Prediction, PredictResult, write_prediction
+from disdepth_cli.outputs.naming import output_names
+from disdepth_cli.outputs.predictions import (
+    Prediction,
+    PredictResult,
+    Span,
+    check_outputs,
+    send_prediction,
+    write_picture,
+    write_prediction,
+)
 from disdepth_cli.predictor import Predictor
-from disdepth_cli.reading import reading
 from disdepth_cli.scoring.backend import open_in_runtime
 
-THREADS = 2  # that decode ahead of the model, and as many that write behind it
+THREADS = min(max((os.cpu_count() or 1) // 2, 2), 8)  # that decode ahead of the model, and as many that write behind it
 
 
 def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult:
@@ -33,68 +40,92 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
     Raises:
         DisdepthError: no image, no such model, or not one image could be read.
     """
-    check_colormap(config.colormap)
-    inputs = find_images(config.sources)
+    check_outputs(config)
+    sources = find_images(config.sources, config.offline)
+    if config.range == "shared":  # each image is read twice, but fetched once
+        sources = [one if one.lies_here else replace(one, read=cache(one.read)) for one in sources]
+    names = output_names(sources, None if config.to_stdout() else config.output)
+    if config.to_stdout() and len(sources) > 1:
+        raise ConfigError(f"--output -: takes one image, and there are {len(sources)}; name a folder")
     predictor = open_in_runtime(
         config.model, config.backend, config.device, config.precision, config.revision, config.offline, observer
     )
-    if config.output is not None:
+    if config.output is not None and not config.to_stdout():
         with disk_errors(config.output):
             config.output.mkdir(parents=True, exist_ok=True)
-    results: list[Prediction] = []
+    began = time.perf_counter()
+    done: list[_Done] = []
     errors: list[str] = []
-    finish = partial(_finish, config)
-    for done, found in enumerate(map_ahead(finish, _depths(predictor, inputs, observer), THREADS), start=1):
-        if isinstance(found, Prediction):
-            results.append(found)
+    images = _depths(predictor, zip(sources, names, strict=True), observer)
+    for count, found in enumerate(map_ahead(partial(_finish, config), images, THREADS), start=1):
+        if isinstance(found, _Done):
+            done.append(found)
         else:
             errors.append(found)
-        observer.on_image(done, len(inputs))
-    if not results:
+        observer.on_image(count, len(sources))
+    if not done:
         raise DataError(f"not one image could be read; the first reason: {errors[0]}")
+    if config.range == "shared":
+        errors += _draw_in_one_range(config, done)
     for message in errors:
         observer.on_warning(message)
-    return PredictResult(config.model, predictor.kind, results, errors)
+    seconds = time.perf_counter() - began
+    result = PredictResult(config.model, predictor.kind, [one.prediction for one in done], errors, round(seconds, 3))
+    if len(sources) > 1 or config.to_stdout():
+        observer.on_note(result.summary())
+    return result
 
 
 @dataclass(frozen=True)
 class _Image:
-    """An image (H, W, 3) uint8 and its depth; or why there is none."""
+    """An image (H, W, 3) uint8 and its depth; or why there is none. warning: what its depth lacks."""
 
-    file: Path
-    stem: str
+    source: ImageSource
+    name: str
     image: np.ndarray | None = None
     depth: Depth | None = None
     error: str = ""
+    warning: str = ""
 
 
-def _depths(predictor: Predictor, inputs: Sequence[Path], observer: Observer) -> Iterator[_Image]:
+@dataclass(frozen=True)
+class _Done:
+    """An image whose files are written, its picture apart where all pictures share one range."""
+
+    source: ImageSource
+    prediction: Prediction
+    span: Span
+
+
+def _depths(predictor: Predictor, named: Iterator[tuple[ImageSource, str]], observer: Observer) -> Iterator[_Image]:
     """Run the model on each image, in this thread; the images are decoded ahead in others."""
-    for found in map_ahead(_read, zip(inputs, output_stems(inputs), strict=True), THREADS):
+    for found in map_ahead(_read, named, THREADS):
         if found.image is None:
             yield found
             continue
-        size = reduced_from(found.file, found.image)
-        if size is not None:
-            observer.on_warning(
-                f"{found.file}: is {size} pixels, so large that its depth is made, and written, at "
-                f"{found.image.shape[0]}x{found.image.shape[1]}"
-            )
+        if found.warning:
+            observer.on_warning(found.warning)
         try:
             yield replace(found, depth=predictor.predict_depth(found.image))
         except DataError as error:  # an exported file takes some sizes only
-            yield replace(found, error=f"{found.file}: {error}")
+            yield replace(found, error=f"{found.source.name}: {error}")
 
 
-def _read(named: tuple[Path, str]) -> _Image:
-    file, stem = named
+def _read(named: tuple[ImageSource, str]) -> _Image:
+    source, name = named
     try:
-        return _Image(file, stem, read_image(file))
+        data = source.read()
+        image = decode_named(data, source.name)
     except DataError as error:
-        return _Image(file, stem, error=str(error))
+        return _Image(source, name, error=str(error))
+    size, warning = reduced_from(data, image), ""
+    if size is not None:
+        made = f"{image.shape[0]}x{image.shape[1]}"
+        warning = f"{source.name}: is {size} pixels, so large that its depth is made, and written, at {made}"
+    return _Image(source, name, image, warning=warning)
 
 
-def _finish(config: PredictConfig, found: _Image) -> Prediction | str:
+def _finish(config: PredictConfig, found: _Image) -> _Done | str:
     """The prediction of one image, its files written where they are wanted; or why there is none.
 
     Called in several threads at once.
@@ -104,33 +135,30 @@ def _finish(config: PredictConfig, found: _Image) -> Prediction | str:
     depth = found.depth
     known = depth.values[np.isfinite(depth.values)]
     if not known.size:
-        return f"{found.file}: the model gives no finite depth"
+        return f"{found.source.name}: the model gives no finite depth"
     low, high = round(float(known.min()), 3), round(float(known.max()), 3)
+    prediction = Prediction(found.source.image, depth.kind, low, high, None, depth)
     if config.output is None:
-        return Prediction(found.file, depth.kind, low, high, None, depth)
-    return Prediction(found.file, depth.kind, low, high, write_prediction(config, found.stem, found.image, depth))
+        return _Done(found.source, prediction, (low, high))
+    if config.to_stdout():
+        return _Done(found.source, replace(prediction, written=send_prediction(depth)), (low, high))
+    written, span = write_prediction(config, found.name, found.image, depth)
+    return _Done(found.source, replace(prediction, written=written, _depth=None), span)
 
 
-def find_images(sources: Sequence[str]) -> list[Path]:
-    """The image files of paths, folders and patterns, in order, each once.
+def _draw_in_one_range(config: PredictConfig, done: Sequence[_Done]) -> list[str]:
+    """Write the pictures in one range, from the files of depth; a line for each that could not be drawn."""
+    span = min(one.span[0] for one in done), max(one.span[1] for one in done)
+    return [line for line in map_ahead(partial(_draw, config, span), done, THREADS) if line]
 
-    Raises:
-        DataError: a source that does not exist, or a folder without images.
-    """
-    files: list[Path] = []
-    for source in sources:
-        with reading(source, "is no place of images"):
-            path = Path(source).expanduser()
-            path.exists()
-        if path.is_dir():
-            found = photographs(list(path.iterdir()))
-            if not found:
-                raise DataError(f"{path}: a folder without images (what predict has written aside)")
-        elif path.exists():
-            found = [path]
-        else:
-            found = photographs([Path(name) for name in glob.glob(str(path))])
-            if not found:
-                raise DataError(f"{source}: no such image, folder or pattern")
-        files += found
-    return list(dict.fromkeys(files))
+
+def _draw(config: PredictConfig, span: Span, one: _Done) -> str:
+    written = one.prediction.written
+    if written is None or "color" not in written.files:
+        return ""
+    try:
+        image = decode_named(one.source.read(), one.source.name)
+    except DataError as error:
+        return str(error)
+    write_picture(config, written.files["color"], image, one.prediction.depth, span)
+    return ""

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from disdepth_cli.data.files.image_decoders import opened
-from disdepth_cli.data.files.images import IMAGE_SUFFIXES
-from disdepth_cli.depth.files import SCALE_KEY
 from disdepth_cli.errors import DataError
-from disdepth_cli.reading import read_bytes
-
-ENDINGS = ("_depth.png", "_disparity.png")  # of what predict writes; beside each lies a picture, _color.png
+from disdepth_cli.inputs.find import COLOR, ENDINGS, ImageSource
 
 
-def photographs(files: Sequence[Path]) -> list[Path]:
-    """The images among the files of a folder, sorted: no hidden ones, and none that predict has written."""
-    found = sorted(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."))
-    depth = {file for file in found if file.name.endswith(ENDINGS) and _is_prediction(file)}
-    pictures = {file.with_name(f"{file.name.rpartition('_')[0]}_color.png") for file in depth}
-    return [file for file in found if file not in depth and file not in pictures]
+def output_names(sources: Sequence[ImageSource], output: Path | None) -> list[str]:
+    """What the results of each image are called: a path below the output folder, without an ending; all different.
+
+    Images of a folder keep their folders. Within one of these the names are those of `output_stems`.
+
+    Raises:
+        DataError: a result would be written over one of the images.
+    """
+    rooms: dict[str, list[int]] = defaultdict(list)
+    for index, source in enumerate(sources):
+        rooms[str(source.below).casefold()].append(index)  # also where upper and lower case are the same folder
+    names = [""] * len(sources)
+    for indices in rooms.values():
+        stems = output_stems([sources[index].file for index in indices])
+        for index, stem in zip(indices, stems, strict=True):
+            names[index] = str(sources[index].below / stem)
+    if output is not None:
+        _keep_images(sources, names, output)
+    return names
 
 
-def _is_prediction(file: Path) -> bool:
-    """Whether a PNG says the scale of its depth."""
-    try:
-        with opened(read_bytes(file, of_pixels=True)) as image:
-            return SCALE_KEY in image.info
-    except (DataError, OSError, ValueError, SyntaxError):
-        return False
+def _keep_images(sources: Sequence[ImageSource], names: Sequence[str], output: Path) -> None:
+    endings = (*ENDINGS, COLOR)
+    images = {os.path.realpath(one.file): one for one in sources if one.lies_here and one.name.endswith(endings)}
+    if not images:
+        return
+    for source, name in zip(sources, names, strict=True):
+        for ending in endings:
+            over = images.get(os.path.realpath(output / f"{name}{ending}"))
+            if over is not None:
+                raise DataError(f"{over.name}: the result of {source.name} would be written over it; -o another folder")
 
 
 def output_stems(inputs: Sequence[Path]) -> list[str]:

@@ -17,18 +17,36 @@ from disdepth_cli.working_size import resize_image
 GAP = 8
 """White pixels between pictures."""
 
+BAR_GAP = 4
+"""White pixels between a picture and its bar."""
+
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 Row = Sequence[tuple[str, np.ndarray]]
 """Titled pictures."""
 
 
-def side_by_side(image: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """The image and, right of a white gap, its depth picture, brought to the image's height."""
+def side_by_side(image: np.ndarray, colour: np.ndarray, bar: np.ndarray | None = None) -> np.ndarray:
+    """The image and, right of a white gap, its depth picture, brought to the image's height.
+
+    bar: stands below the depth picture, and is as wide.
+    """
     height = image.shape[0]
     width = max(round(colour.shape[1] * height / colour.shape[0]), 1)
     gap = np.full((height, GAP, 3), 255, dtype=np.uint8)
-    return np.hstack([image, gap, resize_image(colour, (height, width))])
+    both = np.hstack([image, gap, resize_image(colour, (height, width))])
+    if bar is None:
+        return both
+    below = np.full((bar.shape[0] + BAR_GAP, both.shape[1], 3), 255, dtype=np.uint8)
+    below[BAR_GAP:, image.shape[1] + GAP :] = resize_image(bar, (bar.shape[0], width))
+    return np.vstack([both, below])
+
+
+def metre_labels(low: float, high: float, width: int) -> list[str]:
+    """Up to five labels of a `scale_bar` width pixels wide, evenly from low to high [m]; none where two do not fit."""
+    count = min(width // 48, 5)
+    digits = 1 if high - low >= 2 else 2
+    return [f"{value:.{digits}f} m" for value in np.linspace(low, high, count)] if count > 1 else []
 
 
 def scale_bar(width: int, labels: Sequence[str], colormap: str = "Spectral_r") -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ import numpy as np
 
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.types import OutputKind
+from disdepth_cli.depth.colours import check_colormap
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.depth.files import UNITS, Coding, DepthMap, write_depth_numpy, write_depth_png
-from disdepth_cli.errors import DataError
-from disdepth_cli.outputs.pictures import side_by_side, write_image
+from disdepth_cli.depth.files import UNITS, Coding, DepthMap, encode_depth_png, write_depth, write_depth_png
+from disdepth_cli.errors import ConfigError, DataError
+from disdepth_cli.files import disk_errors
+from disdepth_cli.inputs.find import COLOR
+from disdepth_cli.outputs.pictures import metre_labels, scale_bar, side_by_side, write_image
+from disdepth_cli.packages import optional
 from disdepth_cli.results.result import Result
 
 NOUNS: dict[OutputKind, str] = {
@@ -24,11 +29,21 @@ NOUNS: dict[OutputKind, str] = {
 """What the files of a kind are called: only metres are called depth alone."""
 
 
+Span = tuple[float, float]
+"""Smallest and largest value."""
+
+
+def limits(kind: OutputKind) -> tuple[str, str]:
+    """What `--json` calls the smallest and the largest value."""
+    return ("min_m", "max_m") if kind == "metric_depth" else ("min", "max")
+
+
 @dataclass(frozen=True)
 class Written:
     """The files of one image.
 
-    files: what is in it to file, `depth` (or `disparity`, `relative_depth`) first, then `color`, and `numpy` if asked.
+    files: what is in it to file, `depth` (or `disparity`, `relative_depth`) first, then `color`, and if asked `numpy`,
+    `npz` and `exr`. None where the PNG went to standard output.
     coding: how the PNG stores depth.
     """
 
@@ -38,7 +53,12 @@ class Written:
     @property
     def exact(self) -> Path:
         """The file with the most exact numbers."""
-        return self.files.get("numpy") or next(iter(self.files.values()))
+        return next((self.files[name] for name in ("numpy", "npz", "exr") if name in self.files), self.first)
+
+    @property
+    def first(self) -> Path:
+        """The PNG."""
+        return next(iter(self.files.values()))
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
@@ -51,14 +71,14 @@ class Prediction(Result):
     """What became of one image.
 
     Attributes:
-        image: its file.
+        image: its file; the address or `-` of what lies in none.
         kind: what the numbers are, as `Depth.kind`.
         smallest: smallest finite value, in metres where `kind` is metric_depth; to three decimals.
         largest: largest one.
         written: the files, and how the PNG stores depth; None where none were asked for.
     """
 
-    image: Path
+    image: Path | str
     kind: OutputKind
     smallest: float
     largest: float
@@ -67,8 +87,8 @@ class Prediction(Result):
 
     @property
     def depth(self) -> Depth:
-        """The depth of the image. Where files were written it is read from them: float32 with `save_numpy`, else as
-        the 16-bit PNG rounds it."""
+        """The depth of the image. Where files were written it is read from them: float32 where a format of `save` has
+        it, else as the 16-bit PNG rounds it."""
         if self._depth is not None:
             return self._depth
         assert self.written is not None
@@ -76,7 +96,7 @@ class Prediction(Result):
 
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` holds for this image."""
-        low, high = ("min_m", "max_m") if self.kind == "metric_depth" else ("min", "max")
+        low, high = limits(self.kind)
         written = self.written.as_dict() if self.written else {}
         return {"image": str(self.image), **written, low: self.smallest, high: self.largest}
 
@@ -90,12 +110,14 @@ class PredictResult(Result):
         kind: what its numbers are, as `Depth.kind`.
         results: one prediction an image that could be read, in order.
         errors: a line for each of the others.
+        seconds: that all of them took, from the first file to the last; opening the model is not in it.
     """
 
     model: str
     kind: OutputKind
     results: list[Prediction]
     errors: list[str]
+    seconds: float = 0.0
 
     @property
     def depths(self) -> list[Depth]:
@@ -113,6 +135,24 @@ class PredictResult(Result):
             raise DataError(f"there are {len(self.results)} images: take .depths, or .results[0].depth")
         return self.results[0].depth
 
+    @property
+    def images_per_second(self) -> float:
+        """Images of `results` in a second."""
+        return round(len(self.results) / max(self.seconds, 1e-3), 2)
+
+    @property
+    def range(self) -> Span:
+        """The smallest and the largest value of all `results`."""
+        return min(one.smallest for one in self.results), max(one.largest for one in self.results)
+
+    def summary(self) -> str:
+        """One line on all images."""
+        images, (low, high) = len(self.results), self.range
+        words = f"{images} image{'s' * (images != 1)} in {self.seconds:.1f} s ({self.images_per_second:.1f} images/s)"
+        unit = " m" if self.kind == "metric_depth" else ""
+        failed = f", {len(self.errors)} failed" if self.errors else ""
+        return f"{words}, {NOUNS[self.kind].replace('_', ' ')} from {low:.2f} to {high:.2f}{unit}{failed}"
+
     def as_dict(self) -> dict[str, Any]:
         """The object that the command prints with `--json`. scale: None where the files' scales differ."""
         scales = {one.written.coding.scale if one.written else None for one in self.results}
@@ -121,25 +161,83 @@ class PredictResult(Result):
             "kind": self.kind,
             "unit": "metres = stored / scale" if self.kind == "metric_depth" else UNITS[self.kind],
             "scale": scales.pop() if len(scales) == 1 else None,
+            "images": len(self.results),
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+            **dict(zip(limits(self.kind), self.range, strict=True)),
             "results": [one.as_dict() for one in self.results],
             "errors": self.errors,
         }
 
 
-def write_prediction(config: PredictConfig, stem: str, image: np.ndarray, depth: Depth) -> Written:
-    """Write the files of one image (H, W, 3) uint8 RGB into `config.output`.
+def check_outputs(config: PredictConfig) -> None:
+    """Refuse before any work what could only fail after it.
+
+    Raises:
+        ConfigError: options that do not go together, or no such colour map.
+        MissingError: a package that is not installed.
+    """
+    check_colormap(config.colormap)
+    if "exr" in config.formats():
+        optional("OpenEXR", "--save exr", ConfigError)
+    if config.to_stdout():
+        if config.formats():
+            raise ConfigError(f"--output -: sends the 16-bit PNG alone; --save {config.formats()[0]} needs a folder")
+        if sys.stdout.isatty():
+            raise ConfigError("--output -: stdout is a terminal; send it into a file or a program, as in > depth.png")
+
+
+def send_prediction(depth: Depth) -> Written:
+    """Write the 16-bit PNG to standard output.
+
+    Raises:
+        DisdepthError: nobody reads it to its end.
+    """
+    content, coding = encode_depth_png(_depth_map(depth))
+    with disk_errors(Path("stdout")):
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    return Written({}, coding)
+
+
+def write_prediction(config: PredictConfig, name: str, image: np.ndarray, depth: Depth) -> tuple[Written, Span]:
+    """Write the files of one image (H, W, 3) uint8 RGB into `config.output`, and return the span of its depth.
+
+    Where all pictures share one range, the picture is left to `write_picture`.
 
     Raises:
         DisdepthError: the file cannot be written.
     """
     assert config.output is not None
     noun = NOUNS[depth.kind]
-    files = {noun: config.output / f"{stem}_{noun}.png", "color": config.output / f"{stem}_color.png"}
-    depth_map = DepthMap(depth.values, depth.kind, depth.min_depth, depth.max_depth)
+    files = {noun: config.output / f"{name}_{noun}.png", "color": config.output / f"{name}{COLOR}"}
+    depth_map = _depth_map(depth)
     coding = write_depth_png(files[noun], depth_map)
-    colour = depth.colour("gray" if config.grayscale else config.colormap)
-    write_image(files["color"], colour if config.pred_only else side_by_side(image, colour))
-    if config.save_numpy:
-        files["numpy"] = config.output / f"{stem}_{noun}.npy"
-        write_depth_numpy(files["numpy"], depth_map)
-    return Written(files, coding)
+    span = depth.span if config.range is None or config.range == "shared" else config.range
+    if config.range != "shared":
+        write_picture(config, files["color"], image, depth, span)
+    for suffix in config.formats():
+        file = config.output / f"{name}_{noun}.{suffix}"
+        write_depth(file, depth_map)
+        files["numpy" if suffix == "npy" else suffix] = file
+    return Written(files, coding), span
+
+
+def write_picture(config: PredictConfig, file: Path, image: np.ndarray, depth: Depth, span: Span) -> None:
+    """Write the picture of a depth map: the image beside it, and below it the bar with the metres of its colours.
+
+    Raises:
+        DisdepthError: the file cannot be written.
+    """
+    colormap = "gray" if config.grayscale else config.colormap
+    colour = depth.colour(colormap, span)
+    if config.pred_only:
+        write_image(file, colour)
+        return
+    width = colour.shape[1]
+    labels = metre_labels(*span, width) if depth.kind == "metric_depth" else ["near", "far"]
+    write_image(file, side_by_side(image, colour, scale_bar(width, labels, colormap)))
+
+
+def _depth_map(depth: Depth) -> DepthMap:
+    return DepthMap(depth.values, depth.kind, depth.min_depth, depth.max_depth)

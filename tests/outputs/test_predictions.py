@@ -24,7 +24,7 @@ VALUES = np.linspace(0.5, 7, 48, dtype=np.float32).reshape(6, 8)
 )
 def test_files_say_what_they_hold(kind, largest, noun, scale, tmp_path):
     config = PredictConfig(sources=["a"], output=tmp_path, save_numpy=True)
-    written = write_prediction(config, "a", IMAGE, Depth(VALUES, kind, None, largest))
+    written, _ = write_prediction(config, "a", IMAGE, Depth(VALUES, kind, None, largest))
     plain = written.as_dict()
     assert list(plain)[:4] == [noun, "color", "numpy", "scale"] and plain["scale"] == pytest.approx(scale)
     assert ("offset" in plain) == (kind != "metric_depth" and largest is None)
@@ -33,4 +33,4 @@ def test_files_say_what_they_hold(kind, largest, noun, scale, tmp_path):
         read = Depth.load(file)
         assert (read.kind, read.max_depth) == (kind, largest) and np.abs(read.values - VALUES).max() <= error
     with Image.open(written.files["color"]) as picture:
-        assert picture.size == (8 + 8 + 8, 6)
+        assert picture.size == (8 + 8 + 8, 6 + 4 + 20)

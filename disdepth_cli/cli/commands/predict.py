@@ -26,12 +26,14 @@ def _show(result: dict[str, Any]) -> None:
     metric = result["kind"] == "metric_depth"
     noun, unit = "depth" if metric else result["kind"], " m" if metric else ""
     for one in result["results"]:
+        if noun not in one:  # it went to stdout, where nothing else may stand
+            continue
         offset = f" {one['offset']:+g}" if "offset" in one else ""
         stored = f"(16-bit, stored / {one['scale']:g}{offset} = {MEANINGS[result['kind']]})"
         low, high = (one["min_m"], one["max_m"]) if metric else (one["min"], one["max"])
         span = f"{low:.2f} to {high:.2f}" if metric else f"{low:.3f} to {high:.3f}"
-        numpy = f", {one['numpy']}" if "numpy" in one else ""
-        line = f"{one['image']} -> {one[noun]} {stored}, {one['color']}{numpy}: {span}{unit}"
+        more = "".join(f", {one[name]}" for name in ("numpy", "npz", "exr") if name in one)
+        line = f"{one['image']} -> {one[noun]} {stored}, {one['color']}{more}: {span}{unit}"
         stdout.print(line, soft_wrap=True, markup=False)
 
 
@@ -40,5 +42,6 @@ predict = command(
     _engine,
     _show,
     arguments=("sources",),
+    failed=lambda result: bool(result["errors"]),
     doc="Write the depth of images: in metres, unless MODEL has none; with the bundled student unless told otherwise.",
 )

@@ -12,7 +12,7 @@ from disdepth_cli.data.files.depth_decoders import DEPTH_DECODERS, DEPTH_NAMES, 
 from disdepth_cli.data.files.image_decoders import LARGE, decode_image, orientation_of, stored_size
 from disdepth_cli.data.files.location import Encoded, Location, fetch, suffix_of
 from disdepth_cli.errors import DataError
-from disdepth_cli.reading import read_bytes, reading
+from disdepth_cli.reading import reading
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 DEPTH_SUFFIXES = frozenset(DEPTH_DECODERS)
@@ -40,11 +40,23 @@ def read_oriented(location: Location | str) -> tuple[np.ndarray, int]:
     return image, orientation_of(stored.data) if isinstance(stored, Encoded) else 1
 
 
-def reduced_from(file: Path, image: np.ndarray) -> str | None:
-    """The size that an image file declares, in words, where `read_image` gave a smaller one; None where it did not."""
+def decode_named(data: bytes, name: object) -> np.ndarray:
+    """As `read_image`, of the bytes of an image. name: what the error calls it.
+
+    Raises:
+        DataError: as `read_image`.
+    """
+    with reading(name, "is not a readable image", advice=_ADVICE):
+        if not data:
+            raise DataError(f"{name}: is empty; {_ADVICE}")
+        return np.ascontiguousarray(decode_image(data))
+
+
+def reduced_from(data: bytes, image: np.ndarray) -> str | None:
+    """The size that the bytes of an image declare, in words, where it was decoded smaller; None where it was not."""
     if image.shape[0] * image.shape[1] * 4 < LARGE:
         return None
-    height, width = stored_size(read_bytes(file, of_pixels=True))
+    height, width = stored_size(data)
     return f"{height}x{width}" if height * width > LARGE else None
 
 

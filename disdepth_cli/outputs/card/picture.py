@@ -16,7 +16,7 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.depth.colours import colourise
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.outputs.card.text import PictureKind
-from disdepth_cli.outputs.pictures import panel, scale_bar
+from disdepth_cli.outputs.pictures import metre_labels, panel, scale_bar
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.working_size import resize_image
 
@@ -79,5 +79,5 @@ def draw_picture(images: Sequence[np.ndarray], predictor: Predictor, kind: str) 
 def _labels(kind: str, low: float, high: float) -> list[str]:
     """What stands below the colours: metres, or the direction alone where there is no unit."""
     if kind == METRIC:
-        return [f"{value:.1f} m" for value in np.linspace(low, high, 5)]
+        return metre_labels(low, high, WIDTH)
     return ["far", "near"] if kind == "disparity" else ["near", "far"]

@@ -38,7 +38,7 @@ def test_one_image_gives_metres_a_picture_and_a_line(predicted, photo, rooms):
     assert metres.dtype == np.float32 and metres.shape == (64, 96) and np.array_equal(exact.values, metres)
     assert stored.unit == exact.unit == "metres" and stored.max_depth == exact.max_depth == 10.0
     assert metres.min() > 0 and np.abs(metres - stored.values).max() <= 0.0005 + 1e-6
-    assert cv2.imread(str(out / f"{stem}_color.png")).shape == (64, 96 + 8 + 96, 3)
+    assert cv2.imread(str(out / f"{stem}_color.png")).shape == (64 + 4 + 20, 96 + 8 + 96, 3)  # the bar is below
     (line,) = outcome.out.splitlines()
     assert str(photo) in line and "stored / 1000 = metres" in line and f"{stem}_depth.npy" in line
     assert f"{metres.min():.2f} to {metres.max():.2f} m" in line
@@ -101,11 +101,12 @@ def test_the_orientation_a_camera_wrote_is_applied(predicted, photo, tmp_path):
 def test_an_unreadable_image_is_named_and_the_others_are_done(predicted, photo, tmp_path):
     broken = tmp_path / "broken [x].png"
     broken.write_bytes(b"this is no image")
-    outcome, out = predicted(broken, photo)
+    outcome, out = predicted(broken, photo, code=1)
     assert f"{broken}: is not a readable image" in " ".join(outcome.err.split())
     assert f"warning: {broken}" in outcome.err
     assert names(out) == [f"{photo.stem}_color.png", f"{photo.stem}_depth.png"]
-    assert predicted(broken, photo, "--json")[0].json["errors"]
+    outcome, _ = predicted(broken, photo, "--json", code=1)
+    assert len(outcome.json["errors"]) == outcome.json["images"] == 1
 
 
 def test_bad_input_is_refused(refused, student, photo, tmp_path):

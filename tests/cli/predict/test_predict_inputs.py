@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from disdepth_cli.data.files import image_decoders
-from disdepth_cli.engine.predict import find_images
 from disdepth_cli.errors import DataError
+from disdepth_cli.inputs.find import find_images
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(photo, tmp_path):
 
 
 def names(files):
-    return [file.name for file in files]
+    return [getattr(file, "file", file).name for file in files]
 
 
 def test_a_folder_of_results_is_read_again_without_them(cli, student, folder):

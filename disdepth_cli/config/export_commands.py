@@ -32,7 +32,8 @@ class ExportConfig(BaseConfig):
     )
     format: ExportFormat = option(
         "onnx",
-        "format of the file; torch is a .pt2, litert a .tflite, coreml a .mlpackage",
+        "format of the file: torch is a .pt2, litert a .tflite, coreml a .mlpackage. web is a page that runs the "
+        "student in the browser",
         level="basic",
         group=FILE,
         flags=("-f",),
@@ -66,7 +67,10 @@ class ExportConfig(BaseConfig):
     )
     revision: str | None = option(None, "commit, tag or branch of a student on the Hub", group=o.HUB)
     offline: bool = option(
-        False, "never use the network; only a student on the Hub needs it", concerns="machine", group=o.MACHINE
+        False,
+        "never use the network; only a student on the Hub and --format web need it",
+        concerns="machine",
+        group=o.MACHINE,
     )
 
 

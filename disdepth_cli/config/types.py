@@ -20,7 +20,7 @@ Align = Literal["none", "median", "scale-shift"]
 Metric = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
 METRICS: tuple[str, ...] = get_args(Metric)
 """The field's nine, in the order that tables have them; `evaluation.metrics` has what they mean."""
-ExportFormat = Literal["onnx", "openvino", "torch", "litert", "ncnn", "mnn", "coreml"]
+ExportFormat = Literal["onnx", "openvino", "torch", "litert", "ncnn", "mnn", "coreml", "web"]
 ExportPrecision = Literal["fp32", "fp16", "int8"]
 ExportInput = Literal["image", "tensor"]
 Dynamic = Literal["none", "batch", "all"]

@@ -17,7 +17,7 @@ from disdepth_cli.exporting.calibration import our_sample, read_samples
 from disdepth_cli.exporting.check import check_export
 from disdepth_cli.exporting.format_table import FORMATS, check_possible, require_tools
 from disdepth_cli.exporting.metadata import Wanted, sha256_of
-from disdepth_cli.exporting.run_script import run_script
+from disdepth_cli.exporting.run_script import write_program
 from disdepth_cli.exporting.write import describe_student, write_student
 from disdepth_cli.files import disk_errors, write_text
 from disdepth_cli.observer import SILENT, Observer
@@ -41,8 +41,8 @@ def export(config: ExportConfig, observer: Observer = SILENT) -> ExportResult:
     check_possible(config.format, config.precision, config.input, config.dynamic)
     if config.precision == "int8" and config.calibration is None:
         raise ConfigError("--precision int8: give --calibration DATA, images of the kind that the student will see")
-    require_tools(config.format, config.precision)
-    job = _Export(config, observer)
+    runtime = require_tools(config.format, config.precision, config.offline, observer)
+    job = _Export(config, observer, runtime)
     if config.dynamic == "all":
         job.warn(NO_RESIZING)
     return job.run()
@@ -51,17 +51,20 @@ def export(config: ExportConfig, observer: Observer = SILENT) -> ExportResult:
 class _Export:
     """The story of one export."""
 
-    def __init__(self, config: ExportConfig, observer: Observer) -> None:
-        self.config, self.observer = config, observer
+    def __init__(self, config: ExportConfig, observer: Observer, runtime: Path | None) -> None:
+        """runtime: of a page, see `require_tools`."""
+        self.config, self.observer, self.runtime = config, observer, runtime
         self.warnings: list[str] = []
         self.predictor = open_student(config.model, "cpu", "fp32", config.revision, config.offline)
         self.source = load_source(config.calibration) if config.calibration else None
         self.samples = read_samples(self.source) if self.source else our_sample()
         file = student_file(config.model, config.revision, config.offline)
         early = config.keep_float == "early"
-        wanted = Wanted(config.format, config.precision, config.source, config.input, config.dynamic, early)
-        self.about = describe_student(file, wanted, self.predictor.parameters, self.samples)
         kind = FORMATS[config.format]
+        wanted = Wanted(
+            kind.file or config.format, config.precision, config.source, config.input, config.dynamic, early
+        )
+        self.about = describe_student(file, wanted, self.predictor.parameters, self.samples)
         self.name = f"{self.about.stem()}{kind.suffix}"
         self.folder = config.output or Path("exports") / f"{self.about.stem()}-{config.format}"
 
@@ -126,12 +129,11 @@ class _Export:
             self.warn(f"int8 costs {change:.1%} of RMSE on val; {more}")
 
     def _write_beside(self, result: ExportResult) -> None:
-        """export.json and run.py. No absolute places and no times."""
+        """export.json, and run.py or the page. No absolute places and no times."""
         about: dict[str, Any] = {"file": self.name, "sha256": result.sha256, "check": result.check}
         about |= {"accuracy": result.accuracy, **result.metadata}
         write_text(self.folder / "export.json", json.dumps(about, indent=2) + "\n")
-        if (script := run_script(self.about, self.name)) is not None:
-            write_text(self.folder / "run.py", script)
+        write_program(self.folder, self.about, self.name, self.runtime)
 
 
 NOTABLE, WORST = 0.01, 0.03  # growth of RMSE by int8 that is said, and that is refused

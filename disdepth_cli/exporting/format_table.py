@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -11,13 +11,14 @@ from typing import get_args
 from disdepth_cli.config.types import Dynamic, ExportFormat, ExportInput, ExportPrecision
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.exporting.formats.session import Session, tool, version_of
+from disdepth_cli.observer import SILENT, Observer
 
 
 @dataclass(frozen=True)
 class Format:
     """suffix: of the file, or of the folder. session: the class in the format's module that runs it, None where nothing
     here can. packages: what run.py needs besides NumPy and OpenCV; writers: those that write it. keeps_order: its
-    runtime multiplies and adds in the graph's order."""
+    runtime multiplies and adds in the graph's order. file: the file's format, where a page is put around it."""
 
     suffix: str
     session: str | None
@@ -27,6 +28,7 @@ class Format:
     dynamics: tuple[Dynamic, ...] = ("none",)
     writers: tuple[str, ...] = ()
     keeps_order: bool = False
+    file: ExportFormat | None = None
 
 
 FORMATS: dict[ExportFormat, Format] = {
@@ -46,6 +48,8 @@ FORMATS: dict[ExportFormat, Format] = {
     "mnn": Format(".mnn", "MnnSession", "MNN", writers=("MNN", "onnx", "onnxscript")),
     "coreml": Format(".mlpackage", None, "", writers=("coremltools",)),
 }  # fmt: skip
+
+FORMATS["web"] = replace(FORMATS["onnx"], inputs=("image",), dynamics=("none",), file="onnx")
 
 MODULES = {"litert-torch": "litert_torch", "ai-edge-litert": "ai_edge_litert"}
 """Of packages whose modules are not named like them."""
@@ -69,14 +73,24 @@ def check_possible(name: ExportFormat, precision: ExportPrecision, given: Export
         raise ConfigError("--dynamic all: the sizes of whole images are constants of the graph; add --input tensor")
 
 
-def require_tools(name: ExportFormat, precision: ExportPrecision) -> None:
+def require_tools(
+    name: ExportFormat, precision: ExportPrecision, offline: bool = False, observer: Observer = SILENT
+) -> Path | None:
     """Refuse a format whose tools are missing, before any work.
 
+    Returns:
+        For a page the tarball of its runtime, which npm fetches where it may; else None.
+
     Raises:
-        ExportError: the message says the command that installs them.
+        MissingError: the message says the command that installs them.
     """
     for package in _tools(name, precision):
         tool(MODULES.get(package, package), f"--format {name}")
+    if name != "web":
+        return None
+    from disdepth_cli.exporting.web_page import runtime_tarball  # predict opens files without it
+
+    return runtime_tarball(offline, observer)
 
 
 def tool_versions(name: ExportFormat, precision: ExportPrecision) -> dict[str, str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from disdepth_cli.exporting.format_table import FORMATS, module_of
 from disdepth_cli.exporting.metadata import ExportMetadata
+from disdepth_cli.exporting.web_page import write_page
+from disdepth_cli.files import write_text
 
 _HEAD = '''"""Depth of an image, without disdepth: python run.py IMAGE [DEPTH.npy]
 
@@ -50,7 +54,15 @@ if len(sys.argv) > 2:
 """
 
 
-def run_script(about: ExportMetadata, file: str) -> str | None:
+def write_program(folder: Path, about: ExportMetadata, file: str, runtime: Path | None) -> None:
+    """run.py beside a file or folder of that name; or the page, where the tarball of its runtime is given."""
+    if runtime is not None:
+        write_page(folder, runtime)
+    elif (script := _run_script(about, file)) is not None:
+        write_text(folder / "run.py", script)
+
+
+def _run_script(about: ExportMetadata, file: str) -> str | None:
     """The program for a file or folder of that name; None where no runtime has Python on this kind of machine."""
     kind = FORMATS[about.format]
     if kind.session is None:

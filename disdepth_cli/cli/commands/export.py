@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from disdepth_cli.cli.command import command
@@ -18,7 +19,7 @@ def _engine() -> Callable[..., Any]:
 
 def _show(result: dict[str, Any]) -> None:
     check, accuracy = result["check"], result["accuracy"]
-    _say(f"{result['file']} ({result['bytes'] / 1e6:.1f} MB), export.json" + _script(result))
+    _say(f"{result['file']} ({result['bytes'] / 1e6:.1f} MB), export.json" + _program(result))
     if check["state"] == "ok":
         difference = f"mean {check['mean']:.1e}, largest {check['largest']:.1e} on {check['images']} images"
         runtime = f"{check['runtime']}, computing in {check['computes_in']}"
@@ -31,8 +32,12 @@ def _show(result: dict[str, Any]) -> None:
         _say(f"accuracy on {accuracy['images']} val images: {scores}; RMSE {accuracy['rmse_change']:+.1%}")
 
 
-def _script(result: dict[str, Any]) -> str:
-    return "" if result["metadata"]["format"] == "coreml" else f", run.py: python {result['folder']}/run.py IMAGE"
+def _program(result: dict[str, Any]) -> str:
+    """What is beside the file to run it with, and how."""
+    folder = Path(result["folder"])
+    if (folder / "index.html").is_file():
+        return f", index.html: python -m http.server -d {folder}, then open http://localhost:8000"
+    return f", run.py: python {folder}/run.py IMAGE" if (folder / "run.py").is_file() else ""
 
 
 def _say(line: str) -> None:

@@ -15,7 +15,7 @@ import torch
 import typer
 from torch.utils.flop_counter import FlopCounterMode
 
-from disdepth_cli.config.training import STUDENTS
+from disdepth_cli.config.parts import STUDENTS
 from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
 from disdepth_cli.working_size import WorkingSize
 

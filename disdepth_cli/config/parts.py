@@ -9,6 +9,7 @@ from disdepth_cli.config.base import Part
 from disdepth_cli.config.option import option
 from disdepth_cli.config.types import (
     AbsolutePath,
+    BatchSize,
     DataLocation,
     Keep,
     LGConvOn,
@@ -149,7 +150,9 @@ class LoopOptions(Part):
 
     epochs: int = option(10, "passes over the training images", level="basic", inherited=False, ge=1)
     max_steps: int | None = option(None, "number of steps, in place of epochs", inherited=False, ge=1)
-    batch_size: int = option(8, "images a step, for each process", level="basic", ge=1)
+    batch_size: BatchSize = option(
+        8, "images a step, for each process; auto: the largest power of two that fits the memory", level="basic"
+    )
     accumulate: int = option(1, "batches per optimiser step", ge=1)
     lr: float = option(1e-3, "peak learning rate of the decoder and all new parts", gt=0)
     backbone_lr: float | None = option(

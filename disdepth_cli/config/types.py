@@ -94,6 +94,29 @@ ImagePixels = Annotated[int, Field(ge=1, le=16384)]
 Workers = Annotated[int | None, BeforeValidator(lambda value: None if value == "auto" else value)]
 """A number, or `auto` (None) for a number by the cores of the machine."""
 Pixels = Annotated[int, Field(ge=32, le=4096)]
+LARGEST_BATCH = 0
+"""The batch size of a configuration that says `auto`, until the run has found the number."""
+
+
+def _largest(value: object) -> object:
+    if value in (LARGEST_BATCH, str(LARGEST_BATCH)):
+        return -1  # below the least: a number is no other word for auto
+    return LARGEST_BATCH if value == "auto" else value
+
+
+def _some_images(images: int) -> int:
+    if images < LARGEST_BATCH:
+        raise ValueError("must be at least 1, or auto")
+    return images
+
+
+BatchSize = Annotated[
+    int,
+    BeforeValidator(_largest),
+    AfterValidator(_some_images),
+    PlainSerializer(lambda images: "auto" if images == LARGEST_BATCH else images),
+]
+"""Images, or `auto` for as many as fit the memory of the device."""
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: expanded(path).absolute())]
 """A path that stays right when the working folder changes: run folders hold it."""
 Name = Annotated[str, BeforeValidator(_as_location)]

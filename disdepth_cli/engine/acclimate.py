@@ -14,6 +14,8 @@ from disdepth_cli.teachers.describe import describe_teacher
 from disdepth_cli.training.acclimation.run import run_acclimation
 from disdepth_cli.training.acclimation.scores import AcclimationScores
 from disdepth_cli.training.acclimation.teacher_checks import check_teacher, tell_checks
+from disdepth_cli.training.acclimation.trial import acclimation_trial
+from disdepth_cli.training.batch_size import settle_batch_size
 from disdepth_cli.training.prepare import prepare_data, supervised_data
 
 
@@ -28,7 +30,7 @@ def acclimate(config: AcclimateConfig, observer: Observer = SILENT) -> Acclimate
     if config.run.dry_run:
         return AcclimatePlan(_described(config, observer))
     with joined_processes(config.machine, config.loop, observer) as observer:
-        return run_acclimation(config, observer)
+        return run_acclimation(settle_batch_size(config, observer, acclimation_trial), observer)
 
 
 def _described(config: AcclimateConfig, observer: Observer) -> dict[str, str]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch.distributed as dist
 
 from disdepth_cli.config.parts import LoopOptions, MachineOptions
+from disdepth_cli.config.types import LARGEST_BATCH
 from disdepth_cli.errors import ConfigError, ProcessError, TrainingError, first_line
 from disdepth_cli.machine.devices import (
     device_words,
@@ -68,7 +69,7 @@ def _joined(
     try:
         _join(machine, count)
         _tell_machine(machine, observer if is_main() else SILENT)
-        _tell_batch(loop, observer if is_main() else SILENT)
+        tell_batch(loop, observer if is_main() else SILENT)
         yield observer if is_main() else SILENT
     except Exception as error:
         _leave_others_alone()
@@ -137,7 +138,10 @@ def _tell_machine(machine: MachineOptions, observer: Observer) -> None:
         observer.on_warning(f"{message} --nproc-per-node N -m disdepth_cli ...")
 
 
-def _tell_batch(loop: LoopOptions, observer: Observer) -> None:
+def tell_batch(loop: LoopOptions, observer: Observer) -> None:
+    """What several processes make of the batch size, once it is known."""
+    if world() == 1 or loop.batch_size == LARGEST_BATCH:
+        return
     per_step = loop.batch_size * loop.accumulate
     observer.on_note(
         f"{world()} processes, {per_step * world()} images a step ({per_step} each); the learning rate is taken as "

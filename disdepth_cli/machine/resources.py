@@ -1,4 +1,4 @@
-"""What of a machine a run may use: cores, shared memory, open files. Imports no PyTorch."""
+"""What of a machine a run may use: cores, memory, open files. Imports no PyTorch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import torch
 
 SHARED_MEMORY = Path("/dev/shm")
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+CONTAINER = Path("/sys/fs/cgroup")
+CPU_QUOTA = CONTAINER / "cpu.max"
+STATUS, MEMORY = Path("/proc/self/status"), Path("/proc/meminfo")
 MOST_WORKERS = 16
 WORKERS_OF_CPU = 2
 LEAST_FILES, WANTED_FILES = 128, 4096
@@ -39,6 +41,38 @@ def free_shared_memory() -> int | None:
     try:
         return shutil.disk_usage(SHARED_MEMORY).free
     except OSError:
+        return None
+
+
+def peak_memory() -> int | None:
+    """The most bytes of main memory that this process has held; None where the system does not say.
+
+    Not getrusage's: on Linux that begins with what the process that started this one held.
+    """
+    return _value_of(STATUS, "VmHWM:", 1024)
+
+
+def free_memory() -> int | None:
+    """Bytes of main memory that may still be taken, in the machine and the container; None where that is not known."""
+    free = [_value_of(MEMORY, "MemAvailable:", 1024), _free_of_container()]
+    return min((known for known in free if known is not None), default=None)
+
+
+def _free_of_container() -> int | None:
+    """None without a limit. Its use includes files that are only kept for the next reader."""
+    try:
+        limit, used = (int((CONTAINER / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):
+        return None
+    return max(limit - used + (_value_of(CONTAINER / "memory.stat", "inactive_file ", 1) or 0), 0)
+
+
+def _value_of(file: Path, name: str, unit: int) -> int | None:
+    """The number after a name in one of the system's files, times a unit."""
+    try:
+        with open(file, encoding="utf-8") as lines:
+            return next(int(line.removeprefix(name).split()[0]) * unit for line in lines if line.startswith(name))
+    except (OSError, ValueError, StopIteration):
         return None
 
 

@@ -11,16 +11,32 @@ byte.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+_alone = False
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Meanwhile this process is the only one: nothing is exchanged, and each process may do something else."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
+
 
 def world() -> int:
-    """The number of processes that train together; 1 without torch.distributed."""
+    """The number of processes that train together; 1 without torch.distributed, and for one that is `alone`."""
+    if _alone:
+        return 1
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 

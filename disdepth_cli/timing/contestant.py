@@ -19,6 +19,7 @@ import numpy as np
 
 from disdepth_cli.errors import one_line
 from disdepth_cli.exporting.exported import ExportedPredictor
+from disdepth_cli.machine.resources import peak_memory
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.backend import open_in_runtime
 from disdepth_cli.timing.turns import timed
@@ -50,7 +51,8 @@ def serve() -> None:
             np.save(order["to"], predictor.predict(np.load(order["image"])))
             answer({})
         else:
-            answer({"peak_mb": _peak_mb()})
+            peak = peak_memory()
+            answer({"peak_mb": peak and round(peak / 2**20, 1)})
             return
 
 
@@ -81,19 +83,6 @@ def _torch() -> str:
     import torch
 
     return f"PyTorch {torch.__version__.partition('+')[0]}"
-
-
-def _peak_mb() -> float | None:
-    """The most memory that this process has held [MB]; None where the system does not say.
-
-    Not getrusage's: on Linux that begins with what the process that started this one held.
-    """
-    try:
-        with open("/proc/self/status", encoding="utf-8") as status:
-            (line,) = (line for line in status if line.startswith("VmHWM:"))
-    except (OSError, ValueError):
-        return None
-    return round(int(line.split()[1]) / 1024, 1)
 
 
 COMMAND = [sys.executable, "-c", "from disdepth_cli.timing.contestant import serve; serve()"]

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from disdepth_cli import acclimate, distill
+from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.training.loop.loop import TrainingLoop
 
 READS, COPIES, STEPS = 2, 6, 4
@@ -71,6 +74,23 @@ def test_the_table_of_operators_tells_them_apart(not_on_mps: Any) -> None:
 
 def test_the_control(run: Any) -> None:
     assert run(distill, distill=False)["steps"] == STEPS
+
+
+def test_the_largest_batch_that_fits(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every size is tried on the device; what a step that ran out of memory has left does no harm."""
+    whole, tried = DistillStep.forward, []
+
+    def forward(step: DistillStep, batch: Any) -> Any:
+        tried.append(len(batch))
+        terms = whole(step, batch)
+        if len(batch) > 4:
+            raise torch.OutOfMemoryError("out of memory")
+        return terms
+
+    monkeypatch.setattr(DistillStep, "forward", forward)
+    assert run(distill, distill=False, batch_size="auto")["steps"] == STEPS
+    assert tried == [1, 2, 4, 8] + STEPS * [4]
+    assert RunContents(tmp_path / "run").config()["batch_size"] == 4
 
 
 def test_acclimation_in_all_its_phases(run: Any, tiny_teacher: Path) -> None:

@@ -79,6 +79,13 @@ def test_validation_by_two_is_that_of_one(seen, rooms):
         assert alone[name] == pytest.approx(value, rel=1e-5), name
 
 
+def test_all_take_the_batch_that_fits_the_memory_of_each(seen):
+    (main, other), out = seen
+    assert yaml.safe_load((out / "auto" / "config.yaml").read_text())["batch_size"] == 2
+    assert main["auto"]["weights"] == other["auto"]["weights"] and main["auto"]["images"] == 2 * 2 * 2
+    assert "2 processes, 4 images a step (2 each)" in " ".join(main["auto"]["said"])
+
+
 def test_several_batches_a_step_end_in_one_model(seen):
     (main, other), _ = seen
     assert main["accumulated"]["weights"] == other["accumulated"]["weights"] != main["whole"]["weights"]

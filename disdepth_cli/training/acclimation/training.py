@@ -61,6 +61,10 @@ class AcclimationTraining:
 
     def train_ghost(self) -> LoopResult:
         """Train the feature acclimation and the ghost decoder, and the teacher where the options say so."""
+        return self.session.train(self.ghost_task())
+
+    def ghost_task(self) -> Task:
+        """What the loop is given for it."""
         config, teacher = self.config, self.acclimated.teacher
         acclimated = self.acclimated.with_cache(self.cache)
         acclimation = acclimated.acclimation
@@ -84,7 +88,7 @@ class AcclimationTraining:
         model = acclimated if teacher.learns else acclimation
         task = Task(step, model, groups, self._batches(0), self._validate, self._save, better=self.scores.val.better)
         task.partly_used = teacher.learns  # no loss reaches a mask token, or a decoder whose weight is 0
-        return self.session.train(task)
+        return task
 
     def best_teacher(self) -> dict[str, float] | None:
         """Load the best weights of a teacher that was trained along, and freeze it; its own accuracy now."""

@@ -74,14 +74,12 @@ def _acclimated_run(config: DistillConfig, teacher: str, made: Path, ghost: Path
             raise ConfigError(f"{made}: holds another teacher's acclimation; remove it, or name another -o")
         return made
     observer.on_note(f"{teacher} is not acclimated; doing that first, into {made}")
-    run_acclimation(_acclimate_config(config, teacher, made, ghost, begun), observer)
+    run_acclimation(acclimation_of(config, teacher, made, ghost, begun), observer)
     return made
 
 
-def _acclimate_config(
-    config: DistillConfig, teacher: str, made: Path, ghost: Path | None, begun: bool
-) -> AcclimateConfig:
-    """The options of an acclimation on the way: the student's where it has the same ones."""
+def acclimation_of(config: DistillConfig, teacher: str, made: Path, ghost: Path | None, begun: bool) -> AcclimateConfig:
+    """The options of an acclimation on the way, into `made`: the student's where it has the same ones."""
     shared = DistillConfig.named(inherited=True) & AcclimateConfig.options().keys()
     options = {name: config.get(name) for name in shared}
     options |= {"teacher": teacher, "output": made, "resume": begun, "ghost": ghost}

@@ -44,6 +44,10 @@ class DistillationTraining:
 
     def train(self) -> LoopResult:
         """Train it to the end; the best one lies in the run folder."""
+        return self.session.train(self.task())
+
+    def task(self) -> Task:
+        """What the loop is given."""
         loop, data, device = self.config.loop, self.session.data, self.session.device
         acclimated = self.teachers.acclimated
         step = DistillStep(
@@ -58,11 +62,10 @@ class DistillationTraining:
         groups = student_groups(self.student, loop.lr, backbone_lr, loop.weight_decay)
         groups += decay_groups(step.features, loop.lr, loop.weight_decay)
         batches = self.session.batches(labelled_only=not acclimated)
-        task = Task(
+        return Task(
             step, self.student, groups, batches, self._validate, self._save, self.val.better,
             before_step=step.before_step,
         )  # fmt: skip
-        return self.session.train(task)
 
     def _validate(self, student: nn.Module) -> dict[str, float]:
         return self.val.metrics(self.val.predictor(student))

@@ -96,6 +96,19 @@ def spoil(steps: set[int]) -> Callable[[], None]:
     return lambda: setattr(distill_step, "silog", whole)
 
 
+def fill(images: int) -> Callable[[], None]:
+    """The device of process 1 alone is out of memory with so many images and more."""
+    whole = distill_step.DistillStep.forward
+
+    def forward(step: Any, batch: Any) -> Any:
+        if RANK == 1 and len(batch) >= images:
+            raise torch.OutOfMemoryError("out of memory")
+        return whole(step, batch)
+
+    distill_step.DistillStep.forward = forward
+    return lambda: setattr(distill_step.DistillStep, "forward", whole)
+
+
 def main() -> None:
     TrainingLoop.run_to_the_end = remember
     seen = {"whole": run("whole")}
@@ -113,6 +126,9 @@ def main() -> None:
     seen["unreadable"] = run("unreadable", data=SPOILT, batch_size=1, max_steps=9, max_corrupt=2)
     seen["too many"] = run("too many", data=SPOILT, batch_size=1, max_steps=9, max_corrupt=1)
     seen["again"] = run("whole")
+    undo = fill(images=3)
+    seen["auto"] = run("auto", batch_size="auto", max_steps=2)
+    undo()
     seen["accumulated"] = run("accumulated", accumulate=2, max_steps=3)
     (OUT / f"rank{RANK}.json").write_text(json.dumps(seen))
     torch.distributed.destroy_process_group()

@@ -57,6 +57,7 @@ class AcclimationTraining:
             self.file.save(self.acclimated, self.acclimated.acclimation, own)
 
         from_main(write)
+        self.scores.show(lambda: self.acclimated)
         return LoopResult(own, 0, own, 0, 0.0, 0.0)
 
     def train_ghost(self) -> LoopResult:
@@ -84,7 +85,9 @@ class AcclimationTraining:
         model = acclimated if teacher.learns else acclimation
         task = Task(step, model, groups, self._batches(0), self._validate, self._save, better=self.scores.val.better)
         task.partly_used = teacher.learns  # no loss reaches a mask token, or a decoder whose weight is 0
-        return self.session.train(task)
+        result = self.session.train(task, page=self.scores.page)
+        self.scores.show(self._best)
+        return result
 
     def best_teacher(self) -> dict[str, float] | None:
         """Load the best weights of a teacher that was trained along, and freeze it; its own accuracy now."""
@@ -131,6 +134,10 @@ class AcclimationTraining:
             model = self.acclimated.with_acclimation(model)
         assert isinstance(model, AcclimatedTeacher)
         return self.scores.of_ghost(model)
+
+    def _best(self) -> AcclimatedTeacher:
+        """The best acclimation; a teacher that was trained along is as it is now."""
+        return self.acclimated.with_acclimation(channels_last(self.file.load()[0].to(self.session.device)))
 
     def _save(self, model: nn.Module, metrics: dict[str, float], step: int) -> None:
         self.file.save(self.acclimated, model, metrics)

@@ -12,12 +12,14 @@ from disdepth_cli.comparison.kept_student import choose, distilled_file, keep_st
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
+from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.runs.contents import beside
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.score import Scores, score_split, val_items
 from disdepth_cli.scoring.summary import summary
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.distillation.came_through import on_training_images, opened
+from disdepth_cli.training.run_page import add_to_page
 
 
 def control_path(run: Path) -> Path:
@@ -65,7 +67,7 @@ def compare_with_control(
     report = train_arm(control_of(config, target), data, run.path, observer)
     from_main(lambda: check_same_network(distilled_file(run.path), target / STUDENT))
     student, control = (_scores(config, data, file) for file in (distilled_file(run.path), target / STUDENT))
-    on_train = from_main(lambda: on_training_images(opened(config.machine, target / STUDENT), data))
+    on_train = from_main(lambda: _look_at_control(opened(config.machine, target / STUDENT), data, run))
     gain = gains(student, control)
     kept = choose(config.compare.keep, gain)
     from_main(lambda: keep_student(kept, run.path, target))
@@ -76,6 +78,12 @@ def compare_with_control(
         "gain": gain,
         "kept": {"student": kept, "rule": config.compare.keep, "distilled": distilled_file(run.path).name},
     }
+
+
+def _look_at_control(control: DepthPredictor, data: TrainingData, run: RunFolder) -> dict[str, float] | None:
+    """Draw the control on the student's page; its metrics on some labelled training images."""
+    add_to_page(run, data, "control", control)
+    return on_training_images(control, data)
 
 
 def _scores(config: DistillConfig, data: TrainingData, file: Path) -> Scores:

@@ -76,7 +76,7 @@ class EvaluateConfig(BaseConfig):
     )
     worst_by: Metric = option("abs_rel", "metric that finds the worst images", group=PER_IMAGE)
     output: Path | None = option(
-        None, "folder for the pictures of --worst", level="basic", group=PER_IMAGE, flags=("-o",)
+        None, "folder for report.html and the pictures of --worst", level="basic", group=PER_IMAGE, flags=("-o",)
     )
     device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
     precision: Precision = option("auto", "auto: fp32 without TF32", group=o.MACHINE)

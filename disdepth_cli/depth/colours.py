@@ -9,14 +9,21 @@ from disdepth_cli.errors import ConfigError, near_names
 from disdepth_cli.packages import optional
 
 LEVELS = 256
-OWN_MAPS = ("Spectral", "gray", "inferno", "turbo", "viridis", "magma", "plasma", "cividis")
-"""Colour maps that need no Matplotlib, each also reversed with `_r`. The last six are OpenCV's."""
+OWN_MAPS = ("Spectral", "gray", "inferno", "turbo", "viridis", "magma", "plasma", "cividis", "coolwarm")
+"""Colour maps that need no Matplotlib, each also reversed with `_r`. Six of them are OpenCV's."""
 SPECTRAL = (
     (158, 1, 66), (213, 62, 79), (244, 109, 67), (253, 174, 97), (254, 224, 139), (255, 255, 191),
     (230, 245, 152), (171, 221, 164), (102, 194, 165), (50, 136, 189), (94, 79, 162),
 )  # fmt: skip
 """RGB of the 11-class Spectral scheme of ColorBrewer 2.0 by Cynthia Brewer, Mark Harrower and The Pennsylvania State
 University (https://colorbrewer2.org, Apache License 2.0); linear between them."""
+COOLWARM = (
+    (58, 76, 192), (97, 130, 234), (141, 175, 253), (184, 207, 248), (221, 220, 219),
+    (244, 196, 173), (244, 154, 123), (221, 96, 76), (179, 3, 38),
+)  # fmt: skip
+"""RGB of the diverging map by Kenneth Moreland ("Diverging Color Maps for Scientific Visualization", 2009); linear
+between them."""
+KNOTS = {"Spectral": SPECTRAL, "coolwarm": COOLWARM}
 
 
 def colourise(
@@ -83,9 +90,9 @@ def colour_table(name: str) -> np.ndarray:
     levels = np.arange(LEVELS, dtype=np.uint8)
     if plain == "gray":
         table = np.repeat(levels[:, None], 3, axis=1)
-    elif plain == "Spectral":
-        share, knots = np.linspace(0, 1, LEVELS), np.linspace(0, 1, len(SPECTRAL))
-        channels = [np.interp(share, knots, channel) for channel in zip(*SPECTRAL, strict=True)]
+    elif plain in KNOTS:
+        share, knots = np.linspace(0, 1, LEVELS), np.linspace(0, 1, len(KNOTS[plain]))
+        channels = [np.interp(share, knots, channel) for channel in zip(*KNOTS[plain], strict=True)]
         table = np.stack(channels, axis=1).astype(np.uint8)
     else:
         table = cv2.applyColorMap(levels[:, None], getattr(cv2, f"COLORMAP_{plain.upper()}"))[:, 0, ::-1]

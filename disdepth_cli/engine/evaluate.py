@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from disdepth_cli.config import EvaluateConfig
@@ -20,7 +21,9 @@ from disdepth_cli.scoring.beside import baselines_beside
 from disdepth_cli.scoring.score import Scores, score
 from disdepth_cli.scoring.scored_data import data_oddities, labelled_items, protocol_for
 from disdepth_cli.scoring.summary import images_with, intervals, summary, write_rows
-from disdepth_cli.scoring.worst_images import draw_worst
+from disdepth_cli.scoring.worst_images import EvaluationImages, draw_worst
+
+TWICE = "{} rows name an image that another row names too: it counts once, with the last one's depth"
 
 
 def evaluate(config: EvaluateConfig, observer: Observer = SILENT) -> EvaluateResult:
@@ -30,9 +33,6 @@ def evaluate(config: EvaluateConfig, observer: Observer = SILENT) -> EvaluateRes
         DisdepthError: of any kind; its message is one line for the user.
     """
     _check(config)
-    for path in (config.per_image, config.output and config.output / "0.png"):
-        if path:
-            check_writable(path)
     clock = Clock()
     source = load_source(config.data)
     items, protocol = labelled_items(source, config.split), protocol_for(source, config)
@@ -57,23 +57,25 @@ def evaluate(config: EvaluateConfig, observer: Observer = SILENT) -> EvaluateRes
     means = summary(scores)
     by_key = {source.key(item): item for item in items}
     if again := len(items) - len(by_key):
-        warnings.append(
-            f"{again} rows name an image that another row names too: it counts once, with the last one's depth"
-        )
-        _warn(observer, warnings[-1:])
+        warnings.append(TWICE.format(again))
+        observer.on_warning(warnings[-1])
     if config.per_image:
         write_rows(config.per_image, scores, source, by_key)
     clock.lap("scoring")
+    shown = EvaluationImages(config, source, by_key, own, scores)
+    shown.look("model", predictor)
     scored = [by_key[key] for key in scores.per_image]
     baselines: dict[str, dict[str, Any]] = {}
     if config.baselines:
-        baselines = baselines_beside(config, source, scored, protocol, predictor, scores, observer, clock.lap)
+        teacher = partial(shown.look, "teacher")
+        baselines = baselines_beside(config, source, scored, protocol, predictor, scores, observer, clock.lap, teacher)
     worst = None
     if config.worst and config.output:
         worst = draw_worst(predictor, source, by_key, own, scores, config.worst, config.worst_by, config.output)
+    if config.output:
         clock.lap("worst")
     about = {"baselines": baselines, "worst": worst, "warnings": warnings, "seconds": clock.seconds}
-    return _result(config, own, predictor, scores, means, about)
+    return shown.with_page(_result(config, own, predictor, scores, means, about))
 
 
 class Clock:
@@ -91,17 +93,18 @@ class Clock:
 
 
 def _check(config: EvaluateConfig) -> None:
-    """Refuse options that contradict each other, before any work.
+    """Refuse options that contradict each other, and places that cannot be written, before any work.
 
     Raises:
-        ConfigError: they do.
+        ConfigError, DisdepthError: there is one.
     """
     if config.teacher is not None and not (config.baselines and config.score_teacher):
         raise ConfigError(f"--teacher {config.teacher}: contradicts --no-teacher and --no-baselines; leave one out")
+    for path in (config.per_image, config.output and config.output / "report.html"):
+        if path:
+            check_writable(path)
     if config.worst and config.output is None:
         raise ConfigError(f"--worst {config.worst}: name a folder for its pictures, -o DIR")
-    if config.output is not None and not config.worst:
-        raise ConfigError(f"-o {config.output}: only --worst writes there; say how many images, --worst K")
 
 
 def _result(

@@ -187,6 +187,13 @@ def override(protocol: Protocol, **fields: Any) -> Protocol:
     return replace(protocol, **{"name": "custom" if changes.keys() & pinned else protocol.name, **changes})
 
 
+def aligned_where_relative(protocol: Protocol, kind: OutputKind) -> Protocol:
+    """The protocol for a model of any output kind: one without a scale is aligned with scale and shift."""
+    if kind != "metric_depth" and protocol.align == "none":
+        protocol = override(protocol, align="scale-shift")
+    return for_output(protocol, kind)
+
+
 def for_output(protocol: Protocol, kind: OutputKind) -> Protocol:
     """The protocol for a model of that output kind: relative models are aligned in the space of their numbers.
 

@@ -46,10 +46,10 @@ def compare(shown: Comparison, lines: list[str]) -> np.ndarray:
     errors = scale_bar(WIDTH, [f"{-reach:.2f} m: too near", "0", f"+{reach:.2f} m: too far"], ERRORS)
     coloured = colourise(error, ERRORS, -reach, reach, valid=valid)
     pictures = {
-        "image": _below(_framed(resize_image(shown.image, size), shown), np.full_like(depths, 255)),
-        "error [m]": _below(_fitted(coloured, valid, size), errors),
-        "ground truth [m]": _below(_fitted(colourise(truth, low=low, high=high, valid=valid), valid, size), depths),
-        "prediction [m]": _below(_framed(resize_image(colourise(predicted, low=low, high=high), size), shown), depths),
+        "image": _below(framed(resize_image(shown.image, size), shown), np.full_like(depths, 255)),
+        "error [m]": _below(at_size(coloured, valid, size), errors),
+        "ground truth [m]": _below(at_size(colourise(truth, low=low, high=high, valid=valid), valid, size), depths),
+        "prediction [m]": _below(framed(resize_image(colourise(predicted, low=low, high=high), size), shown), depths),
     }
     titled = list(pictures.items())
     body = panel([titled[:2], titled[2:]])
@@ -57,7 +57,7 @@ def compare(shown: Comparison, lines: list[str]) -> np.ndarray:
     return np.vstack([*header, body])
 
 
-def _framed(picture: np.ndarray, shown: Comparison) -> np.ndarray:
+def framed(picture: np.ndarray, shown: Comparison) -> np.ndarray:
     """picture (H, W, 3) with a thin frame around the crop, where that is not all of it."""
     (height, width), (rows, columns) = shown.truth.shape, picture.shape[:2]
     top, bottom, left, right = shown.crop
@@ -65,17 +65,17 @@ def _framed(picture: np.ndarray, shown: Comparison) -> np.ndarray:
         return picture
     first = round(left * columns / width), round(top * rows / height)
     last = round(right * columns / width) - 1, round(bottom * rows / height) - 1
-    framed = np.ascontiguousarray(picture)
-    cv2.rectangle(framed, first, last, (255, 255, 255), 3)
-    cv2.rectangle(framed, first, last, (0, 0, 0), 1)
-    return framed
+    marked = np.ascontiguousarray(picture)
+    cv2.rectangle(marked, first, last, (255, 255, 255), 3)
+    cv2.rectangle(marked, first, last, (0, 0, 0), 1)
+    return marked
 
 
 def _below(picture: np.ndarray, bar: np.ndarray) -> np.ndarray:
     return np.vstack([picture, bar])
 
 
-def _fitted(picture: np.ndarray, valid: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def at_size(picture: np.ndarray, valid: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """picture (h, w, 3) at `size`; sparse pixels become dots, since an average with black would hide them."""
     if valid.mean() >= DENSE:
         return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)

@@ -37,6 +37,7 @@ class EvaluateResult(Result):
         baselines: `constant`, `mean_map` and `teacher` to their scores and the `difference`, the interval of model -
             baseline, image by image; or to `unavailable`, which says why.
         worst: the pictures of the worst images; None where none were asked for.
+        report: the page; None without a folder for it.
         errors: a line for each image that could not be scored.
         warnings: what makes the figures doubtful.
         seconds: where the time went.
@@ -68,6 +69,7 @@ class EvaluateResult(Result):
     errors: list[str]
     warnings: list[str]
     seconds: dict[str, float]
+    report: str | None = field(default=None, metadata=IF_ANY)
 
 
 @dataclass(frozen=True)

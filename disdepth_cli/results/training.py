@@ -91,6 +91,8 @@ class DistillReport(RunReport):
         distilled: False for a control, which has no teacher.
         teachers: all teachers, the first one first.
         images: number of `labelled` and `unlabelled` training images.
+        baselines: `constant`, `teacher` and `ghost` to their metrics on the val images, with a `note` where they were
+            aligned; empty without ground truth.
         cost: `student` and `teacher` to parameters, FLOPs and latency.
         came_through: errors of teacher, ghost, student and control on training images and on val; None without labels.
         sweep: the loss weights that were tried; None without a sweep.
@@ -103,6 +105,7 @@ class DistillReport(RunReport):
     distilled: bool
     teachers: list[dict[str, Any]] = field(default_factory=list)
     images: dict[str, int]
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     cost: dict[str, dict[str, Any]]
     came_through: dict[str, Any] | None = None
     sweep: dict[str, Any] | None = field(default=None, metadata=IF_ANY)

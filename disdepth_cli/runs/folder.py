@@ -22,6 +22,7 @@ from disdepth_cli.runs.state_file import StateFile
 STATE_KEY = "disdepth-state"
 
 DIGEST_KEY = "disdepth-digest"
+PAGE, PAGE_DATA = "report.html", "page.json"  # the second one beside the states: pictures that only the page shows
 ENTRIES = "entries.json"  # beside the states: what the data held when the run began
 
 
@@ -34,6 +35,8 @@ class RunFolder:
         self.state = StateFile(path / "last" / f"{phase or 'state'}.safetensors")
         self.metrics_file = path / f"{phase or 'metrics'}.csv"
         self.report_file = path / REPORT
+        self.entries_file = self.state.file.parent / ENTRIES
+        self.page_file, self.page_data_file = path / PAGE, self.state.file.parent / PAGE_DATA
 
     def phase(self, name: str) -> RunFolder:
         """The same folder for a further optimisation."""
@@ -120,7 +123,7 @@ class RunFolder:
         Raises:
             ConfigError: it is not; the message says how many images there were and are.
         """
-        file = self.state.file.parent / ENTRIES
+        file = self.entries_file
         if not self.began or not file.is_file():
             write_text(file, json.dumps(entries, indent=2) + "\n")
             return

@@ -22,7 +22,7 @@ from disdepth_cli.data.shards.items import ShardItems
 from disdepth_cli.errors import DataError
 from disdepth_cli.evaluation.constant_and_mean import ConstantBaseline, ConstantMetric, MeanDepthMap
 from disdepth_cli.evaluation.metrics import NoValidPixels, scored_pixels
-from disdepth_cli.evaluation.protocols import Protocol, for_output, override
+from disdepth_cli.evaluation.protocols import Protocol, aligned_where_relative
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.score import ImageScore, Scores, judge_in_detail, score
 from disdepth_cli.working_size import WorkingSize
@@ -30,6 +30,7 @@ from disdepth_cli.working_size import WorkingSize
 CHOSEN_BY: ConstantMetric = "abs_rel"
 METRES: OutputKind = "metric_depth"
 UNSEEN = WorkingSize(32, 32)  # of images that nobody looks at
+ALIGNED = "aligned to each image's ground truth, since its numbers have no scale: not a like comparison"
 SEED = 0  # of the training images that make the mean map
 
 
@@ -81,12 +82,8 @@ def teacher_baseline(
     on_image: Callable[[int], object],
 ) -> Baseline:
     """The teacher's own depth, on `items`. protocol: the data's, not yet made to fit a kind of output."""
-    own = protocol
-    about: dict[str, Any] = {}
-    if teacher.kind != METRES and protocol.align == "none":
-        own = override(protocol, align="scale-shift")
-        about["note"] = "aligned to each image's ground truth, since its numbers have no scale: not a like comparison"
-    own = for_output(own, teacher.kind)
+    own = aligned_where_relative(protocol, teacher.kind)
+    about: dict[str, Any] = {"note": ALIGNED} if own.align != protocol.align else {}
     scores = score(teacher, source, items, own, workers=workers, on_image=on_image, details=True)
     if not scores.per_image:
         return unavailable(f"not one image could be scored; the first reason: {scores.errors[0]}")

@@ -28,16 +28,18 @@ def baselines_beside(
     scores: Scores,
     observer: Observer,
     lap: Callable[[str], None],
+    on_teacher: Callable[[Predictor], object],
 ) -> dict[str, dict[str, Any]]:
     """Baseline to its entry in the result. protocol: the data's, not yet made to fit a kind of output.
 
-    items: those that were scored. lap: is told what the time since its last call was for.
+    items: those that were scored. lap: is told what the time since its last call was for. on_teacher: is given
+    the teacher, where there is one.
     """
     workers = worker_count(config.workers, predictor.device)
     own = for_output(protocol, predictor.kind)
     found = constant_and_mean_map(source, items, own, config.mean_map_images, workers)
     lap("baselines")
-    found["teacher"] = _teacher(config, source, items, protocol, predictor, observer)
+    found["teacher"] = _teacher(config, source, items, protocol, predictor, observer, on_teacher)
     lap("teacher")
     return {name: _entry(baseline, scores) for name, baseline in found.items()}
 
@@ -49,6 +51,7 @@ def _teacher(
     protocol: Protocol,
     predictor: Predictor,
     observer: Observer,
+    on_teacher: Callable[[Predictor], object],
 ) -> Baseline:
     """The teacher's scores, or why there are none: a result is not lost because of it."""
     if not config.score_teacher:
@@ -57,6 +60,7 @@ def _teacher(
     try:
         teacher = teacher_of(config, predictor)
         observer.on_note("scoring the teacher (--no-teacher leaves it out)")
+        on_teacher(teacher)
         return teacher_baseline(
             teacher, source, items, protocol, workers, lambda done: observer.on_image(done, len(items))
         )

@@ -15,7 +15,13 @@ from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.evaluation.intervals import bootstrap_interval, paired_interval
 from disdepth_cli.evaluation.metrics import mean_details
 from disdepth_cli.files import write_atomic
+from disdepth_cli.outputs.page.shown import histogram
 from disdepth_cli.scoring.score import Scores
+
+WORST = 8
+"""How many of the worst images `errors_of` gives."""
+OF_ERRORS = ("abs_rel", "disparity_error")
+OF_WORST = ("abs_rel", "rmse", "delta1", "disparity_error")
 
 HEADLINES = ("abs_rel", "rmse", "delta1")
 """The metrics of which a difference to a baseline is given."""
@@ -100,6 +106,23 @@ def columns(scores: Scores, keys: list[str] | None = None) -> dict[str, np.ndarr
     """Name to one value an image (N,), NaN where it has none."""
     rows: list[dict[str, Any]] = [row(scores, key) for key in (scores.per_image if keys is None else keys)]
     return {name: np.array([one[name] for one in rows], dtype=np.float64) for name in (rows[0] if rows else ())}
+
+
+def errors_of(scores: Scores) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The histogram of an error over images, and the worst of them; see `PageData`."""
+    rows = {key: one.as_dict() for key, one in scores.per_image.items()}
+    metric = next((name for name in OF_ERRORS if all(name in row for row in rows.values())), None)
+    if not rows or metric is None:
+        return {}, []
+    values = [row[metric] for row in rows.values()]
+    edges, counts = histogram(values)
+    order = np.argsort(values)[::-1][:WORST]
+    keys = list(rows)
+    worst = [
+        {"image": keys[index], **{name: rows[keys[index]][name] for name in OF_WORST if name in rows[keys[index]]}}
+        for index in order.tolist()
+    ]
+    return {"metric": metric, "edges": edges, "counts": counts}, worst
 
 
 def _plain(interval: tuple[float, float]) -> list[float | None]:

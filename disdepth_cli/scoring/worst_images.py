@@ -1,28 +1,29 @@
-"""The images a model is worst at, drawn with their errors. Only these are predicted once more and kept in memory."""
+"""The images a model is worst at, and a few others, drawn with their errors. Only these are predicted once more."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from disdepth_cli.data.batches.loader import EvalDataset
+from disdepth_cli.config import EvaluateConfig
 from disdepth_cli.data.files.dataset import DataSource
-from disdepth_cli.data.files.images import read_image
 from disdepth_cli.data.files.item import DataItem
-from disdepth_cli.evaluation.metrics import in_metres, scored_pixels
 from disdepth_cli.evaluation.protocols import Protocol
-from disdepth_cli.evaluation.resizing import resized
 from disdepth_cli.files import disk_errors
 from disdepth_cli.outputs.error_panel import Comparison, compare
 from disdepth_cli.outputs.naming import output_stems
+from disdepth_cli.outputs.page.evaluate_page import OWN, write_evaluate_page
 from disdepth_cli.outputs.pictures import write_image
 from disdepth_cli.predictor import Predictor
+from disdepth_cli.results.models import EvaluateResult
+from disdepth_cli.runs.folder import PAGE
 from disdepth_cli.scoring.score import Scores
-from disdepth_cli.scoring.summary import row
+from disdepth_cli.scoring.shown_images import ShownImages, compared, spread
+from disdepth_cli.scoring.summary import errors_of, row
 
+IMAGES = 4  # of the worst, and of the others, on a page
 SHOWN = ("abs_rel", "rmse", "silog", "delta1")
 
 
@@ -59,18 +60,52 @@ def draw_worst(
         aligned = "" if protocol.align == "none" else f"   align {protocol.align}"
         lines = [f"{rank}. worst of {len(scores.per_image)} by {metric}: {key}", f"{figures}   {unit}{aligned}"]
         file = folder / f"{rank:02d}_{stem}.png"
-        write_image(file, compare(_look(predictor, source, items[key], protocol), lines))
+        seen = compared(predictor, source, items[key], protocol)
+        assert isinstance(seen, Comparison)  # it was scored
+        write_image(file, compare(seen, lines))
         drawn.append({"image": key, metric: values[metric], "file": str(file)})
     return drawn
 
 
-def _look(predictor: Predictor, source: DataSource, item: DataItem, protocol: Protocol) -> Comparison:
-    """The image, its ground truth, and the prediction as it was scored."""
-    loaded = EvalDataset([item], source, predictor.working_size, predictor.origins)[0]
-    truth = loaded.depth
-    assert truth is not None  # it was scored
-    predicted = predictor.predict_fitted(loaded.image, loaded.placement, protocol.tta, loaded.origin)
-    valid = scored_pixels(truth, protocol)
-    full = resized(predicted, (truth.shape[0], truth.shape[1]), protocol.resize).astype(np.float64)
-    metres = in_metres(full, truth, protocol, predictor.kind, valid)
-    return Comparison(read_image(item.image), truth, metres, valid, protocol.crop_box(*truth.shape))
+class EvaluationImages:
+    """The images that the page of an evaluation shows: its worst ones, and some others; none without a folder."""
+
+    def __init__(
+        self,
+        config: EvaluateConfig,
+        source: DataSource,
+        items: Mapping[str, DataItem],
+        protocol: Protocol,
+        scores: Scores,
+    ) -> None:
+        """items: by their keys, in the data's order."""
+        self.config, self.scores, by = config, scores, config.worst_by
+        self._worst = worst_keys(scores, config.worst or IMAGES, by) if config.output else []
+        rest = [key for key in scores.per_image if key not in self._worst]
+        chosen = [*self._worst, *spread(rest, IMAGES)] if config.output else []
+        self._images = ShownImages(source, [items[key] for key in chosen], protocol, OWN)
+        known = {key: row(scores, key) for key in chosen}
+        self._images.describe({key: ", ".join(_figures(values, by)) for key, values in known.items()})
+
+    def look(self, name: str, predictor: Predictor) -> None:
+        """Draw what a model makes of them."""
+        self._images.look(name, predictor)
+
+    def with_page(self, result: EvaluateResult) -> EvaluateResult:
+        """Write the page into the folder; the result with its place.
+
+        Raises:
+            DisdepthError: it cannot be written.
+        """
+        if self.config.output is None:
+            return result
+        file = self.config.output / PAGE
+        drawn = {one.key: one for one in self._images.images}
+        worst = [drawn.pop(key) for key in self._worst if key in drawn]
+        errors = errors_of(self.scores)[0]
+        write_evaluate_page(file, self.config, result.as_dict(), errors, worst, list(drawn.values()))
+        return replace(result, report=str(file))
+
+
+def _figures(values: Mapping[str, float | None], first: str) -> list[str]:
+    return [f"{name} {values[name]:.3f}" for name in dict.fromkeys((first, *SHOWN)) if values.get(name) is not None]

@@ -11,6 +11,7 @@ from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import SILENT, Observer, Observers
 from disdepth_cli.outputs.curves import plot_curves
+from disdepth_cli.outputs.page.run_page import write_run_page
 from disdepth_cli.results.training import RunReport
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.loop.loop import LOG_EVERY
@@ -20,8 +21,8 @@ from disdepth_cli.training.loop.task import LoopResult
 Report = TypeVar("Report", bound=RunReport)
 
 
-def run_observers(run: RunFolder, observer: Observer) -> Observer:
-    """The given observer, and those that every run has; none where another process writes and speaks."""
+def run_observers(run: RunFolder, observer: Observer, page: Observer = SILENT) -> Observer:
+    """The given observers, and those that every run has; none where another process writes and speaks."""
     if not is_main():
         return SILENT
 
@@ -33,6 +34,7 @@ def run_observers(run: RunFolder, observer: Observer) -> Observer:
             observer,
             CsvLog(run.metrics_file, LOG_EVERY, warn),
             *TensorBoard.when_installed(run.path / "tensorboard"),
+            page,
         ]
     )
 
@@ -53,7 +55,7 @@ def fit_report(result: LoopResult) -> dict[str, Any]:
 
 
 def finish(run: RunFolder, report: Report, observer: Observer) -> Report:
-    """Write report.json, and the curves where Matplotlib is installed; the main process's report."""
+    """Write report.json, the page, and the curves where Matplotlib is installed; the main process's report."""
 
     def write() -> Report:
         _write(run, report)
@@ -69,14 +71,16 @@ def finish(run: RunFolder, report: Report, observer: Observer) -> Report:
 
 
 def rewrite(run: RunFolder, report: Report) -> Report:
-    """Write report.json again, with what has become known since; the report."""
+    """Write report.json and the page again, with what has become known since; the report."""
     from_main(lambda: _write(run, report))
     return report
 
 
 def _write(run: RunFolder, report: RunReport) -> None:
     """A report does not say where it lies."""
-    run.write_report({name: value for name, value in report.as_dict().items() if name != "run"})
+    values = {name: value for name, value in report.as_dict().items() if name != "run"}
+    run.write_report(values)
+    write_run_page(run, values)
 
 
 def recipe_of(config: TrainingConfig) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from disdepth_cli.config import TrainingConfig
 from disdepth_cli.config.parts import LoopOptions
 from disdepth_cli.data.sets.entries import entries_of
 from disdepth_cli.machine.devices import make_accelerator
-from disdepth_cli.observer import Observer
+from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.loop.loop import TrainingLoop
@@ -71,10 +71,14 @@ class Session:
         schedule: Schedule | None = None,
         loop: LoopOptions | None = None,
         run: RunFolder | None = None,
+        page: Observer = SILENT,
     ) -> LoopResult:
-        """Train a task to its end; the schedule, options and folder are the run's unless others are given."""
+        """Train a task to its end; the schedule, options and folder are the run's unless others are given.
+
+        page: is told what the log is told, after it.
+        """
         run = run or self.run
-        observer = run_observers(run, self.observer)
+        observer = run_observers(run, self.observer, page)
         return TrainingLoop(
             task, loop or self.loop, schedule or self.schedule(), run, observer, self.accelerator
         ).run_to_the_end()

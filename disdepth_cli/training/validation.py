@@ -11,7 +11,7 @@ from disdepth_cli.machine.devices import score_precision, teacher_precision
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, ghost_size
 from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.open_model import teacher_predictor
-from disdepth_cli.scoring.score import TeacherTruth, score_split, val_items
+from disdepth_cli.scoring.score import Scores, TeacherTruth, score_split, val_items
 from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.training.data import TrainingData
 
@@ -69,8 +69,12 @@ class Validation:
 
     def metrics(self, predictor: DepthPredictor, protocol: Protocol | None = None) -> dict[str, float]:
         """Mean metrics over the val images; protocol: the data's unless another is given."""
+        return self.scores(predictor, protocol).mean.as_dict()
+
+    def scores(self, predictor: DepthPredictor, protocol: Protocol | None = None) -> Scores:
+        """Scores of each val image, as `metrics` has their mean."""
         source = self.data.source
-        found = score_split(
+        return score_split(
             predictor,
             source,
             val_items(source),
@@ -78,4 +82,3 @@ class Validation:
             workers=self.data.workers,
             truth=self.truth,
         )
-        return found.mean.as_dict()

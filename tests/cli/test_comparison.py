@@ -19,7 +19,8 @@ def test_the_gain_is_printed_in_words_beside_both_arms(cli, command, tmp_path):
     outcome = cli(*command, "--control")
     assert outcome.code == 0, outcome.err
     head = next(line for line in outcome.out.splitlines() if "student" in line)
-    assert head.index("student") < head.index("control")
+    assert head.index("student") < head.index("control") < head.index("constant") < head.index("ghost")
+    assert " % of a constant depth's" in outcome.out
     for metric in HEADLINES:
         (line,) = [line for line in outcome.out.splitlines() if line.startswith(f"{metric} ")]
         assert " against the control's " in line

@@ -281,7 +281,7 @@ def test_pictures_of_the_worst_images(scored, student, tmp_path):
     assert [(one["image"], one["delta1"]) for one in result["worst"]] == [
         (row["image"], pytest.approx(float(row["delta1"]))) for row in expected
     ]
-    assert sorted(map(str, folder.iterdir())) == [one["file"] for one in result["worst"]]
+    assert sorted(map(str, folder.glob("*.png"))) == [one["file"] for one in result["worst"]]
     for one in result["worst"]:
         picture = cv2.imread(one["file"])
         assert picture.shape[1] > 900 and picture.std() > 20
@@ -291,7 +291,6 @@ def test_pictures_of_the_worst_images(scored, student, tmp_path):
 def test_options_that_do_not_go_together(refused, student, rooms, tmp_path):
     run = ("evaluate", student, "--data", rooms)
     refused(2, ("--worst 3", "-o DIR"), *run, "--worst", 3)
-    refused(2, ("--worst K",), *run, "-o", tmp_path / "out")
     refused(2, ("--teacher x", "--no-teacher"), *run, "--teacher", "x", "--no-baselines")
     refused(2, ("--worst-by",), *run, "--worst", 1, "-o", tmp_path / "out", "--worst-by", "beauty")
 

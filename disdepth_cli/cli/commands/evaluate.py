@@ -27,6 +27,8 @@ def _show(result: dict[str, Any]) -> None:
     stdout.print()
     for line in remarks(result):
         stdout.print(line, soft_wrap=True, markup=False)
+    if "report" in result:
+        stdout.print(f"report: {result['report']}", soft_wrap=True, markup=False)
 
 
 evaluate = command(

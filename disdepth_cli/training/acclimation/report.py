@@ -7,25 +7,51 @@ from typing import Any
 from disdepth_cli.method.acclimated_teacher import teacher_record
 from disdepth_cli.observer import Observer
 from disdepth_cli.results.training import AcclimateReport
+from disdepth_cli.training.acclimation.scores import AcclimationScores
 from disdepth_cli.training.acclimation.training import AcclimationTraining
 from disdepth_cli.training.loop.task import LoopResult
 from disdepth_cli.training.report import finish, fit_report
+from disdepth_cli.training.run_page import RunPage
+from disdepth_cli.training.session import Session
 from disdepth_cli.training.teacher_cache import replay_report
 
 SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a teacher whose ghost is no better than this is of little use
 
 
+def acclimation_page(
+    session: Session, scores: AcclimationScores, teacher: dict[str, float] | None, constant: dict[str, float] | None
+) -> RunPage:
+    """The page of the run, with what the teacher makes of its images. teacher, constant: their metrics."""
+    contract, data = scores.teacher.contract, session.data
+    known = {
+        "teacher": {
+            "id": contract.id,
+            "kind": contract.kind,
+            "revision": contract.revision,
+            "licence": contract.licence,
+        },
+        "protocol": data.protocol.as_json(),
+        "teacher_protocol": scores.teacher_protocol().as_json(),
+        "scored_against": scores.val.scored_against,
+        "teacher_metrics": teacher,
+        "constant_metrics": constant,
+    }
+    page = RunPage(session.run, data, "ghost", known, scores.val.better, session.observer)
+    page.look("teacher", scores.whole_images())
+    return page
+
+
 def acclimate_report(
     training: AcclimationTraining,
+    constant: dict[str, float] | None,
     before: dict[str, float] | None,
     after: dict[str, float] | None,
     ghost: LoopResult,
     attention: LoopResult | None,
     checks: dict[str, Any],
 ) -> AcclimateReport:
-    """Write a run's report.json. before, after: metrics of the teacher itself."""
+    """Write a run's report.json. constant: metrics of one depth everywhere; before, after: of the teacher itself."""
     config, session, scores, data = training.config, training.session, training.scores, training.session.data
-    constant = scores.of_constant()
     comparable = after is not None and scores.teacher_protocol() == data.protocol
     _doubt(ghost.best, constant, session.observer)
     report = AcclimateReport(

@@ -12,10 +12,11 @@ from disdepth_cli.results.training import AcclimateReport
 from disdepth_cli.training.acclimation.file import AcclimatedFile
 from disdepth_cli.training.acclimation.networks import build_networks
 from disdepth_cli.training.acclimation.open_teacher import teacher_and_data
-from disdepth_cli.training.acclimation.report import acclimate_report
+from disdepth_cli.training.acclimation.report import acclimate_report, acclimation_page
 from disdepth_cli.training.acclimation.scores import AcclimationScores
 from disdepth_cli.training.acclimation.teacher_checks import check_teacher, tell_checks
 from disdepth_cli.training.acclimation.training import AcclimationTraining
+from disdepth_cli.training.constant import constant_metrics
 from disdepth_cli.training.session import open_session
 from disdepth_cli.training.teacher_cache import open_teacher_cache
 
@@ -32,8 +33,9 @@ def run_acclimation(config: AcclimateConfig, observer: Observer) -> AcclimateRep
     cache = open_teacher_cache(config, data, [acclimated.teacher], observer)
     scores = AcclimationScores(data, acclimated.teacher, session.device, config.machine.precision)
     file = AcclimatedFile(session.run.path / ACCLIMATED, config, student, data.protocol.as_json())
+    before, constant = scores.of_teacher(), constant_metrics(scores.val)
+    scores.page = acclimation_page(session, scores, before, constant)
     training = AcclimationTraining(config, session, acclimated, scores, file, cache)
-    before = scores.of_teacher()
     checks = from_main(lambda: _check(training, before))
     attention = None
     if acclimated.speaks_for_itself:
@@ -42,7 +44,7 @@ def run_acclimation(config: AcclimateConfig, observer: Observer) -> AcclimateRep
         ghost = training.train_ghost()
         after = training.best_teacher() if config.teacher.train != "frozen" else before
         attention = training.train_attention()
-    return acclimate_report(training, before, after, ghost, attention, checks)
+    return acclimate_report(training, constant, before, after, ghost, attention, checks)
 
 
 def _check(training: AcclimationTraining, metrics: dict[str, float] | None) -> dict[str, Any]:

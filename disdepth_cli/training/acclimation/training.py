@@ -57,11 +57,14 @@ class AcclimationTraining:
             self.file.save(self.acclimated, self.acclimated.acclimation, own)
 
         from_main(write)
+        self.scores.show(lambda: self.acclimated)
         return LoopResult(own, 0, own, 0, 0.0, 0.0)
 
     def train_ghost(self) -> LoopResult:
         """Train the feature acclimation and the ghost decoder, and the teacher where the options say so."""
-        return self.session.train(self.ghost_task())
+        result = self.session.train(self.ghost_task(), page=self.scores.page)
+        self.scores.show(self._best)
+        return result
 
     def ghost_task(self) -> Task:
         """What the loop is given for it."""
@@ -135,6 +138,10 @@ class AcclimationTraining:
             model = self.acclimated.with_acclimation(model)
         assert isinstance(model, AcclimatedTeacher)
         return self.scores.of_ghost(model)
+
+    def _best(self) -> AcclimatedTeacher:
+        """The best acclimation; a teacher that was trained along is as it is now."""
+        return self.acclimated.with_acclimation(channels_last(self.file.load()[0].to(self.session.device)))
 
     def _save(self, model: nn.Module, metrics: dict[str, float], step: int) -> None:
         self.file.save(self.acclimated, model, metrics)

@@ -11,7 +11,6 @@ from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.machine.devices import channels_last, teacher_precision
-from disdepth_cli.machine.processes import from_main
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.observer import Observer
 from disdepth_cli.runs.contents import RunContents
@@ -26,14 +25,14 @@ from disdepth_cli.training.prepare import student_architecture
 class FoundTeachers:
     """Acclimated teachers of one student, all with the same ghost decoder; none for a control.
 
-    data: in the range and kind of the first, with what they need of a view. own_metrics: of the first teacher itself on
-    val, as its acclimation measured them; None where it could not.
+    data: in the range and kind of the first, with what they need of a view. run: the acclimated run of the first; None
+    without teachers.
     """
 
     acclimated: list[AcclimatedTeacher]
     metadata: list[CheckpointMetadata]
     data: TrainingData
-    own_metrics: dict[str, float] | None = None
+    run: Path | None = None
 
     @property
     def records(self) -> list[TeacherRecord]:
@@ -75,8 +74,7 @@ def find_teachers(
         _check_it_has_what_is_asked(config, made, record)
         found.append(channels_last(acclimated.to(device)))
         metadata.append(record)
-    own = from_main(lambda: _own_metrics(runs[0])) if runs else None
-    return FoundTeachers(found, metadata, data.shown_to([one.teacher for one in found]), own)
+    return FoundTeachers(found, metadata, data.shown_to([one.teacher for one in found]), runs[0] if runs else None)
 
 
 def as_they_can_teach(config: DistillConfig, teachers: FoundTeachers, observer: Observer) -> DistillConfig:
@@ -86,12 +84,6 @@ def as_they_can_teach(config: DistillConfig, teachers: FoundTeachers, observer: 
     first = teachers.acclimated[0].teacher.contract.id
     observer.on_note(f"{first}: gives depth and no features: output distillation only")
     return config.replaced(feature_weight=0.0, init_decoder="random")
-
-
-def _own_metrics(run: Path) -> dict[str, float] | None:
-    """What the teacher itself scored on val, where that was in metres."""
-    report = RunContents(run).report()
-    return report.get("teacher_metrics") if report.get("teacher_protocol") == report.get("protocol") else None
 
 
 def _check_it_has_what_is_asked(config: DistillConfig, run: Path, metadata: CheckpointMetadata) -> None:

@@ -7,6 +7,7 @@ file. Without teachers it is the control: the same student, data, steps and seed
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -17,10 +18,11 @@ from disdepth_cli.method.adapters import folded
 from disdepth_cli.method.distill_step import DistillStep
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.teacher_cache import TeacherCache
-from disdepth_cli.models.student import DepthStudent
+from disdepth_cli.models.student import DepthStudent, load_student
 from disdepth_cli.training.distillation.teachers import FoundTeachers
 from disdepth_cli.training.loop.task import LoopResult, Task, decay_groups, student_groups
 from disdepth_cli.training.report import recipe_of
+from disdepth_cli.training.run_page import RunPage
 from disdepth_cli.training.session import Session
 from disdepth_cli.training.validation import Validation
 
@@ -32,6 +34,7 @@ class DistillationTraining:
     """Trains a student with its acclimated teachers, or a control without any.
 
     student: before training, on the run's device. start: what it began from. cache: keeps what frozen teachers give.
+    baselines: what it is shown beside, see `baselines_of`. page: the run's.
     """
 
     config: DistillConfig
@@ -41,10 +44,14 @@ class DistillationTraining:
     teachers: FoundTeachers
     val: Validation
     cache: TeacherCache | None
+    baselines: dict[str, dict[str, Any]]
+    page: RunPage
 
     def train(self) -> LoopResult:
         """Train it to the end; the best one lies in the run folder."""
-        return self.session.train(self.task())
+        result = self.session.train(self.task(), page=self.page)
+        self.page.catch_up(lambda: self.val.predictor(load_student(self.session.run.path)))
+        return result
 
     def task(self) -> Task:
         """What the loop is given."""
@@ -68,7 +75,10 @@ class DistillationTraining:
         )  # fmt: skip
 
     def _validate(self, student: nn.Module) -> dict[str, float]:
-        return self.val.metrics(self.val.predictor(student))
+        predictor = self.val.predictor(student)
+        scores = self.val.scores(predictor)
+        self.page.validated(predictor, scores)
+        return scores.mean.as_dict()
 
     def _save(self, student: nn.Module, metrics: dict[str, float], step: int) -> None:
         assert isinstance(student, DepthStudent)

@@ -17,6 +17,7 @@ from disdepth_cli.training.distillation.acclimated_first import acclimation_of, 
 from disdepth_cli.training.distillation.teachers import FoundTeachers, as_they_can_teach, find_teachers
 from disdepth_cli.training.distillation.training import DistillationTraining
 from disdepth_cli.training.prepare import prepare_data, student_architecture
+from disdepth_cli.training.run_page import RunPage
 from disdepth_cli.training.trial import Trial, trial_session
 from disdepth_cli.training.validation import Validation
 
@@ -42,7 +43,8 @@ def distillation_trial(config: DistillConfig, accelerator: Accelerator) -> Trial
     if acclimated and start.adapted:
         adapt(student, acclimated[0], session.data.batches(ADAPTING_IMAGES, 0, 1, config.loop.seed)(0, 1))
     val = Validation(session.data, session.device, config.machine.precision)
-    task = DistillationTraining(config, session, student, start, teachers, val, None).task()
+    page = RunPage(session.run, session.data, "student", {}, val.better, SILENT)  # never drawn
+    task = DistillationTraining(config, session, student, start, teachers, val, None, {}, page).task()
     return Trial(task, session.data, labelled_only=not acclimated)
 
 

@@ -28,7 +28,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "disdepth export bundled --format openvino --precision int8 --calibration my_photos",
     ),
     "pack": ("disdepth pack data.yaml -o shards", "disdepth pack data.yaml -o shards --size 480 --resume"),
-    "push": ("disdepth push runs/student --to me/my-student --dry-run", "disdepth push runs/student --to me/my-student"),
+    "push": ("disdepth push runs/student --to OWNER/NAME --dry-run", "disdepth push runs/student --to OWNER/NAME"),
     "convert-teacher": (
         "disdepth convert-teacher model.pth --like depth-anything/Depth-Anything-V2-Small-hf",
         "disdepth convert-teacher model.pth --like OWNER/NAME-hf --max-depth 20 -o teacher",

@@ -17,7 +17,7 @@ from disdepth_cli.machine.processes import from_main, is_main
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.training import DistillPlan, DistillReport
 from disdepth_cli.runs.folder import RunFolder
-from disdepth_cli.training.distillation.acclimated_first import resolve_teachers
+from disdepth_cli.training.distillation.inherited import settle_student
 
 
 def distill(config: DistillConfig, observer: Observer = SILENT) -> DistillReport | DistillPlan:
@@ -31,14 +31,14 @@ def distill(config: DistillConfig, observer: Observer = SILENT) -> DistillReport
     """
     check_keep(config.compare)
     if config.run.dry_run:
-        return DistillPlan(plan_distill(resolve_teachers(config, observer), observer))
+        return DistillPlan(plan_distill(settle_student(config, observer), observer))
     compare = config.compare
     with joined_processes(config.machine, config.loop, observer) as observer:
         if config.hub.push_to_hub is not None:
             from_main(partial(push_target(config.hub).check, config.machine.offline))  # now, not after hours
         report = _finished(config)
         if report is None or not is_settled(Path(report.run), report, compare.control, compare.keep):
-            report = train_student(config, observer)
+            report = train_student(settle_student(config, observer), observer)
         if config.hub.push_to_hub is not None and is_main():  # nobody waits for an upload
             sent = push_finished(config.hub, Path(report.run), observer)
             report = replace(report, push=sent.as_dict())

@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 from typer.models import ArgumentInfo, OptionInfo
 
 from disdepth_cli.cli.app import app
+from disdepth_cli.cli.examples import EXAMPLES
 from disdepth_cli.config import BaseConfig, Part
 from disdepth_cli.config.base import FlatOption
 from disdepth_cli.config.build import takes_recipes
@@ -37,7 +38,7 @@ LIMITS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 CLI = """# Command line
 
-Options come after the command. `--help` shows the basic options of a command, `--help-all` shows all of them.
+Options come after the command. `--help`, or `-h`, shows the basic options of a command, `--help-all` shows all of them.
 `--set NAME=VALUE` sets any option, also one without a flag. The page [Configuration](config.md) lists the options by
 their names in files and in Python.
 
@@ -158,7 +159,8 @@ def _command(name: str, command: Callable[..., Any], kind: type[BaseConfig] | No
     arguments = [flag for flag in known if flag.argument]
     flags = [flag for flag in known if not flag.argument]
     usage = " ".join(["disdepth", name, *(str(argument).strip("`") for argument in arguments), "[OPTIONS]"])
-    parts = [f"## disdepth {name}\n", f"{command.__doc__}\n", f"```text\n{usage}\n```\n"]
+    lines = "\n".join((usage, "", *EXAMPLES[name]))
+    parts = [f"## disdepth {name}\n", f"{command.__doc__}\n", f"```text\n{lines}\n```\n"]
     if arguments:
         parts.append(_table(("argument", "meaning"), *((str(argument), argument.help) for argument in arguments)))
     parts.append(_flag_table([flag for flag in flags if not flag.info.hidden]))

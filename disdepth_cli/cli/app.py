@@ -11,6 +11,7 @@ import typer
 
 import disdepth_cli
 from disdepth_cli.cli.commands import COMMANDS
+from disdepth_cli.cli.examples import epilog
 from disdepth_cli.cli.progress import printable
 from disdepth_cli.errors import INTERRUPTED, DisdepthError, ProcessError, one_line
 from disdepth_cli.machine.failures import of_machine, worded, write_error
@@ -23,9 +24,11 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in COMMANDS:
-    app.command()(command)
+    name = command.__name__
+    app.command(name, epilog=epilog(name))(command)
 
 
 def _version(wanted: bool) -> None:

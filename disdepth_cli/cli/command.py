@@ -113,9 +113,11 @@ def _flag(key: str, called: str, field: FieldInfo, option: Option, hidden: bool)
         typed = list[str]
     else:
         typed = kind if kind in (int, float) and not _is_parsed(field) else str
+    # Whether it is missing is for the configuration to say, since a file may give it: Typer takes it as optional.
+    mark = " \\[required]" if field.is_required() else ""
     info = typer.Option(
         *(long, *option.flags),
-        help=_help(field, option),
+        help=_help(field, option) + mark,
         show_default=False,
         hidden=hidden or option.level != "basic",
         metavar=_metavar(field),

@@ -20,6 +20,8 @@ from disdepth_cli.training.distillation.run import run_distillation
 from disdepth_cli.training.prepare import require_labels
 from disdepth_cli.training.session import open_session
 
+WITHOUT_TEACHER = "without a teacher a student learns from ground truth alone; give labelled images, or a --teacher"
+
 
 def check_keep(compare: CompareOptions) -> None:
     """Refuse to choose where there is nothing to choose from.
@@ -74,11 +76,12 @@ def train_alone(config: DistillConfig, data: TrainingData, observer: Observer) -
         DisdepthError: of any kind; its message is one line for the user.
     """
     if not config.method.distill:
-        require_labels(data, "the control learns from ground truth alone; give labelled images")
+        require_labels(data, WITHOUT_TEACHER)
         if data.source.counts()[1]:
-            observer.on_note("control: it takes as many steps, all of them on the labelled images")
+            observer.on_note("without a teacher: as many steps, all of them on the labelled images")
     config = resolve_teachers(config, observer)
-    name = config.student.backbone if config.method.distill else f"{config.student.backbone}-control"
+    control = not config.method.distill and config.student.init is None
+    name = f"{config.student.backbone}-control" if control else config.student.backbone
     return run_distillation(config, open_session(config, "distill", name, data, observer))
 
 

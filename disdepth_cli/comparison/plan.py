@@ -8,7 +8,7 @@ from typing import Any
 
 from disdepth_cli.checkpoint.locate import ACCLIMATED
 from disdepth_cli.checkpoint.metadata import read_metadata
-from disdepth_cli.comparison.arm import check_comparable
+from disdepth_cli.comparison.arm import WITHOUT_TEACHER, check_comparable
 from disdepth_cli.comparison.sweep import CONTROL, settings_of, steps_of
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.config.parts import HubOptions
@@ -41,7 +41,7 @@ def plan_distill(config: DistillConfig, observer: Observer) -> dict[str, Any]:
         push_target(config.hub).check_form()
     data = prepare_data(config, observer)
     if not config.method.distill:
-        require_labels(data, "the control learns from ground truth alone; give labelled images")
+        require_labels(data, WITHOUT_TEACHER)
     check_comparable(config, data)
     teachers = [_look_at_teacher(config, name) for name in config.teacher.names or []] if config.method.distill else []
     train = data.source.counts()

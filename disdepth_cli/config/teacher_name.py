@@ -1,17 +1,39 @@
-"""The name of a teacher: always a text, also for an object of Python. Imports the standard library only."""
+"""The name of a teacher: always a text, also for an object of Python. Imports nothing that takes time."""
 
 from __future__ import annotations
 
 import inspect
 import itertools
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+
+from disdepth_cli.errors import NEAR
 
 GIVEN: dict[str, Any] = {}
 """The teachers of this process that are objects, by their names in a configuration."""
 
 OBJECT = "object:"
+GROUP = "disdepth.teachers"
+"""Entry points of installed packages: `mynet = "mypackage.teachers:mynet"`."""
+
+WELL_KNOWN = (
+    "depth-anything/Depth-Anything-V2-Small-hf",
+    "depth-anything/Depth-Anything-V2-Base-hf",
+    "depth-anything/Depth-Anything-V2-Large-hf",
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Small-hf",
+    "LiheYoung/depth-anything-small-hf",
+    "Intel/dpt-large",
+    "Intel/dpt-hybrid-midas",
+    "Intel/zoedepth-nyu",
+    "facebook/dpt-dinov2-small-nyu",
+    "vinvino02/glpn-nyu",
+    "apple/DepthPro-hf",
+    "google/tipsv2-b14-dpt",
+)
+"""Teachers that a mistyped name is compared with."""
 _FILE = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
 
 
@@ -19,6 +41,33 @@ def file_and_function(name: str) -> tuple[Path, str] | None:
     """The parts of FILE.py:FUNCTION; None for any other name."""
     found = _FILE.fullmatch(name)
     return (Path(found["file"]).expanduser(), found["function"]) if found else None
+
+
+def is_own(name: str) -> bool:
+    """Whether a name means code: FILE.py:FUNCTION, an object that was given, or an entry point. Nothing is run."""
+    return file_and_function(name) is not None or name in GIVEN or name.startswith(OBJECT) or name in installed()
+
+
+def installed() -> tuple[str, ...]:
+    """Names of the teachers that installed packages bring."""
+    from importlib.metadata import entry_points
+
+    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
+
+
+def teacher_hint(name: str) -> str:
+    """`"; did you mean A or B?"` for well-known teachers whose id or name is near, or an empty string."""
+    by_key = {key: known for known in WELL_KNOWN for key in (known.lower(), known.lower().split("/")[1])}
+    close = dict.fromkeys(by_key[key] for key in get_close_matches(name.lower(), by_key, n=3, cutoff=NEAR))
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def none_acclimated(student: str, data: str) -> str:
+    """What is said where no acclimated run is there for a student that is to have one."""
+    return (
+        f"no acclimated teacher for {student} under runs/; make one with: disdepth acclimate --teacher ID "
+        f"--student {student} --data {data}"
+    )
 
 
 def teacher_name(given: Any) -> Any:

@@ -12,6 +12,7 @@ from disdepth_cli.config.option import option
 from disdepth_cli.config.parts import (
     CompareOptions,
     DataOptions,
+    DistilledStudentOptions,
     HubOptions,
     LoopOptions,
     MachineOptions,
@@ -286,6 +287,7 @@ class AcclimateConfig(TrainingConfig):
 class DistillConfig(TrainingConfig):
     """disdepth distill."""
 
+    student: DistilledStudentOptions
     teacher: StudentTeacherOptions
     method: MethodOptions
     compare: CompareOptions

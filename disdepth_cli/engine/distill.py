@@ -18,7 +18,7 @@ from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.training import DistillPlan, DistillReport
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.batch_size import settle_batch_size
-from disdepth_cli.training.distillation.acclimated_first import resolve_teachers
+from disdepth_cli.training.distillation.inherited import settle_student
 from disdepth_cli.training.distillation.trial import distillation_trial
 
 
@@ -33,15 +33,18 @@ def distill(config: DistillConfig, observer: Observer = SILENT) -> DistillReport
     """
     check_keep(config.compare)
     if config.run.dry_run:
-        config = resolve_teachers(config, observer)
+        config = settle_student(config, observer)
         return DistillPlan(plan_distill(settle_batch_size(config, observer, distillation_trial), observer))
     compare = config.compare
     with joined_processes(config.machine, config.loop, observer) as observer:
         if config.hub.push_to_hub is not None:
             from_main(partial(push_target(config.hub).check, config.machine.offline))  # now, not after hours
+        if not config.run.resume:
+            config = settle_student(config, observer)
         config = settle_batch_size(config, observer, distillation_trial)
         report = _finished(config)
         if report is None or not is_settled(Path(report.run), report, compare.control, compare.keep):
+            config = settle_student(config, observer) if config.run.resume else config
             report = train_student(config, observer)
         if config.hub.push_to_hub is not None and is_main():  # nobody waits for an upload
             sent = push_finished(config.hub, Path(report.run), observer)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from disdepth_cli.config.parts import StudentOptions
+from disdepth_cli.config.parts import DistilledStudentOptions
 from disdepth_cli.config.training import MethodOptions
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.adapters import AdaptedEncoder
@@ -27,12 +27,12 @@ STARTING_BATCHES = 60  # at most: a block's least squares has up to some thousan
 class StudentStart:
     """What a student starts from, as its options settle it.
 
-    random: the backbone has no pretrained weights. solved: such a backbone is solved for the acclimated features.
-    from_ghost: the decoder starts from the ghost's weights; by default where the backbone has nothing of its own. A
-    pretrained one gains more in a short training so, but loses in a long one. adapted: adapters bring the backbone's
-    features to the acclimated ones, which that decoder understands. bound: the feature loss compares what the adapters
-    give, so that decoder and backbone are held to the ghost's. A backbone that starts at random gains most so; a
-    pretrained one is held back: there the loss has projections of its own, which are dropped.
+    random: the backbone has no trained weights, of timm or of another student. solved: such a backbone is solved for
+    the acclimated features. from_ghost: the decoder starts from the ghost's weights; by default where the backbone has
+    nothing of its own. A trained one gains more in a short training so, but loses in a long one. adapted: adapters
+    bring the backbone's features to the acclimated ones, which that decoder understands. bound: the feature loss
+    compares what the adapters give, so that decoder and backbone are held to the ghost's. A backbone that starts at
+    random gains most so; a trained one is held back: there the loss has projections of its own, which are dropped.
     """
 
     random: bool
@@ -42,9 +42,9 @@ class StudentStart:
     bound: bool
 
     @classmethod
-    def of(cls, student: StudentOptions, method: MethodOptions) -> StudentStart:
+    def of(cls, student: DistilledStudentOptions, method: MethodOptions) -> StudentStart:
         """The start that the options ask for; a control (`distill` off) has none of the teacher's."""
-        random = not student.pretrained and student.weights is None
+        random = not student.pretrained and student.weights is None and student.init is None
         to_ghost = method.feature_target == "ghost"
         solved = method.distill and random and method.init_backbone == "least-squares" and to_ghost
         from_ghost = method.distill and (random if method.init_decoder == "auto" else method.init_decoder == "ghost")

@@ -112,6 +112,11 @@ def check_same_student(run: Path, metadata: CheckpointMetadata, wanted: StudentA
     for name in ("backbone", "decoder_channels", "bins", "output_kind", "min_depth", "max_depth", "working_size"):
         if stored[name] != asked[name]:
             raise ConfigError(
-                f"{run}: was acclimated for {name.replace('_', ' ')} {stored[name]}, not {asked[name]}; acclimate "
-                "again with the same --student, data and options"
+                f"{run}: was acclimated for {name.replace('_', ' ')} {_shown(stored[name])}, not "
+                f"{_shown(asked[name])}; acclimate again with the same --student, data and options"
             )
+
+
+def _shown(value: object) -> str:
+    """A value of an architecture, for people."""
+    return f"{value['height']}x{value['width']}" if isinstance(value, dict) else str(value)

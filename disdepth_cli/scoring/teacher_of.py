@@ -7,6 +7,7 @@ from pathlib import Path
 from disdepth_cli.checkpoint.locate import student_file
 from disdepth_cli.checkpoint.metadata import TeacherRecord, read_metadata
 from disdepth_cli.config import EvaluateConfig
+from disdepth_cli.config.teacher_name import is_own
 from disdepth_cli.errors import ConfigError, TeacherError
 from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.hub.fetch import is_hub_id
@@ -18,7 +19,6 @@ from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
-from disdepth_cli.teachers.yours.find import is_own
 
 GIVE = "give it with --teacher"
 

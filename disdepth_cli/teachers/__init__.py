@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from disdepth_cli.config.teacher_name import teacher_name
+from disdepth_cli.config.teacher_name import WELL_KNOWN, is_own, teacher_hint, teacher_name
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.teachers.contract import Taps, TeacherContract
 from disdepth_cli.teachers.teacher import DepthTeacher
@@ -22,23 +21,6 @@ __all__ = [
     "load_teacher",
     "teacher_hint",
 ]
-
-WELL_KNOWN = (
-    "depth-anything/Depth-Anything-V2-Small-hf",
-    "depth-anything/Depth-Anything-V2-Base-hf",
-    "depth-anything/Depth-Anything-V2-Large-hf",
-    "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
-    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Small-hf",
-    "LiheYoung/depth-anything-small-hf",
-    "Intel/dpt-large",
-    "Intel/dpt-hybrid-midas",
-    "Intel/zoedepth-nyu",
-    "facebook/dpt-dinov2-small-nyu",
-    "vinvino02/glpn-nyu",
-    "apple/DepthPro-hf",
-    "google/tipsv2-b14-dpt",
-)
-"""Teachers that a mistyped name is compared with."""
 
 
 def load_teacher(
@@ -102,20 +84,12 @@ def load_teacher(
 
 def _own(name: str, named: bool) -> DepthTeacher | None:
     """A teacher of one's own, or of stored depth maps; None where the name means neither."""
-    from disdepth_cli.teachers.yours.find import is_own
     from disdepth_cli.teachers.yours.load import load_your_teacher
     from disdepth_cli.teachers.yours.stored import holds_depth, load_stored_teacher
 
     if is_own(name):
         return load_your_teacher(name, named)
     return load_stored_teacher(Path(name)) if name and Path(name).is_dir() and holds_depth(Path(name)) else None
-
-
-def teacher_hint(name: str) -> str:
-    """`"; did you mean A or B?"` for well-known teachers whose id or name is near, or an empty string."""
-    by_key = {key: known for known in WELL_KNOWN for key in (known.lower(), known.lower().split("/")[1])}
-    close = dict.fromkeys(by_key[key] for key in get_close_matches(name.lower(), by_key, n=3, cutoff=0.6))
-    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def _check_id(name: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from disdepth_cli.config.teacher_name import is_own
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.hub.download_plan import DownloadPlan, describe_files, plan_download
 from disdepth_cli.teachers import load_teacher
@@ -15,7 +16,6 @@ from disdepth_cli.teachers.contract import TeacherContract
 from disdepth_cli.teachers.files import resolve_small_files
 from disdepth_cli.teachers.flops import forward_flops, real_flops
 from disdepth_cli.teachers.teacher import DepthTeacher
-from disdepth_cli.teachers.yours.find import is_own
 
 
 def describe_teacher(

@@ -189,6 +189,8 @@ def _licence_section(facts: CardFacts) -> str:
 def _data_section(facts: CardFacts) -> str:
     known = code(facts.data) if facts.data else "not stated by whoever published this student"
     lines = [f"Training data: {known}. Its licence and terms are its own."]
+    if facts.metadata.recipe.get("init"):
+        lines.append(f"It started from the student {code(facts.metadata.recipe['init'])}.")
     if facts.metadata.recipe.get("student_weights"):
         lines.append("The backbone started from weights that whoever trained it gave as a file.")
     elif facts.metadata.recipe.get("pretrained"):

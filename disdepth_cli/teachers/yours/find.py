@@ -20,11 +20,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from disdepth_cli.config.teacher_name import GIVEN, OBJECT, file_and_function
+from disdepth_cli.config.teacher_name import GIVEN, GROUP, OBJECT, file_and_function
 from disdepth_cli.errors import TeacherError, first_line, near_names
-
-GROUP = "disdepth.teachers"
-"""Entry points of installed packages: `mynet = "mypackage.teachers:mynet"`."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +31,6 @@ class Found:
     given: Any
     label: str
     code: Path | None
-
-
-def is_own(name: str) -> bool:
-    """Whether a name means code: FILE.py:FUNCTION, an object that was given, or an entry point. Nothing is run."""
-    return file_and_function(name) is not None or name in GIVEN or name.startswith(OBJECT) or name in installed()
-
-
-def installed() -> tuple[str, ...]:
-    """Names of the teachers that installed packages bring."""
-    return tuple(sorted(point.name for point in entry_points(group=GROUP)))
 
 
 def find_own(name: str, named: bool = True) -> Found:

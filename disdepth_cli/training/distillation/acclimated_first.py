@@ -6,6 +6,7 @@ from pathlib import Path
 
 from disdepth_cli.config import AcclimateConfig, DistillConfig
 from disdepth_cli.config.build import build_config
+from disdepth_cli.config.teacher_name import none_acclimated
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
@@ -98,8 +99,5 @@ def _latest_teacher(config: DistillConfig) -> Path:
     """
     run = latest_acclimation(Path("runs"), config.student.backbone)
     if run is None:
-        raise ConfigError(
-            f"no acclimated teacher for {config.student.backbone} under runs/; make one with: disdepth acclimate "
-            f"--teacher ID --student {config.student.backbone} --data {config.data.location}"
-        )
+        raise ConfigError(none_acclimated(config.student.backbone, config.data.location))
     return run

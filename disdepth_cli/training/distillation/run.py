@@ -30,11 +30,11 @@ def run_distillation(config: DistillConfig, session: Session, sweep: dict[str, A
     session = replace(session, data=teachers.data)
     config = as_they_can_teach(config, teachers, session.observer)
     cache = open_teacher_cache(config, session.data, [one.teacher for one in teachers.acclimated], session.observer)
-    student, start = start_student(config, session, teachers, cache)
+    student, start, init = start_student(config, session, teachers, cache)
     val = _validation(config, session, teachers)
     baselines = baselines_of(teachers, val)
     page = _page(session, teachers, val, baselines)
-    training = DistillationTraining(config, session, student, start, teachers, val, cache, baselines, page)
+    training = DistillationTraining(config, session, student, start, teachers, val, cache, baselines, page, init)
     return distill_report(training, training.train(), sweep)
 
 

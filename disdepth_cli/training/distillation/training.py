@@ -7,12 +7,13 @@ file. Without teachers it is the control: the same student, data, steps and seed
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from disdepth_cli.checkpoint.locate import DISTILLED, STUDENT
-from disdepth_cli.checkpoint.metadata import save_checkpoint
+from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord, save_checkpoint
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.adapters import folded
 from disdepth_cli.method.distill_step import DistillStep
@@ -34,7 +35,8 @@ class DistillationTraining:
     """Trains a student with its acclimated teachers, or a control without any.
 
     student: before training, on the run's device. start: what it began from. cache: keeps what frozen teachers give.
-    baselines: what it is shown beside, see `baselines_of`. page: the run's.
+    baselines: what it is shown beside, see `baselines_of`. page: the run's. init: the header of the student that it
+    started from, None where there is none.
     """
 
     config: DistillConfig
@@ -46,6 +48,7 @@ class DistillationTraining:
     cache: TeacherCache | None
     baselines: dict[str, dict[str, Any]]
     page: RunPage
+    init: CheckpointMetadata | None = None
 
     def train(self) -> LoopResult:
         """Train it to the end; the best one lies in the run folder."""
@@ -82,15 +85,29 @@ class DistillationTraining:
 
     def _save(self, student: nn.Module, metrics: dict[str, float], step: int) -> None:
         assert isinstance(student, DepthStudent)
-        records = self.teachers.records
+        records = self._records()
         metadata = student.describe(
             "student",
             teacher=records[0] if records else None,
             more_teachers=tuple(records[1:]),
             protocol=self.session.data.protocol.as_json(),
             metrics=metrics,
-            recipe=recipe_of(self.config) | {"best_step": step},
+            recipe=self._recipe() | {"best_step": step},
         )
         run = self.session.run.path
         save_checkpoint(run / STUDENT, folded(student).state_dict(), metadata)
         (run / DISTILLED).unlink(missing_ok=True)  # of a training before this one
+
+    def _records(self) -> list[TeacherRecord]:
+        """The student's teachers, then those of the student that it started from: their licences hold for it too."""
+        init = self.init
+        before = [] if init is None else [*([init.teacher] if init.teacher else []), *init.more_teachers]
+        return list({record.fingerprint: record for record in (*self.teachers.records, *before)}.values())
+
+    def _recipe(self) -> dict[str, Any]:
+        """The recipe; what the student's backbone once started from is that of the student before it."""
+        recipe = recipe_of(self.config)
+        if self.init is None:
+            return recipe
+        start = {name: self.init.recipe[name] for name in ("pretrained", "student_weights") if name in self.init.recipe}
+        return recipe | start | {"init": Path(str(self.config.student.init)).name}

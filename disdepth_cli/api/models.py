@@ -16,7 +16,7 @@ from disdepth_cli.results.models import EvaluateResult, PushResult
 if TYPE_CHECKING:
     from disdepth_cli.outputs.predictions import PredictResult
 
-OF_FILES = ("save_numpy", "colormap", "grayscale", "pred_only")
+OF_FILES = ("save", "save_numpy", "colormap", "grayscale", "pred_only")
 """Options that mean nothing where no file is written."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from disdepth_cli.config import BaseConfig
 from disdepth_cli.errors import ConfigError, DataError
 
-FILES = ("student_weights", "teacher_weights", "ghost")
+FILES = ("student_weights", "teacher_weights", "ghost", "intrinsics")
 """Options that name something of this machine. Teachers and models may also be names on the Hub."""
 
 
@@ -27,7 +27,7 @@ def refuse_missing(config: BaseConfig) -> None:
             raise DataError(f"{data}: does not exist; {wanted}")
     for source in config.get("sources") if "sources" in known else ():
         if not _is_elsewhere(source) and not Path(source).expanduser().exists():
-            raise DataError(f"{source}: no such image, folder or pattern")
+            raise DataError(f"{source}: no such image, video, folder or pattern")
     for name in FILES:
         if name in known and config.get(name) is not None and not Path(config.get(name)).exists():
             raise ConfigError(f"{known[name].flag} {config.get(name)}: does not exist")

@@ -30,6 +30,7 @@ PROTOCOL_NAMES = (
     *("diode-indoor", "diode-outdoor", "sunrgbd", "vkitti2", "hypersim", "ibims", "zero-shot-relative", "plain"),
 )
 """The protocols of `evaluation.protocols`, for the help: this module imports no NumPy."""
+DepthFormat = Literal["png", "npy", "npz", "exr", "ply", "glb"]
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
 """The kind of a depth map: metres, disparity (larger is nearer), or relative depth (larger is farther). The last two
 have an unknown scale and shift."""
@@ -128,6 +129,13 @@ def _as_milliseconds(value: object) -> object:
     return value.lower().removesuffix("ms").strip() if isinstance(value, str) else value
 
 
+def _split_each(value: object) -> object:
+    """Words separated by commas, in one text or in several."""
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        value = ",".join(value)
+    return _split(value)
+
+
 Milliseconds = Annotated[float, BeforeValidator(_as_milliseconds), Field(gt=0)]
 """`20ms`, or a number."""
 NameList = Annotated[list[str], BeforeValidator(_split), Field(min_length=1)]
@@ -147,5 +155,7 @@ TeacherNames = Annotated[
 """One teacher or several. A single teacher may be read and is written without a list."""
 Names = Annotated[list[Name], BeforeValidator(_as_names)]
 """One name or several."""
+DepthFormats = Annotated[list[DepthFormat], BeforeValidator(_split_each)]
+"""Formats, in a list or separated by commas."""
 Tuning = Annotated[str, AfterValidator(_tuning)]
 """frozen, full or last-N."""

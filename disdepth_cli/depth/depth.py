@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.files import DepthMap, read_depth_file, write_depth
 from disdepth_cli.errors import DataError
+
+if TYPE_CHECKING:
+    from disdepth_cli.depth.points import Points
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,12 +97,21 @@ class Depth:
         """
         return cls(*read_depth_file(Path(path)))
 
-    def colour(self, colormap: str = "Spectral_r") -> np.ndarray:
+    @property
+    def span(self) -> tuple[float, float]:
+        """The 2nd and the 98th percentile of what is valid, which `colour` gives the map's ends; (0, 0) without any."""
+        valid = self.valid
+        known = self.values if valid.all() else self.values[valid]
+        low, high = np.percentile(known, (2, 98)) if known.size else (0.0, 0.0)
+        return float(low), float(high)
+
+    def colour(self, colormap: str = "Spectral_r", span: tuple[float, float] | None = None) -> np.ndarray:
         """The map as a picture: near things have the colours of the map's low end, whatever the kind.
 
         Args:
             colormap: Spectral_r, inferno, turbo, gray, ..., or any of Matplotlib, where that is installed.
-                Its ends are at the 2nd and 98th percentile.
+            span: the smallest and the largest value that have a colour of their own, for several maps that are to be
+                compared. Default: `span` of this map.
 
         Returns:
             (H, W, 3) uint8 RGB; what has no depth is black.
@@ -109,11 +121,43 @@ class Depth:
         """
         from disdepth_cli.depth.colours import colourise
 
+        low, high = self.span if span is None else span
         shown = self.values
         if self.kind == "disparity":
-            largest = self.max_depth if self.max_depth is not None else np.max(shown, initial=0, where=self.valid)
-            shown = largest - shown
-        return colourise(shown, colormap, valid=self.valid)
+            shown, low, high = -shown, -high, -low
+        return colourise(shown, colormap, low, high, valid=self.valid)
+
+    def points(
+        self,
+        image: np.ndarray | None = None,
+        *,
+        fov: float | None = None,
+        focal: float | None = None,
+        intrinsics: Path | str | None = None,
+    ) -> Points:
+        """The map as points in space; `points.save("x.ply")` or `.glb` writes them, `points.xyz` are their places.
+
+        Give one of fov, focal and intrinsics: metres to the side need the camera.
+
+        Args:
+            image: (H, W, 3) uint8 RGB of the map's size, for the colours; default: `colour()`.
+            fov: field of view across the image's width [degrees].
+            focal: focal length [pixels of the map].
+            intrinsics: file with fx, fy, cx and cy, as `Intrinsics.load` takes it.
+
+        Raises:
+            DataError: the numbers are not metres; none of the three is given, or several; the image or the file does
+                not fit.
+        """
+        from disdepth_cli.depth.intrinsics import chosen
+        from disdepth_cli.depth.points import Points
+
+        if self.kind != "metric_depth":
+            raise DataError(f"points need metres, and this map is {self.kind}, whose scale is unknown")
+        found = chosen(self.values.shape, fov, focal, intrinsics)
+        if found is None:
+            raise DataError("points need the camera: give one of fov, focal and intrinsics")
+        return Points.of_depth(self.values, self.valid, self.colour() if image is None else image, found)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Predict: images in, depth out; files and pictures where a folder is named."""
+"""Predict: images and videos in, depth out; files, pictures and points where a folder is named."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ from disdepth_cli.files import disk_errors
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.naming import output_stems, photographs
 from disdepth_cli.outputs.predictions import Prediction, PredictResult, write_prediction
+from disdepth_cli.outputs.space import camera_of, check_points, needs_camera, notes_on_cameras
 from disdepth_cli.predictor import Predictor
-from disdepth_cli.reading import reading
+from disdepth_cli.reading import read_bytes, reading
 from disdepth_cli.scoring.backend import open_in_runtime
+from disdepth_cli.video.videos import predict_videos, split_sources
 
 THREADS = 2  # that decode ahead of the model, and as many that write behind it
 
@@ -34,10 +36,12 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
         DisdepthError: no image, no such model, or not one image could be read.
     """
     check_colormap(config.colormap)
-    inputs = find_images(config.sources)
+    others, videos = split_sources(config)
+    inputs = find_images(others)
     predictor = open_in_runtime(
         config.model, config.backend, config.device, config.precision, config.revision, config.offline, observer
     )
+    check_points(config, predictor.kind)
     if config.output is not None:
         with disk_errors(config.output):
             config.output.mkdir(parents=True, exist_ok=True)
@@ -50,11 +54,12 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
         else:
             errors.append(found)
         observer.on_image(done, len(inputs))
-    if not results:
+    clips = predict_videos(config, predictor, videos, errors, observer)
+    if not results and not clips:
         raise DataError(f"not one image could be read; the first reason: {errors[0]}")
-    for message in errors:
+    for message in (*errors, *notes_on_cameras([*(one.camera for one in results), *(one.camera for one in clips)])):
         observer.on_warning(message)
-    return PredictResult(config.model, predictor.kind, results, errors)
+    return PredictResult(config.model, predictor.kind, results, errors, clips)
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,13 @@ def _finish(config: PredictConfig, found: _Image) -> Prediction | str:
     low, high = round(float(known.min()), 3), round(float(known.max()), 3)
     if config.output is None:
         return Prediction(found.file, depth.kind, low, high, None, depth)
-    return Prediction(found.file, depth.kind, low, high, write_prediction(config, found.stem, found.image, depth))
+    try:
+        stored = read_bytes(found.file, of_pixels=True) if needs_camera(config) else b""
+        camera = camera_of(config, found.image, stored) if needs_camera(config) else None
+        written = write_prediction(config, found.stem, found.image, depth, camera)
+    except DataError as error:  # the camera does not fit, or there is no point
+        return f"{found.file}: {error}"
+    return Prediction(found.file, depth.kind, low, high, written)
 
 
 def find_images(sources: Sequence[str]) -> list[Path]:

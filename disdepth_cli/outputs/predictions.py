@@ -11,9 +11,11 @@ import numpy as np
 from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.depth.files import UNITS, Coding, DepthMap, write_depth_numpy, write_depth_png
+from disdepth_cli.depth.files import UNITS, Coding, DepthMap, write_depth_png
+from disdepth_cli.depth.intrinsics import Intrinsics
 from disdepth_cli.errors import DataError
 from disdepth_cli.outputs.pictures import side_by_side, write_image
+from disdepth_cli.outputs.space import write_format
 from disdepth_cli.results.result import Result
 
 NOUNS: dict[OutputKind, str] = {
@@ -28,22 +30,27 @@ NOUNS: dict[OutputKind, str] = {
 class Written:
     """The files of one image.
 
-    files: what is in it to file, `depth` (or `disparity`, `relative_depth`) first, then `color`, and `numpy` if asked.
-    coding: how the PNG stores depth.
+    files: what is in it to file, `depth` (or `disparity`, `relative_depth`) first, then `color`, and if asked `numpy`,
+    `ply`, ...
+    coding: how the PNG stores depth. camera: what the points were made with; None where there are none.
     """
 
     files: dict[str, Path]
     coding: Coding
+    camera: Intrinsics | None = None
 
     @property
     def exact(self) -> Path:
         """The file with the most exact numbers."""
-        return self.files.get("numpy") or next(iter(self.files.values()))
+        exact = (self.files[name] for name in ("numpy", "npz", "exr") if name in self.files)
+        return next(exact, next(iter(self.files.values())))
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
         offset = {"offset": self.coding.offset} if self.coding.gaps else {}
-        return {**{name: str(file) for name, file in self.files.items()}, "scale": self.coding.scale, **offset}
+        camera = {"camera": self.camera.as_dict()} if self.camera else {}
+        files = {name: str(file) for name, file in self.files.items()}
+        return {**files, "scale": self.coding.scale, **offset, **camera}
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,48 @@ class Prediction(Result):
         assert self.written is not None
         return Depth.load(self.written.exact)
 
+    @property
+    def camera(self) -> Intrinsics | None:
+        """What the points were made with; None where there are none."""
+        return self.written.camera if self.written else None
+
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` holds for this image."""
         low, high = ("min_m", "max_m") if self.kind == "metric_depth" else ("min", "max")
         written = self.written.as_dict() if self.written else {}
         return {"image": str(self.image), **written, low: self.smallest, high: self.largest}
+
+
+@dataclass(frozen=True)
+class VideoPrediction(Result):
+    """What became of one video.
+
+    Attributes:
+        video: its file, or `camera:0`.
+        kind: what the numbers are, as `Depth.kind`.
+        frames: how many were predicted.
+        smallest: smallest finite value, in metres where `kind` is metric_depth; to three decimals.
+        largest: largest one.
+        color: the video of its depth.
+        folder: where `save` wrote a file a frame, `000001.png` and so on; None where it was not asked for.
+        camera: what the points were made with; None where there are none.
+    """
+
+    video: str
+    kind: OutputKind
+    frames: int
+    smallest: float
+    largest: float
+    color: Path
+    folder: Path | None = None
+    camera: Intrinsics | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `--json` holds for this video."""
+        low, high = ("min_m", "max_m") if self.kind == "metric_depth" else ("min", "max")
+        files: dict[str, Any] = {"color": str(self.color), **({"folder": str(self.folder)} if self.folder else {})}
+        files |= {"camera": self.camera.as_dict()} if self.camera else {}
+        return {"video": self.video, "frames": self.frames, **files, low: self.smallest, high: self.largest}
 
 
 @dataclass(frozen=True)
@@ -90,12 +134,14 @@ class PredictResult(Result):
         kind: what its numbers are, as `Depth.kind`.
         results: one prediction an image that could be read, in order.
         errors: a line for each of the others.
+        videos: one prediction a video, in order.
     """
 
     model: str
     kind: OutputKind
     results: list[Prediction]
     errors: list[str]
+    videos: list[VideoPrediction] = field(default_factory=list)
 
     @property
     def depths(self) -> list[Depth]:
@@ -123,11 +169,14 @@ class PredictResult(Result):
             "scale": scales.pop() if len(scales) == 1 else None,
             "results": [one.as_dict() for one in self.results],
             "errors": self.errors,
+            **({"videos": [one.as_dict() for one in self.videos]} if self.videos else {}),
         }
 
 
-def write_prediction(config: PredictConfig, stem: str, image: np.ndarray, depth: Depth) -> Written:
-    """Write the files of one image (H, W, 3) uint8 RGB into `config.output`.
+def write_prediction(
+    config: PredictConfig, stem: str, image: np.ndarray, depth: Depth, camera: Intrinsics | None = None
+) -> Written:
+    """Write the files of one image (H, W, 3) uint8 RGB into `config.output`. camera: for points.
 
     Raises:
         DisdepthError: the file cannot be written.
@@ -139,7 +188,8 @@ def write_prediction(config: PredictConfig, stem: str, image: np.ndarray, depth:
     coding = write_depth_png(files[noun], depth_map)
     colour = depth.colour("gray" if config.grayscale else config.colormap)
     write_image(files["color"], colour if config.pred_only else side_by_side(image, colour))
-    if config.save_numpy:
-        files["numpy"] = config.output / f"{stem}_{noun}.npy"
-        write_depth_numpy(files["numpy"], depth_map)
-    return Written(files, coding)
+    for suffix in config.formats():
+        file = config.output / f"{stem}_{noun}.{suffix}"
+        write_format(file, depth, image, camera)
+        files["numpy" if suffix == "npy" else suffix] = file
+    return Written(files, coding, camera)

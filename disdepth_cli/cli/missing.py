@@ -15,7 +15,7 @@ from disdepth_cli.config.teacher_name import WELL_KNOWN, file_and_function, is_o
 from disdepth_cli.errors import NEAR, CheckpointError, ConfigError, DataError, DisdepthError, StudentError, TeacherError
 from disdepth_cli.errors import near_names as near
 
-FILES = ("student_weights", "teacher_weights", "ghost", "control", "picture", "calibration", "file")
+FILES = ("student_weights", "teacher_weights", "ghost", "control", "picture", "calibration", "file", "intrinsics")
 """Options that name something of this machine and nothing else."""
 MODEL_FILES = (
     ".safetensors",
@@ -53,7 +53,7 @@ def refuse_missing(config: BaseConfig) -> None:
         _check_data_and_teacher(config)
     for name in _named(config, "sources"):
         if not _is_elsewhere(name) and not _exists(name):
-            raise DataError(f"{name}: no such image, folder or pattern{near_paths(name)}")
+            raise DataError(f"{name}: no such image, video, folder or pattern{near_paths(name)}")
     if config.verb() != "push":  # it takes a file or run of this machine, and says so
         for name in _named(config, "model", "models"):
             _check_model(name, CheckpointError)

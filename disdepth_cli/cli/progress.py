@@ -101,7 +101,7 @@ class TerminalObserver:
             TextColumn("{task.fields[text]}", markup=False),
             console=stderr,
         )
-        self.task = self.bar.add_task("", total=total, completed=done, text="")
+        self.task = self.bar.add_task("", total=total or None, completed=done, text="")
         self.bar.start()
 
     def _advance(self, done: int, total: int, words: list[str]) -> None:
@@ -117,7 +117,8 @@ class TerminalObserver:
             return
         self.last_line = now
         left = (now - self.began) / max(done - self.done_before, 1) * (total - done)
-        stderr.print(f"{done}/{total}  ETA {int(left // 60)}:{int(left % 60):02d}  {escape('  '.join(words))}")
+        of = f"/{total}  ETA {int(left // 60)}:{int(left % 60):02d}" if total else ""  # a camera has no end
+        stderr.print(f"{done}{of}  {escape('  '.join(words))}")
 
 
 def _bar_width() -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import ValidationInfo, field_validator
 
 from disdepth_cli.config import option as o
 from disdepth_cli.config.base import BaseConfig
@@ -14,13 +16,13 @@ from disdepth_cli.config.types import (
     AbsolutePath,
     Align,
     Backend,
+    DepthFormat,
+    DepthFormats,
     Metric,
     ModelName,
     Name,
     Names,
     Precision,
-    SaveFormat,
-    SaveFormats,
     Span,
     Workers,
 )
@@ -28,6 +30,7 @@ from disdepth_cli.config.types import (
 MODEL_HELP = "student (file, run, OWNER/NAME on the Hub, exported file), `bundled`, acclimated run, or teacher"
 PRECISION_HELP = "auto: bf16 on CUDA (fp16 on GPUs without bf16), else fp32"
 BESIDE, PER_IMAGE, CARD, PICTURE = "Baselines", "Per image", "Model card", "Picture"
+VIDEO, SPACE = "Video", "Points in space"
 
 
 class EvaluateConfig(BaseConfig):
@@ -99,12 +102,15 @@ class EvaluateConfig(BaseConfig):
 class PredictConfig(BaseConfig):
     """disdepth predict."""
 
+    camera: int | None = option(
+        None, "record the camera of that number until Ctrl-C", level="basic", group=o.DATA, ge=0
+    )
     sources: Names = option(
-        ...,
-        "images, folders (with all below them), patterns, http(s) addresses of images, or - for one image on stdin",
+        default_factory=list,
+        description="images, videos, folders (with all images below them), patterns, http(s) addresses of images, or - "
+        "for one image on stdin",
         level="basic",
         group=o.DATA,
-        min_length=1,
     )
     model: Name = option(
         "bundled", MODEL_HELP, level="basic", group=o.DATA, flags=("-m", "-c"), renamed=("checkpoint",)
@@ -116,13 +122,22 @@ class PredictConfig(BaseConfig):
         group=o.DATA,
         flags=("-o",),
     )
-    save: SaveFormats = option(
+    save_numpy: bool = option(False, "as --save npy", group=o.DATA)
+    save: DepthFormats = option(
         default_factory=list,
-        description="files beside the 16-bit PNG, separated by commas; their numbers are exact (float32)",
+        description="files beside the 16-bit PNG, separated by commas; npy, npz and exr are exact (float32); ply: "
+        "coloured points, glb: a surface with the image on it; of a video a file for each frame",
         level="basic",
         group=o.DATA,
     )
-    save_numpy: bool = option(False, "as --save npy", group=o.DATA)
+    smooth: bool = option(False, "smooth the depth of a video over time", level="basic", group=VIDEO)
+    fov: float | None = option(
+        None, "field of view across the image's width [degrees]", level="basic", group=SPACE, gt=0, lt=180
+    )
+    focal: float | None = option(None, "focal length [pixels of the image]", group=SPACE, gt=0)
+    intrinsics: Path | None = option(
+        None, "file with fx, fy, cx, cy: JSON, YAML, 3x3 text; default: EXIF data", group=SPACE
+    )
     colormap: str = option(
         "Spectral_r",
         "colour map of the picture: Spectral_r, inferno, turbo, gray; where Matplotlib is installed, any of its",
@@ -142,9 +157,7 @@ class PredictConfig(BaseConfig):
     )
     device: str = option("auto", DEVICE_HELP, level="basic", concerns="machine", group=o.MACHINE)
     precision: Precision = option("auto", PRECISION_HELP, group=o.MACHINE)
-    backend: Backend = option(
-        "auto", "runtime of a student; auto: the fastest that is installed", level="basic", group=o.MACHINE
-    )
+    backend: Backend = option("auto", "runtime of a student; auto: the fastest that is installed", group=o.MACHINE)
     revision: str | None = option(None, "commit, tag or branch of a model on the Hub", group=o.HUB)
     offline: bool = option(
         False,
@@ -153,14 +166,31 @@ class PredictConfig(BaseConfig):
         group=o.MACHINE,
     )
 
-    def formats(self) -> list[SaveFormat]:
+    def formats(self) -> list[DepthFormat]:
         """The files beside the PNG, each once."""
-        also: list[SaveFormat] = ["npy"] if self.save_numpy else []
+        also: list[DepthFormat] = ["npy"] if self.save_numpy else []
         return list(dict.fromkeys([*also, *(name for name in self.save if name != "png")]))
 
     def to_stdout(self) -> bool:
         """Whether the depth goes to standard output."""
         return self.output == Path("-")
+
+    @field_validator("sources", mode="after")
+    @classmethod
+    def _something_to_predict(cls, sources: list[str], info: ValidationInfo) -> list[str]:
+        if not sources and info.data.get("camera") is None:
+            raise ValueError("is missing; give images, folders of images, videos, or --camera 0")
+        return sources
+
+    @field_validator("fov", "focal", "intrinsics", mode="after")
+    @classmethod
+    def _for_points(cls, value: Any, info: ValidationInfo) -> Any:
+        """One of the three, and for points alone."""
+        if value is not None and not {"ply", "glb"} & set(info.data.get("save", ())):
+            raise ValueError("is for points: add --save ply or --save glb")
+        if value is not None and any(info.data.get(other) is not None for other in ("fov", "focal", "intrinsics")):
+            raise ValueError("fov, focal and intrinsics say the same: give one of them")
+        return value
 
 
 class PushConfig(HubPage, BaseConfig):

@@ -31,7 +31,7 @@ PROTOCOL_NAMES = (
     *("diode-indoor", "diode-outdoor", "sunrgbd", "vkitti2", "hypersim", "ibims", "zero-shot-relative", "plain"),
 )
 """The protocols of `evaluation.protocols`, for the help: this module imports no NumPy."""
-SaveFormat = Literal["png", "npy", "npz", "exr"]
+DepthFormat = Literal["png", "npy", "npz", "exr", "ply", "glb"]
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
 """The kind of a depth map: metres, disparity (larger is nearer), or relative depth (larger is farther). The last two
 have an unknown scale and shift."""
@@ -192,9 +192,9 @@ TeacherNames = Annotated[
 """One teacher or several. A single teacher may be read and is written without a list."""
 Names = Annotated[list[Name], BeforeValidator(_as_names)]
 """One name or several."""
-SaveFormats = Annotated[list[SaveFormat], BeforeValidator(_split_each)]
-"""Formats, in a list or separated by commas."""
 Span = Annotated[tuple[float, float] | Literal["shared"] | None, BeforeValidator(_parse_span)]
 """MIN-MAX, or one range for all images."""
+DepthFormats = Annotated[list[DepthFormat], BeforeValidator(_split_each)]
+"""Formats, in a list or separated by commas."""
 Tuning = Annotated[str, AfterValidator(_tuning)]
 """frozen, full or last-N."""

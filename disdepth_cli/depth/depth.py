@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.files import DepthMap, read_depth_file, unit_of, write_depth
 from disdepth_cli.errors import DataError
+
+if TYPE_CHECKING:
+    from disdepth_cli.depth.points import Points
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -123,6 +126,38 @@ class Depth:
         if self.kind == "disparity":
             shown, low, high = -shown, -high, -low
         return colourise(shown, colormap, low, high, valid=self.valid)
+
+    def points(
+        self,
+        image: np.ndarray | None = None,
+        *,
+        fov: float | None = None,
+        focal: float | None = None,
+        intrinsics: Path | str | None = None,
+    ) -> Points:
+        """The map as points in space; `points.save("x.ply")` or `.glb` writes them, `points.xyz` are their places.
+
+        Give one of fov, focal and intrinsics: metres to the side need the camera.
+
+        Args:
+            image: (H, W, 3) uint8 RGB of the map's size, for the colours; default: `colour()`.
+            fov: field of view across the image's width [degrees].
+            focal: focal length [pixels of the map].
+            intrinsics: file with fx, fy, cx and cy, as `Intrinsics.load` takes it.
+
+        Raises:
+            DataError: the numbers are not metres; none of the three is given, or several; the image or the file does
+                not fit.
+        """
+        from disdepth_cli.depth.intrinsics import chosen
+        from disdepth_cli.depth.points import Points
+
+        if self.kind != "metric_depth":
+            raise DataError(f"points need metres, and this map is {self.kind}, whose scale is unknown")
+        found = chosen(self.values.shape, fov, focal, intrinsics)
+        if found is None:
+            raise DataError("points need the camera: give one of fov, focal and intrinsics")
+        return Points.of_depth(self.values, self.valid, self.colour() if image is None else image, found)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype) if copy else np.asarray(self.values, dtype=dtype)

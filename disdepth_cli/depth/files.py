@@ -259,5 +259,7 @@ def _format_of(path: Path) -> _Format:
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         known = ", ".join(_FORMATS)
+        if suffix in (".ply", ".glb"):
+            raise DataError(f"{path}: is for points; write depth.points(image, fov=...).save(...)")
         raise DataError(f"{path}: depth is saved as {known}, not as {suffix or 'a name without a suffix'!r}")
     return _FORMATS[suffix]

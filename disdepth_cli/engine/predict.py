@@ -1,4 +1,4 @@
-"""Predict: images in, depth out; files and pictures where a folder is named."""
+"""Predict: images and videos in, depth out; files, pictures and points where a folder is named."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from disdepth_cli.outputs.predictions import (
     write_picture,
     write_prediction,
 )
+from disdepth_cli.outputs.space import camera_of, check_points, needs_camera, notes_on_cameras
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.backend import open_in_runtime
+from disdepth_cli.video.videos import predict_videos, split_sources
 
 THREADS = min(max((os.cpu_count() or 1) // 2, 2), 8)  # that decode ahead of the model, and as many that write behind it
 
@@ -41,15 +43,18 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
         DisdepthError: no image, no such model, or not one image could be read.
     """
     check_outputs(config)
-    sources = find_images(config.sources, config.offline)
-    if config.range == "shared":  # each image is read twice, but fetched once
+    others, videos = split_sources(config)
+    sources = find_images(others, config.offline)
+    if config.range == "shared" or needs_camera(config):  # each image is read twice, but fetched once
         sources = [one if one.lies_here else replace(one, read=cache(one.read)) for one in sources]
     names = output_names(sources, None if config.to_stdout() else config.output)
-    if config.to_stdout() and len(sources) > 1:
-        raise ConfigError(f"--output -: takes one image, and there are {len(sources)}; name a folder")
+    if config.to_stdout() and len(sources) + len(videos) > 1:
+        count = len(sources) + len(videos)
+        raise ConfigError(f"--output -: takes one image, and there are {count}; name a folder")
     predictor = open_in_runtime(
         config.model, config.backend, config.device, config.precision, config.revision, config.offline, observer
     )
+    check_points(config, predictor.kind)
     if config.output is not None and not config.to_stdout():
         with disk_errors(config.output):
             config.output.mkdir(parents=True, exist_ok=True)
@@ -63,15 +68,16 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
         else:
             errors.append(found)
         observer.on_image(count, len(sources))
-    if not done:
+    clips = predict_videos(config, predictor, videos, errors, observer)
+    if not done and not clips:
         raise DataError(f"not one image could be read; the first reason: {errors[0]}")
     if config.range == "shared":
         errors += _draw_in_one_range(config, done)
-    for message in errors:
+    seconds = round(time.perf_counter() - began, 3)
+    result = PredictResult(config.model, predictor.kind, [one.prediction for one in done], errors, clips, seconds)
+    for message in (*errors, *notes_on_cameras(result.cameras())):
         observer.on_warning(message)
-    seconds = time.perf_counter() - began
-    result = PredictResult(config.model, predictor.kind, [one.prediction for one in done], errors, round(seconds, 3))
-    if len(sources) > 1 or config.to_stdout():
+    if len(sources) + len(videos) > 1 or config.to_stdout():
         observer.on_note(result.summary())
     return result
 
@@ -142,7 +148,11 @@ def _finish(config: PredictConfig, found: _Image) -> _Done | str:
         return _Done(found.source, prediction, (low, high))
     if config.to_stdout():
         return _Done(found.source, replace(prediction, written=send_prediction(depth)), (low, high))
-    written, span = write_prediction(config, found.name, found.image, depth)
+    try:
+        camera = camera_of(config, found.image, found.source.read()) if needs_camera(config) else None
+        written, span = write_prediction(config, found.name, found.image, depth, camera)
+    except DataError as error:  # the camera does not fit, or there is no point
+        return f"{found.source.name}: {error}"
     return _Done(found.source, replace(prediction, written=written, _depth=None), span)
 
 

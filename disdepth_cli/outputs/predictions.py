@@ -13,11 +13,13 @@ from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.colours import check_colormap
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.depth.files import UNITS, Coding, DepthMap, encode_depth_png, write_depth, write_depth_png
+from disdepth_cli.depth.files import UNITS, Coding, DepthMap, encode_depth_png, write_depth_png
+from disdepth_cli.depth.intrinsics import Intrinsics
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.files import disk_errors
 from disdepth_cli.inputs.find import COLOR
 from disdepth_cli.outputs.pictures import metre_labels, scale_bar, side_by_side, write_image
+from disdepth_cli.outputs.space import write_format
 from disdepth_cli.packages import optional
 from disdepth_cli.results.result import Result
 
@@ -43,12 +45,13 @@ class Written:
     """The files of one image.
 
     files: what is in it to file, `depth` (or `disparity`, `relative_depth`) first, then `color`, and if asked `numpy`,
-    `npz` and `exr`. None where the PNG went to standard output.
-    coding: how the PNG stores depth.
+    `npz`, `exr`, `ply` and `glb`. None where the PNG went to standard output.
+    coding: how the PNG stores depth. camera: what the points were made with; None where there are none.
     """
 
     files: dict[str, Path]
     coding: Coding
+    camera: Intrinsics | None = None
 
     @property
     def exact(self) -> Path:
@@ -63,7 +66,9 @@ class Written:
     def as_dict(self) -> dict[str, Any]:
         """As plain values."""
         offset = {"offset": self.coding.offset} if self.coding.gaps else {}
-        return {**{name: str(file) for name, file in self.files.items()}, "scale": self.coding.scale, **offset}
+        camera = {"camera": self.camera.as_dict()} if self.camera else {}
+        files = {name: str(file) for name, file in self.files.items()}
+        return {**files, "scale": self.coding.scale, **offset, **camera}
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,48 @@ class Prediction(Result):
         assert self.written is not None
         return Depth.load(self.written.exact)
 
+    @property
+    def camera(self) -> Intrinsics | None:
+        """What the points were made with; None where there are none."""
+        return self.written.camera if self.written else None
+
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` holds for this image."""
         low, high = limits(self.kind)
         written = self.written.as_dict() if self.written else {}
         return {"image": str(self.image), **written, low: self.smallest, high: self.largest}
+
+
+@dataclass(frozen=True)
+class VideoPrediction(Result):
+    """What became of one video.
+
+    Attributes:
+        video: its file, or `camera:0`.
+        kind: what the numbers are, as `Depth.kind`.
+        frames: how many were predicted.
+        smallest: smallest finite value, in metres where `kind` is metric_depth; to three decimals.
+        largest: largest one.
+        color: the video of its depth.
+        folder: where `save` wrote a file a frame, `000001.png` and so on; None where it was not asked for.
+        camera: what the points were made with; None where there are none.
+    """
+
+    video: str
+    kind: OutputKind
+    frames: int
+    smallest: float
+    largest: float
+    color: Path
+    folder: Path | None = None
+    camera: Intrinsics | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that `--json` holds for this video."""
+        low, high = limits(self.kind)
+        files: dict[str, Any] = {"color": str(self.color), **({"folder": str(self.folder)} if self.folder else {})}
+        files |= {"camera": self.camera.as_dict()} if self.camera else {}
+        return {"video": self.video, "frames": self.frames, **files, low: self.smallest, high: self.largest}
 
 
 @dataclass(frozen=True)
@@ -110,6 +152,7 @@ class PredictResult(Result):
         kind: what its numbers are, as `Depth.kind`.
         results: one prediction an image that could be read, in order.
         errors: a line for each of the others.
+        videos: one prediction a video, in order.
         seconds: that all of them took, from the first file to the last; opening the model is not in it.
     """
 
@@ -117,6 +160,7 @@ class PredictResult(Result):
     kind: OutputKind
     results: list[Prediction]
     errors: list[str]
+    videos: list[VideoPrediction] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -137,18 +181,26 @@ class PredictResult(Result):
 
     @property
     def images_per_second(self) -> float:
-        """Images of `results` in a second."""
-        return round(len(self.results) / max(self.seconds, 1e-3), 2)
+        """Images of `results`, and frames of `videos`, in a second."""
+        count = len(self.results) + sum(one.frames for one in self.videos)
+        return round(count / max(self.seconds, 1e-3), 2)
 
     @property
     def range(self) -> Span:
-        """The smallest and the largest value of all `results`."""
-        return min(one.smallest for one in self.results), max(one.largest for one in self.results)
+        """The smallest and the largest value of all `results` and `videos`."""
+        every: list[Prediction | VideoPrediction] = [*self.results, *self.videos]
+        return min(one.smallest for one in every), max(one.largest for one in every)
+
+    def cameras(self) -> list[Intrinsics | None]:
+        """What the points of each image and video were made with; None where there are none."""
+        return [*(one.camera for one in self.results), *(one.camera for one in self.videos)]
 
     def summary(self) -> str:
-        """One line on all images."""
-        images, (low, high) = len(self.results), self.range
-        words = f"{images} image{'s' * (images != 1)} in {self.seconds:.1f} s ({self.images_per_second:.1f} images/s)"
+        """One line on all images and videos."""
+        low, high = self.range
+        counts = {"image": len(self.results), "video": len(self.videos)}
+        counted = [f"{count} {noun}{'s' * (count != 1)}" for noun, count in counts.items() if count]
+        words = f"{' and '.join(counted)} in {self.seconds:.1f} s ({self.images_per_second:.1f} images/s)"
         unit = " m" if self.kind == "metric_depth" else ""
         failed = f", {len(self.errors)} failed" if self.errors else ""
         return f"{words}, {NOUNS[self.kind].replace('_', ' ')} from {low:.2f} to {high:.2f}{unit}{failed}"
@@ -167,6 +219,7 @@ class PredictResult(Result):
             **dict(zip(limits(self.kind), self.range, strict=True)),
             "results": [one.as_dict() for one in self.results],
             "errors": self.errors,
+            **({"videos": [one.as_dict() for one in self.videos]} if self.videos else {}),
         }
 
 
@@ -200,10 +253,12 @@ def send_prediction(depth: Depth) -> Written:
     return Written({}, coding)
 
 
-def write_prediction(config: PredictConfig, name: str, image: np.ndarray, depth: Depth) -> tuple[Written, Span]:
+def write_prediction(
+    config: PredictConfig, name: str, image: np.ndarray, depth: Depth, camera: Intrinsics | None = None
+) -> tuple[Written, Span]:
     """Write the files of one image (H, W, 3) uint8 RGB into `config.output`, and return the span of its depth.
 
-    Where all pictures share one range, the picture is left to `write_picture`.
+    camera: for points. Where all pictures share one range, the picture is left to `write_picture`.
 
     Raises:
         DisdepthError: the file cannot be written.
@@ -218,9 +273,9 @@ def write_prediction(config: PredictConfig, name: str, image: np.ndarray, depth:
         write_picture(config, files["color"], image, depth, span)
     for suffix in config.formats():
         file = config.output / f"{name}_{noun}.{suffix}"
-        write_depth(file, depth_map)
+        write_format(file, depth, image, camera)
         files["numpy" if suffix == "npy" else suffix] = file
-    return Written(files, coding), span
+    return Written(files, coding, camera), span
 
 
 def write_picture(config: PredictConfig, file: Path, image: np.ndarray, depth: Depth, span: Span) -> None:

@@ -32,8 +32,13 @@ def _show(result: dict[str, Any]) -> None:
         stored = f"(16-bit, stored / {one['scale']:g}{offset} = {MEANINGS[result['kind']]})"
         low, high = (one["min_m"], one["max_m"]) if metric else (one["min"], one["max"])
         span = f"{low:.2f} to {high:.2f}" if metric else f"{low:.3f} to {high:.3f}"
-        more = "".join(f", {one[name]}" for name in ("numpy", "npz", "exr") if name in one)
+        more = "".join(f", {one[name]}" for name in ("numpy", "npz", "exr", "ply", "glb") if name in one)
         line = f"{one['image']} -> {one[noun]} {stored}, {one['color']}{more}: {span}{unit}"
+        stdout.print(line, soft_wrap=True, markup=False)
+    for one in result.get("videos", ()):
+        low, high = (one["min_m"], one["max_m"]) if metric else (one["min"], one["max"])
+        files = f"{one['color']}, {one['folder']}" if "folder" in one else one["color"]
+        line = f"{one['video']} -> {files}: {one['frames']} frames, {low:.2f} to {high:.2f}{unit}"
         stdout.print(line, soft_wrap=True, markup=False)
 
 

@@ -27,6 +27,7 @@ _JPEG_SCAN, _JPEG_BARE = 0xDA, frozenset({0x01, *range(0xD0, 0xD9)})  # markers:
 _JPEG_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # markers of a frame, which says the size
 _JPEG_EXIF, _EXIF_NAME = 0xE1, b"Exif\0\0"
 _ORIENTATION, _SHORT = 0x0112, 3
+_EXIF_IFD, _FILM_FOCAL = 0x8769, 0xA405
 _SMALLER = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _bombs = threading.Lock()
 
@@ -93,6 +94,16 @@ def orientation_of(data: bytes) -> int:
     except struct.error:  # it is cut off, or damaged: decoders pass over it
         pass
     return 1
+
+
+def film_focal(data: bytes) -> float | None:
+    """The focal length in 35 mm film [mm] that an image's EXIF data states; None where it does not."""
+    try:
+        with opened(data) as image:
+            value = float(image.getexif().get_ifd(_EXIF_IFD).get(_FILM_FOCAL, 0))
+    except Exception:  # it is cut off, or damaged: decoders pass over it
+        return None
+    return value if 0 < value < math.inf else None
 
 
 def _exif(data: bytes) -> bytes:

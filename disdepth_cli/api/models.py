@@ -66,19 +66,20 @@ def predict(
     """Predict the depth of images; with `output` also write it into files.
 
     The files are `<stem>_depth.png` (16 bit) and `<stem>_color.png`, and with `save_numpy=True` `<stem>_depth.npy`. Of
-    a model without metres they are `<stem>_disparity.png` or `<stem>_relative_depth.png`, and say so.
+    a model without metres they are `<stem>_disparity.png` or `<stem>_relative_depth.png`, and say so. A video gives
+    `<stem>_color.mp4`.
 
     Args:
-        sources: an image, a folder of images, a pattern, or a list of these.
+        sources: an image, a folder of images, a video, a pattern, or a list of these.
         model: a student (file, run folder, `bundled`, OWNER/NAME on the Hub), an acclimated run, or a teacher. Default:
             the bundled student.
         output: folder for files. Without it none are written, and the depth is in the result alone.
         config: all options at once, in place of the others.
         observers: are told of the progress and of what could not be read.
-        **options: the other fields of `PredictConfig`, such as `save_numpy`, `device` and `precision`.
+        **options: the other fields of `PredictConfig`, such as `save`, `smooth`, `device` and `precision`.
 
     Returns:
-        The result; its `depth`, `depths` and `results` hold the depth.
+        The result; its `depth`, `depths` and `results` hold the depth, `videos` the files of videos.
 
     Raises:
         DisdepthError: an unknown option, no image, no such model, or not one image could be read.

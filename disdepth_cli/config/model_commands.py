@@ -116,8 +116,8 @@ class PredictConfig(BaseConfig):
     save_numpy: bool = option(False, "as --save npy", group=o.DATA)
     save: DepthFormats = option(
         default_factory=list,
-        description="files beside the 16-bit PNG, separated by commas; ply: coloured points, glb: a surface with the "
-        "image on it; of a video a file for each frame",
+        description="files beside the 16-bit PNG, separated by commas; ply: coloured points, glb: surface; of a video: "
+        "a file for each frame",
         level="basic",
         group=o.DATA,
     )

@@ -67,19 +67,19 @@ def predict(
 
     The files are `<stem>_depth.png` (16 bit) and `<stem>_color.png`, and with `save=["npy", "exr"]` `<stem>_depth.npy`
     and `<stem>_depth.exr`. Of a model without metres they are `<stem>_disparity.png` or `<stem>_relative_depth.png`,
-    and say so. Images from below a folder keep their folders in `output`.
+    and say so. A video gives `<stem>_color.mp4`. Images from below a folder keep their folders in `output`.
 
     Args:
-        sources: an image, a folder of images, a pattern, the http(s) address of an image, or a list of these.
+        sources: an image, a folder of images, a video, a pattern, the http(s) address of an image, or a list of these.
         model: a student (file, run folder, `bundled`, OWNER/NAME on the Hub), an acclimated run, or a teacher. Default:
             the bundled student.
         output: folder for files. Without it none are written, and the depth is in the result alone.
         config: all options at once, in place of the others.
         observers: are told of the progress and of what could not be read.
-        **options: the other fields of `PredictConfig`, such as `save`, `range`, `device` and `precision`.
+        **options: the other fields of `PredictConfig`, such as `save`, `range`, `smooth`, `device` and `precision`.
 
     Returns:
-        The result; its `depth`, `depths` and `results` hold the depth.
+        The result; its `depth`, `depths` and `results` hold the depth, `videos` the files of videos.
 
     Raises:
         DisdepthError: an unknown option, no image, no such model, or not one image could be read.

@@ -62,7 +62,13 @@ class Clip:
         self.frames, self.smallest, self.largest = 0, np.inf, -np.inf
 
     def write(self, file: Path, frames: Iterator[Frame], observer: Observer) -> None:
-        """Write the video and the files of the frames, each while the next frame is predicted."""
+        """Write the video and the files of the frames, each while the next frame is predicted.
+
+        Frames of an earlier run are removed first: it may have had more of them.
+        """
+        if self.folder is not None:
+            for old in [one for name in self.formats for one in self.folder.glob(f"{'[0-9]' * 6}.{name}")]:
+                old.unlink()
         with video_writer(file, self.video.rate) as self._append:
             for number in map_ahead(self._write_frame, frames, 1):
                 self.frames = number

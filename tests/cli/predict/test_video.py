@@ -57,9 +57,11 @@ def predicted(cli, student, tmp_path):
 
 
 def test_a_clip_gives_a_clip_and_its_frames(predicted, clip, student, tmp_path):
+    out = tmp_path / "out"
+    (out / "clip_frames").mkdir(parents=True)
+    (out / "clip_frames" / "000099.png").write_bytes(b"of an earlier, longer clip")
     outcome = predicted(clip, "--save", "png,npy", "--json")
     (one,) = outcome.json["videos"]
-    out = tmp_path / "out"
     assert outcome.err == "" and sorted(path.name for path in out.iterdir()) == ["clip_color.mp4", "clip_frames"]
     assert (one["video"], one["frames"], one["color"]) == (str(clip), FRAMES, str(out / "clip_color.mp4"))
     assert frames_of(out / "clip_color.mp4").shape == (FRAMES, 64, 96 + 8 + 96, 3)

@@ -301,3 +301,9 @@ class RunOptions(Part):
         group=o.DATA,
         inherited=False,
     )
+    verbose: bool = option(
+        False,
+        "also print the teacher's whole contract, as acclimate --dry-run does",
+        concerns="machine",
+        group=o.GENERAL,
+    )

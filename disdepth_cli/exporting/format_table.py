@@ -10,7 +10,7 @@ from typing import get_args
 
 from disdepth_cli.config.types import Dynamic, ExportFormat, ExportInput, ExportPrecision
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.exporting.formats.session import Session, tool, version_of
+from disdepth_cli.exporting.formats.session import Session, is_installed, tool, version_of
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,11 @@ def require_tools(name: ExportFormat, precision: ExportPrecision) -> None:
     """
     for package in _tools(name, precision):
         tool(MODULES.get(package, package), f"--format {name}")
+
+
+def missing_tools(name: ExportFormat) -> list[str]:
+    """Packages that write a format and are not installed."""
+    return [package for package in FORMATS[name].writers if not is_installed(MODULES.get(package, package))]
 
 
 def tool_versions(name: ExportFormat, precision: ExportPrecision) -> dict[str, str]:

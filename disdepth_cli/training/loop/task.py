@@ -54,7 +54,7 @@ def student_groups(student: DepthStudent, lr: float, backbone_lr: float, weight_
 
 
 def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
-    """A one-cycle schedule of so many steps. A group's peak is its rate, or its peak in the schedule before this one."""
+    """A one-cycle schedule of so many steps. A group's peak is its rate, or that of the schedule before this one."""
     return torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         max_lr=[group.get("max_lr", group["lr"]) for group in optimizer.param_groups],

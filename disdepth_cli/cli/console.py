@@ -57,7 +57,7 @@ def run_verb(
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
     refuse_missing(config)
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
-    with watcher.starting():
+    with watcher.starting("torch" if issubclass(kind, TrainingConfig) else kind.verb()):
         call = engine()
     try:
         with interruptible():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[str, str]] = {
     "demo": ("disdepth demo", "disdepth demo my-demo --steps 100"),
+    "list": ("disdepth list students --latency", "disdepth list teachers --json"),
     "check": ("disdepth check data.yaml", "disdepth check my_photos --sample 200 --json"),
     "acclimate": (
         "disdepth acclimate --teacher depth-anything/Depth-Anything-V2-Small-hf --data data.yaml",

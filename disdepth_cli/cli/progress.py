@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-WORD = "loading ..."  # shown while PyTorch is imported
 PLAIN_SECONDS = 15.0  # at most one progress line in so many seconds where there is no terminal
-HEADLINES = ("rmse", "abs_rel", "delta1", "disparity_error")  # of a validation; metrics.csv has all
+HEADLINES = ("rmse", "abs_rel", "delta1", "disparity_error")  # three of a validation; metrics.csv has all
 
 
 def printable(text: str) -> str:
@@ -42,10 +41,10 @@ class TerminalObserver:
         self.images, self.began, self.last_line = 0, time.monotonic(), 0.0
         self.done_before = 0
 
-    def starting(self) -> AbstractContextManager[object]:
-        """A line while the engine is imported, gone when it is."""
+    def starting(self, what: str) -> AbstractContextManager[object]:
+        """A line while the engine is imported, gone when it is. what: is imported."""
         shown = not self.quiet and stderr.is_terminal
-        return stderr.status(WORD) if shown else nullcontext()
+        return stderr.status(f"loading {what} ...") if shown else nullcontext()
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -80,8 +79,10 @@ class TerminalObserver:
             self.close()
 
     def on_validation(self, step: int, epoch: int, metrics: dict[str, float], is_best: bool) -> None:
-        shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in HEADLINES if name in metrics)
-        self.on_note(f"epoch {epoch}: {shown}{'  (best so far)' if is_best else ''}")
+        shown = [f"{name} {metrics[name]:.4f}" for name in HEADLINES if name in metrics][:3]
+        words = [f"{shown[0]}{' (best)' if is_best else ''}", *shown[1:]] if shown else []
+        line, width = f"epoch {epoch}: ", stderr.width if stderr.is_terminal else 1000
+        self.on_note(line + fitting(words, width - len(line)))
 
     def on_warning(self, message: str) -> None:
         stderr.print(f"[yellow]warning:[/yellow] {escape(message)}")
@@ -122,7 +123,7 @@ class TerminalObserver:
 
 
 def _bar_width() -> int:
-    return 10 if stderr.width < 100 else 24
+    return 5 if stderr.width < 70 else 10 if stderr.width < 100 else 24
 
 
 def fitting(words: list[str], width: int) -> str:

@@ -10,6 +10,7 @@ from disdepth_cli.config.model_commands import (
     CompareConfig,
     ConvertTeacherConfig,
     EvaluateConfig,
+    ListConfig,
     PredictConfig,
     PushConfig,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "DistillConfig",
     "EvaluateConfig",
     "ExportConfig",
+    "ListConfig",
     "PackConfig",
     "Part",
     "PredictConfig",

@@ -1,4 +1,4 @@
-"""Options of evaluate, predict, push, compare and convert-teacher."""
+"""Options of evaluate, predict, push, compare, list and convert-teacher."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from disdepth_cli.config.types import (
     Name,
     Names,
     Precision,
+    Size,
     Span,
     Workers,
 )
@@ -238,6 +239,18 @@ class CompareConfig(BaseConfig):
     format: Literal["table", "markdown", "csv"] = option(
         "table", "how the table is printed", level="basic", group=o.DATA
     )
+
+
+class ListConfig(BaseConfig):
+    """disdepth list."""
+
+    what: Literal["students", "teachers", "protocols", "formats"] = option(
+        ..., "students, teachers, protocols or formats", level="basic", group=o.DATA
+    )
+    latency: bool = option(
+        False, "also time the students on this machine, on one thread", level="basic", group=o.MACHINE
+    )
+    input_size: Size = option((240, 320), "working size HxW of the students", level="basic", group=o.STUDENT)
 
 
 class ConvertTeacherConfig(BaseConfig):

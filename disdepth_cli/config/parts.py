@@ -13,7 +13,6 @@ from disdepth_cli.config.types import (
     DataLocation,
     Keep,
     LGConvOn,
-    Name,
     NameOrNothing,
     Precision,
     Size,
@@ -80,19 +79,6 @@ class StudentOptions(Part):
     decoder_channels: int = option(64, "channels of the decoder", group=o.STUDENT, ge=8, le=1024)
     bins: int = option(64, "number of depth bins", group=o.STUDENT, ge=2, le=1024)
     input_size: Size = option((240, 320), "working size HxW; the checkpoint stores it", level="basic", group=o.STUDENT)
-
-
-class DistilledStudentOptions(StudentOptions):
-    """The student that is trained, and a student that it starts from."""
-
-    init: Name | None = option(
-        None,
-        "trained student to start from: file, run, OWNER/NAME on the Hub, or `bundled`. Its network is taken, and its "
-        "working size unless --input-size is given. Without --teacher it learns from ground truth alone",
-        level="basic",
-        group=o.STUDENT,
-        local=True,
-    )
 
 
 class TeacherOptions(Part):
@@ -264,4 +250,10 @@ class RunOptions(Part):
         concerns="machine",
         group=o.DATA,
         inherited=False,
+    )
+    verbose: bool = option(
+        False,
+        "also print the teacher's whole contract, as acclimate --dry-run does",
+        concerns="machine",
+        group=o.GENERAL,
     )

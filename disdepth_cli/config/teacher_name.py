@@ -18,22 +18,22 @@ OBJECT = "object:"
 GROUP = "disdepth.teachers"
 """Entry points of installed packages: `mynet = "mypackage.teachers:mynet"`."""
 
-WELL_KNOWN = (
-    "depth-anything/Depth-Anything-V2-Small-hf",
-    "depth-anything/Depth-Anything-V2-Base-hf",
-    "depth-anything/Depth-Anything-V2-Large-hf",
-    "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf",
-    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Small-hf",
-    "LiheYoung/depth-anything-small-hf",
-    "Intel/dpt-large",
-    "Intel/dpt-hybrid-midas",
-    "Intel/zoedepth-nyu",
-    "facebook/dpt-dinov2-small-nyu",
-    "vinvino02/glpn-nyu",
-    "apple/DepthPro-hf",
-    "google/tipsv2-b14-dpt",
-)
-"""Teachers that a mistyped name is compared with."""
+WELL_KNOWN = {
+    "depth-anything/Depth-Anything-V2-Small-hf": ("depth_anything", "disparity"),
+    "depth-anything/Depth-Anything-V2-Base-hf": ("depth_anything", "disparity"),
+    "depth-anything/Depth-Anything-V2-Large-hf": ("depth_anything", "disparity"),
+    "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf": ("depth_anything", "metric_depth"),
+    "depth-anything/Depth-Anything-V2-Metric-Outdoor-Small-hf": ("depth_anything", "metric_depth"),
+    "LiheYoung/depth-anything-small-hf": ("depth_anything", "disparity"),
+    "Intel/dpt-large": ("dpt", "disparity"),
+    "Intel/dpt-hybrid-midas": ("dpt", "disparity"),
+    "Intel/zoedepth-nyu": ("zoedepth", "metric_depth"),
+    "facebook/dpt-dinov2-small-nyu": ("dpt", "metric_depth"),
+    "vinvino02/glpn-nyu": ("glpn", "metric_depth"),
+    "apple/DepthPro-hf": ("depth_pro", "metric_depth"),
+    "google/tipsv2-b14-dpt": ("tipsv2_dpt", "metric_depth"),
+}
+"""Teachers on the Hub: id to `model_type` and kind. A mistyped name is compared with them."""
 _FILE = re.compile(r"(?P<file>.+\.py):(?P<function>[A-Za-z_]\w*)")
 
 

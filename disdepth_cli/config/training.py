@@ -8,11 +8,11 @@ from pydantic import model_validator
 
 from disdepth_cli.config import option as o
 from disdepth_cli.config.base import BaseConfig, Part
+from disdepth_cli.config.distilled_student import DistilledStudentOptions
 from disdepth_cli.config.option import option
 from disdepth_cli.config.parts import (
     CompareOptions,
     DataOptions,
-    DistilledStudentOptions,
     HubOptions,
     LoopOptions,
     MachineOptions,

@@ -10,7 +10,7 @@ from typing import get_args
 
 from disdepth_cli.config.types import Dynamic, ExportFormat, ExportInput, ExportPrecision
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.exporting.formats.session import Session, tool, version_of
+from disdepth_cli.exporting.formats.session import Session, is_installed, tool, version_of
 from disdepth_cli.observer import SILENT, Observer
 
 
@@ -91,6 +91,11 @@ def require_tools(
     from disdepth_cli.exporting.web_page import runtime_tarball  # predict opens files without it
 
     return runtime_tarball(offline, observer)
+
+
+def missing_tools(name: ExportFormat) -> list[str]:
+    """Packages that write a format and are not installed."""
+    return [package for package in FORMATS[name].writers if not is_installed(MODULES.get(package, package))]
 
 
 def tool_versions(name: ExportFormat, precision: ExportPrecision) -> dict[str, str]:

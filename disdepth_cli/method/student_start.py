@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from disdepth_cli.config.parts import DistilledStudentOptions
+from disdepth_cli.config.distilled_student import DistilledStudentOptions
 from disdepth_cli.config.training import MethodOptions
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.adapters import AdaptedEncoder

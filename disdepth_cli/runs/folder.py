@@ -23,6 +23,7 @@ STATE_KEY = "disdepth-state"
 
 DIGEST_KEY = "disdepth-digest"
 PAGE, PAGE_DATA = "report.html", "page.json"  # the second one beside the states: pictures that only the page shows
+LENGTH = ("epochs", "max_steps")  # options that may grow when a finished run is resumed
 ENTRIES = "entries.json"  # beside the states: what the data held when the run began
 
 
@@ -67,7 +68,8 @@ class RunFolder:
         for folder in (run.path, run.state.file.parent):
             remove_unfinished(folder)
         if config.run.resume:
-            run.check_same(config, verb)
+            if run.check_same(config, verb):
+                run.report_file.unlink(missing_ok=True)  # it is not finished any more
         else:
             run.check_free()
         remove_errors(run.path)
@@ -98,8 +100,10 @@ class RunFolder:
         if self.began or held - {CONFIG, self.state.file.parent.name, ERRORS}:
             raise ConfigError(f"{self.path}: already holds something; {advice}")
 
-    def check_same(self, config: TrainingConfig, verb: str, advice: str = "resume with the same options") -> None:
+    def check_same(self, config: TrainingConfig, verb: str, advice: str = "resume with the same options") -> bool:
         """The run was started by this verb with the same options, those aside that are free to change.
+
+        True: it is finished, and is to have more steps now.
 
         Raises:
             ConfigError: it was not, or there is no run.
@@ -107,13 +111,39 @@ class RunFolder:
         before = RunContents(self.path).config()
         if before.get("verb") != verb:
             raise ConfigError(f"{self.path}: is a run of {before.get('verb')}, not of {verb}")
-        now, free = _plain(config), type(config).named(free=True)
+        now, free, longer = _plain(config), type(config).named(free=True), False
         for name in now:
             if name not in free and name in before and not _same(before[name], now[name]):
+                if name in LENGTH and self._lengthens(name, before, now):
+                    longer = True
+                    continue
                 raise ConfigError(
                     f"--{name.replace('_', '-')}: the run in {self.path} was started with {before[name]!r}, "
                     f"not {now[name]!r}; {advice}"
                 )
+        return longer
+
+    def _lengthens(self, name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+        """Whether more steps are asked of a finished run.
+
+        Raises:
+            ConfigError: they are, but the run is not finished, or parts of it have a length of their own.
+        """
+        if None in (before[name], now[name]) or now[name] < before[name]:
+            return False
+        flag, again = (
+            f"--{name.replace('_', '-')} {now[name]}",
+            f"disdepth {before.get('verb')} --resume -o {self.path}",
+        )
+        if name == "epochs" and now["max_steps"] is not None:
+            raise ConfigError(f"{flag}: the run in {self.path} counts in steps; give --max-steps")
+        if now.get("sweep") or now.get("attention_steps"):
+            part = "--sweep" if now.get("sweep") else "--attention-steps"
+            raise ConfigError(f"{flag}: a run with {part} cannot be made longer; start another one")
+        if not RunContents(self.path).is_finished:
+            again = f"disdepth {before.get('verb')} --resume -o {self.path}"
+            raise ConfigError(f"{flag}: the run in {self.path} is not finished; first let it end: {again}")
+        return True
 
     def check_entries(self, entries: Mapping[str, Any]) -> None:
         """The run's data is what it began with, wherever it lies by now; what it begins with is kept.

@@ -184,6 +184,17 @@ class TeacherContract:
         }
         return [f"{key}: {value}" for key, value in values.items()]
 
+    def summary(self) -> list[str]:
+        """The contract in two lines: what it is and gives, what it sees and costs."""
+        size, probe = self.working_size, self.probe
+        cost = "" if self.flops is None else f", {self.flops / 1e9:.3g} GFLOPs"
+        room = "" if probe is None or probe.correlation is None else f"; test room: {probe.correlation:+.2f} with depth"
+        about = f"{self.model_type}, {self.parameters / 1e6:.1f} M parameters, {self.licence or 'no licence stated'}"
+        return [
+            f"teacher: {self.id} ({about}): {self._output()}",
+            f"teacher: sees {self._sees()}; works at {size.height}x{size.width}{cost}{room}; --verbose tells the rest",
+        ]
+
     def _output(self) -> str:
         """Kind, unit and range of the numbers, in words."""
         if self.kind == "metric_depth":

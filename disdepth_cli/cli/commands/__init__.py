@@ -9,9 +9,13 @@ from disdepth_cli.cli.commands.demo import demo
 from disdepth_cli.cli.commands.distill import distill
 from disdepth_cli.cli.commands.evaluate import evaluate
 from disdepth_cli.cli.commands.export import export
+from disdepth_cli.cli.commands.list import list_names
 from disdepth_cli.cli.commands.pack import pack
 from disdepth_cli.cli.commands.predict import predict
 from disdepth_cli.cli.commands.push import push
 
-COMMANDS = (demo, check, acclimate, distill, evaluate, predict, compare, benchmark, export, pack, push, convert_teacher)
+COMMANDS = (
+    *(demo, list_names, check, acclimate, distill, evaluate, predict, compare),
+    *(benchmark, export, pack, push, convert_teacher),
+)
 """In the order of the help."""

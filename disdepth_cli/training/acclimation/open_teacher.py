@@ -23,7 +23,7 @@ def teacher_and_data(config: AcclimateConfig, observer: Observer) -> tuple[Depth
         ConfigError: options that do not fit the teacher.
     """
     refuse_trained(config)
-    teacher = open_teacher(config.teacher, observer, config.machine.offline)
+    teacher = open_teacher(config.teacher, observer, config.machine.offline, config.run.verbose)
     if teacher.contract.depth_alone and config.teacher.train != "frozen":
         raise ConfigError(
             f"--train-teacher {config.teacher.train}: {teacher.contract.id} gives depth and no features; give it "
@@ -33,8 +33,12 @@ def teacher_and_data(config: AcclimateConfig, observer: Observer) -> tuple[Depth
     return teacher, data.shown_to([teacher])
 
 
-def open_teacher(options: AcclimatedTeacherOptions, observer: Observer, offline: bool = False) -> DepthTeacher:
-    """The teacher of the options, fetched where it must be, its contract told to the observer.
+def open_teacher(
+    options: AcclimatedTeacherOptions, observer: Observer, offline: bool = False, verbose: bool = False
+) -> DepthTeacher:
+    """The teacher of the options, fetched where it must be; the observer is told what it is.
+
+    verbose: in all lines of its contract, in place of two.
 
     Raises:
         TeacherError: it cannot be found, fetched, loaded or used.
@@ -47,7 +51,7 @@ def open_teacher(options: AcclimatedTeacherOptions, observer: Observer, offline:
         options.name, revision=options.revision, weights=options.weights, offline=offline, announce=note
     )
     contract = with_flops(teacher)
-    for line in contract.lines():
+    for line in contract.lines() if verbose else contract.summary():
         note(line)
     doubt = contract.probe.doubt(contract.kind) if contract.probe is not None else None
     if doubt is not None:  # metres that are far off

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from disdepth_cli.method.acclimated_teacher import teacher_record
-from disdepth_cli.observer import Observer
 from disdepth_cli.results.training import AcclimateReport
 from disdepth_cli.training.acclimation.scores import AcclimationScores
+from disdepth_cli.training.acclimation.teacher_checks import FACTOR
 from disdepth_cli.training.acclimation.training import AcclimationTraining
 from disdepth_cli.training.loop.task import LoopResult
 from disdepth_cli.training.report import finish, fit_report
@@ -15,7 +15,8 @@ from disdepth_cli.training.run_page import RunPage
 from disdepth_cli.training.session import Session
 from disdepth_cli.training.teacher_cache import replay_report
 
-SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a teacher whose ghost is no better than this is of little use
+SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a ghost decoder that is no better is of little use
+ENOUGH = 500  # steps of a ghost decoder before its features are judged
 
 
 def acclimation_page(
@@ -53,7 +54,9 @@ def acclimate_report(
     """Write a run's report.json. constant: metrics of one depth everywhere; before, after: of the teacher itself."""
     config, session, scores, data = training.config, training.session, training.scores, training.session.data
     comparable = after is not None and scores.teacher_protocol() == data.protocol
-    _doubt(ghost.best, constant, session.observer)
+    doubt = doubt_of(ghost, constant, after if comparable else None, checks.get("whole_to_labels"))
+    if doubt is not None:
+        session.observer.on_warning(doubt)
     report = AcclimateReport(
         run=str(session.run.path),
         teacher=teacher_record(training.acclimated.teacher, config.teacher.train).model_dump(mode="json"),
@@ -74,12 +77,23 @@ def acclimate_report(
     return finish(session.run, report, session.observer)
 
 
-def _doubt(ghost: dict[str, float], constant: dict[str, float] | None, observer: Observer) -> None:
-    """Say so when a teacher is of little use."""
-    if constant is None or not ghost or ghost["rmse"] < SAYS_NOTHING * constant["rmse"]:
-        return
-    observer.on_warning(
-        f"through the ghost decoder this teacher's RMSE is {ghost['rmse']:.3f}, that of one constant depth "
-        f"{constant['rmse']:.3f}: its features tell little about depth here; take another, or train it "
-        "(--train-teacher)"
+def doubt_of(
+    ghost: LoopResult, constant: dict[str, float] | None, own: dict[str, float] | None, scale: float | None
+) -> str | None:
+    """Why a ghost decoder is hardly better than a constant depth, as far as it is known; None where it is better.
+
+    own: the teacher's own metrics under the same protocol. scale: its depth of whole images over the labels.
+    """
+    if constant is None or not ghost.best or ghost.best["rmse"] < SAYS_NOTHING * constant["rmse"]:
+        return None
+    figures = (
+        f"through the ghost decoder this teacher's RMSE is {ghost.best['rmse']:.3f}, that of one constant depth "
+        f"{constant['rmse']:.3f}"
     )
+    if scale is not None and not 1 / FACTOR < scale < FACTOR:
+        return f"{figures}: its depth is {scale:.3g} times the labels, so not its features but the scale is wrong"
+    if own is not None and own["rmse"] < SAYS_NOTHING * constant["rmse"]:
+        return f"{figures}, its own {own['rmse']:.3f}: the ghost decoder needs more steps (--epochs)"
+    if ghost.steps < ENOUGH:
+        return f"{figures}, after {ghost.steps} steps: too few to judge the teacher by; give it more (--epochs)"
+    return f"{figures}: its features tell little about depth here; take another, or train it (--train-teacher)"

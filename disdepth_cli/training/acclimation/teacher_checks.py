@@ -29,6 +29,7 @@ from disdepth_cli.types import DepthBatch, DepthOutput, DepthSample, StoredBatch
 
 IMAGES = 50
 OFF = 0.05  # beyond which a view's metres are warned of
+FACTOR = 1.5  # beyond which metres of whole images are those of another scale
 AGREES = 0.10  # mean relative error on labelled images below which a teacher tells little more than the labels
 WRONG_WAY = 0.3  # rank correlation with the labels in the wrong direction that is no chance
 
@@ -67,6 +68,13 @@ class TeacherChecks:
 
     def warnings(self, name: str, unlabelled: bool) -> Iterator[str]:
         """What to beware of. unlabelled: there are training images without labels."""
+        factor = self.whole_to_labels
+        if factor is not None and not 1 / FACTOR < factor < FACTOR:
+            yield (
+                f"{name}: its depth is {factor:.3g} times the labels, of whole images too: depth_scale in data.yaml is "
+                "wrong, or the teacher has another scale; disdepth check DATA compares scales"
+            )
+            return
         ratio = self.to_labels if self.to_labels is not None else self.to_whole
         if ratio is not None and abs(ratio - 1) > OFF:
             beside = "the labels say" if self.to_labels is not None else "it says of the whole image"

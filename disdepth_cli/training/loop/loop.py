@@ -35,15 +35,14 @@ from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer, Progress
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.runs.state import Parts, pack, unpack
-from disdepth_cli.training.loop.saving import StateSaver, check_same_length
+from disdepth_cli.training.loop.saving import StateSaver, check_same_length, is_longer
 from disdepth_cli.training.loop.skips import Skips
 from disdepth_cli.training.loop.step_log import StepLog
-from disdepth_cli.training.loop.task import LoopResult, Schedule, Task
+from disdepth_cli.training.loop.task import LoopResult, Schedule, Task, one_cycle
 from disdepth_cli.training.loop.trouble import is_full, of_memory, of_worker
 from disdepth_cli.types import LossTerms, StoredBatch
 
 LOG_EVERY = 10  # steps between rows of metrics.csv
-WARMUP_SHARE = 0.1  # of the one-cycle schedule
 STEP_SEED_STRIDE = 1_000_003
 RANK_SEED_STRIDE = 2_147_483_659  # processes draw apart: the same dropout in all would be one draw for all images
 
@@ -68,16 +67,8 @@ class TrainingLoop:
         self.step_module, self.optimizer = accelerator.prepare(
             task.step, torch.optim.AdamW(task.groups, lr=options.lr, weight_decay=options.weight_decay)
         )
-        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer.optimizer,
-            max_lr=[group["lr"] for group in task.groups],
-            total_steps=schedule.total_steps + 1,
-            # A run too short for one step of warm-up has none; at exactly nine steps torch would divide by zero.
-            pct_start=WARMUP_SHARE if schedule.total_steps * WARMUP_SHARE >= 1 else 0.0,
-            div_factor=25,
-            final_div_factor=100,
-            cycle_momentum=False,
-        )
+        self.scheduler = one_cycle(self.optimizer.optimizer, schedule.total_steps)
+        self.lengthened_at = 0  # the step at which the run had ended, before it was given more
         self.ema = ModelEmaV3(task.model, decay=options.ema, use_warmup=True) if options.ema else None
         self.done = 0
         self.best: dict[str, float] = {}
@@ -268,11 +259,25 @@ class TrainingLoop:
         check_same_length(self.run, saved[1], self.schedule.total_steps)
         counters = unpack(self._parts(), *saved)
         self.done = counters["done"]
-        self.scheduler.last_epoch = self.done
+        self._schedule_the_rest(counters)
         self.best, self.best_step, self.final = counters["best"], counters["best_step"], counters["final"]
         self.skips.corrupt, self.skips.steps = counters["corrupt"], counters["skipped"]
         self.skips.in_a_row = counters["bad_in_a_row"]
         self.images, self.seconds = counters["images"], counters["seconds"]
+
+    def _schedule_the_rest(self, state: dict[str, Any]) -> None:
+        """The schedule where the state left it; a finished run that is given more steps has a new one for them."""
+        total, more = self.schedule.total_steps, is_longer(state, self.schedule.total_steps)
+        self.lengthened_at = self.done if more else state.get("lengthened_at", 0)
+        if self.lengthened_at:
+            self.scheduler = one_cycle(self.optimizer.optimizer, total - self.lengthened_at)
+        if more:
+            told = f"was finished after {self.done} steps; {total - self.done} more follow"
+            self.observer.on_note(f"{self.run.path}: {told}, with a new schedule from its weights")
+        else:
+            for group, rate in zip(self.optimizer.optimizer.param_groups, state["rates"], strict=True):
+                group["lr"] = rate
+        self.scheduler.last_epoch = self.done - self.lengthened_at
 
     def _parts(self) -> Parts:
         ema = None if self.ema is None else self.ema.module
@@ -282,6 +287,7 @@ class TrainingLoop:
         return {
             "done": self.done,
             "total_steps": self.schedule.total_steps,
+            "lengthened_at": self.lengthened_at,
             "processes": world(),
             "best": self.best,
             "best_step": self.best_step,

@@ -65,8 +65,13 @@ class StateSaver:
             self._error = error
 
 
+def is_longer(state: dict[str, Any], total: int) -> bool:
+    """Whether a saved state is the end of a run that is to have more steps: `total` of them."""
+    return bool(state["done"] == state["total_steps"] < total)
+
+
 def check_same_length(run: RunFolder, state: dict[str, Any], total: int) -> None:
-    """A saved state is of a run with as many processes, and of as many steps in `total`.
+    """A saved state is of a run with as many processes, and of as many steps in `total`, or of a finished shorter one.
 
     Raises:
         ConfigError: it is not.
@@ -79,7 +84,7 @@ def check_same_length(run: RunFolder, state: dict[str, Any], total: int) -> None
                 "the order of the images would be another: resume with as many"
             )
         )
-    if state["total_steps"] != total:
+    if state["total_steps"] != total and not is_longer(state, total):
         raise ConfigError(
             f"{run.path}: was planned for {state['total_steps']} steps, now it would be {total}; the data or the "
             "options have changed since"

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from disdepth_cli.config.parts import LoopOptions
 from disdepth_cli.models.lg_conv import LGConv
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.types import StoredBatch
+
+WARMUP_SHARE = 0.1  # of the one-cycle schedule
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:
@@ -48,6 +51,20 @@ def student_groups(student: DepthStudent, lr: float, backbone_lr: float, weight_
         decay = 0.0 if id(parameter) in lg or parameter.ndim <= 1 else weight_decay
         groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    """A one-cycle schedule of so many steps. A group's peak is its rate, or that of the schedule before this one."""
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=[group.get("max_lr", group["lr"]) for group in optimizer.param_groups],
+        total_steps=steps + 1,
+        # A run too short for one step of warm-up has none; at exactly nine steps torch would divide by zero.
+        pct_start=WARMUP_SHARE if steps * WARMUP_SHARE >= 1 else 0.0,
+        div_factor=25,
+        final_div_factor=100,
+        cycle_momentum=False,
+    )
 
 
 @dataclass(frozen=True)

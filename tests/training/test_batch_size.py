@@ -88,7 +88,7 @@ def test_the_acclimation_on_the_way_and_the_control_have_the_number(
 ) -> None:
     monkeypatch.setattr(batch_size, "MOST_ON_CPU", 2)
     options = {**tiny, "batch_size": "auto", "max_steps": 1, "control": True}
-    distill(str(tiny_teacher), rooms, output=tmp_path / "run", **options)
+    distill(teacher=str(tiny_teacher), data=rooms, output=tmp_path / "run", **options)
     assert [batch_of(tmp_path / name) for name in ("run", "run-teacher", "run-control")] == [2, 2, 2]
 
 

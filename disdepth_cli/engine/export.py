@@ -30,6 +30,11 @@ NO_RESIZING = (
     "the bundled student's RMSE 1.52 instead of 0.69"
 )
 
+SLOW_HALVES = (
+    "--format torch --precision fp16: for GPUs; PyTorch's fp16 convolutions are slow on a CPU: the bundled student "
+    "took 25 times the time of fp32 there"
+)
+
 
 def export(config: ExportConfig, observer: Observer = SILENT) -> ExportResult:
     """Write a student for another runtime, with `export.json` and a `run.py` that needs that runtime alone.
@@ -45,6 +50,8 @@ def export(config: ExportConfig, observer: Observer = SILENT) -> ExportResult:
     job = _Export(config, observer, runtime)
     if config.dynamic == "all":
         job.warn(NO_RESIZING)
+    if config.format == "torch" and config.precision == "fp16":
+        job.warn(SLOW_HALVES)
     return job.run()
 
 

@@ -46,7 +46,7 @@ FORMATS: dict[ExportFormat, Format] = {
     ),
     "ncnn": Format("-ncnn", "NcnnSession", "ncnn", inputs=("tensor",), writers=("pnnx",)),
     "mnn": Format(".mnn", "MnnSession", "MNN", writers=("MNN", "onnx", "onnxscript")),
-    "coreml": Format(".mlpackage", None, "", writers=("coremltools",)),
+    "coreml": Format(".mlpackage", None, "", ("fp32",), writers=("coremltools",)),
 }  # fmt: skip
 
 FORMATS["web"] = replace(FORMATS["onnx"], inputs=("image",), dynamics=("none",), file="onnx")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from disdepth_cli.config.types import Backend
 from disdepth_cli.data.files.dataset import DataSource
@@ -15,6 +17,9 @@ from disdepth_cli.scoring.backend import open_in_runtime
 from disdepth_cli.scoring.score import protocol_of, score
 from disdepth_cli.working_size import WorkingSize
 
+if TYPE_CHECKING:
+    from disdepth_cli.types import ViewOrigin
+
 IMAGES = 200  # at most about so many, spread over all
 HEADLINES = ("abs_rel", "rmse", "delta1")
 
@@ -24,11 +29,14 @@ def accuracy_change(
 ) -> dict[str, Any] | None:
     """{"images", "predict": {...}, "exported": {...}, "rmse_change": relative}; None where no val image has depth.
 
-    size: (height, width) that whole images are brought to before the exported file takes them.
+    size: (height, width) that both get images of, where the exported file takes whole images.
     """
     if not source.labelled("val"):
         return None
-    before, after = (_scored(one, source, size) for one in (predictor, exported))
+    pair = (predictor, exported)
+    if _takes_images(exported):
+        pair = (_OfOneSize(predictor, size), _OfOneSize(exported, size))
+    before, after = (_scored(one, source) for one in pair)
     images = after.pop("images")
     before.pop("images")
     return {
@@ -43,17 +51,36 @@ def accuracy_change(
 def accuracy_of(model: str, backend: Backend | None, source: DataSource, size: tuple[int, int]) -> dict[str, Any]:
     """{"images", "abs_rel", "rmse", "delta1"} of a MODEL in a runtime, on the CPU.
 
+    size: (height, width) that images are brought to for a file that takes whole images.
+
     Raises:
         DataError: no val image has depth.
     """
     if not source.labelled("val"):
         raise DataError(f"{source.root}: its val images have no depth to be scored against")
-    return _scored(open_in_runtime(model, backend, "cpu", offline=True), source, size)
+    predictor = open_in_runtime(model, backend, "cpu", offline=True)
+    return _scored(_OfOneSize(predictor, size) if _takes_images(predictor) else predictor, source)
 
 
-def _scored(predictor: Predictor, source: DataSource, size: tuple[int, int]) -> dict[str, Any]:
-    if isinstance(predictor, ExportedPredictor) and predictor.about.input == "image":
-        predictor.working_size = WorkingSize(*size, multiple=1, scale_rule="stretch", pad=False)
+def _takes_images(predictor: Predictor) -> bool:
+    return isinstance(predictor, ExportedPredictor) and predictor.about.input == "image"
+
+
+class _OfOneSize(Predictor):
+    """A predictor whose images are brought to one size before it sees them, and its depth back."""
+
+    def __init__(self, predictor: Predictor, size: tuple[int, int]) -> None:
+        self.predictor = predictor
+        self.working_size = WorkingSize(*size, multiple=1, scale_rule="stretch", pad=False)
+        self.kind, self.min_depth, self.max_depth = predictor.kind, predictor.min_depth, predictor.max_depth
+        self.device, self.precision, self.parameters = predictor.device, predictor.precision, predictor.parameters
+
+    def depth_of(self, pixels: np.ndarray, origin: ViewOrigin | None = None) -> np.ndarray:
+        image = np.rint(pixels[0].transpose(1, 2, 0) * 255).astype(np.uint8)
+        return self.predictor.predict(image)[None]
+
+
+def _scored(predictor: Predictor, source: DataSource) -> dict[str, Any]:
     items = few_labelled(source.items("val"), IMAGES)
     scores = score(predictor, source, items, for_output(protocol_of(source), predictor.kind), workers=1)
     found = scores.mean.as_dict()

@@ -21,8 +21,6 @@ from disdepth_cli.exporting.formats.openvino_file import RUN as OPENVINO
 
 PROJECT = Path(__file__).parents[2]
 PAGE = (PROJECT / "docs" / "deploy.md").read_text(encoding="utf-8")
-BROKEN = {"coreml": {"fp16"}}
-"""Precisions of the code that the page leaves out."""
 
 
 def blocks(language: str) -> list[str]:
@@ -60,7 +58,7 @@ def test_the_formats_are_those_of_the_code() -> None:
     named = {re.findall(r"`(\w+)`", name)[0]: row for name, row in rows.items()}
     assert list(named) and set(named) == set(FORMATS)
     for name, row in named.items():
-        assert set(re.findall(r"\w+", row[2])) == set(FORMATS[name].precisions) - BROKEN.get(name, set())
+        assert set(re.findall(r"\w+", row[2])) == set(FORMATS[name].precisions)
         assert set(re.findall(r"disdepth\[([\w-]+)\]", row[1])) <= set(extras)
         assert ("unchecked" in row[4]) == (FORMATS[name].session is None)
 

@@ -17,9 +17,11 @@ import torch
 
 from disdepth_cli import export
 from disdepth_cli.config import STUDENTS
+from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import ConfigError, DataError, ExportError, MissingError
 from disdepth_cli.exporting import check
 from disdepth_cli.exporting.exported import open_exported
+from disdepth_cli.scoring.exported_accuracy import accuracy_change
 from disdepth_cli.scoring.open_model import open_student
 
 from .conftest import make_student
@@ -185,6 +187,16 @@ def test_half_precision_is_said_and_near(kind, whole, tiny_student, tmp_path):
     result = export(model=tiny_student, format=kind, precision="fp16", source="128x160", output=tmp_path)
     assert result["metadata"]["precision"] == "fp16" and 0 < result["check"]["mean"] <= 2e-3
     assert result["bytes"] < 0.65 * full["bytes"]
+    slow = [warning for warning in result["warnings"] if "25 times" in warning]
+    assert len(slow) == (kind == "torch") and all("slow on a CPU" in warning for warning in slow)
+
+
+def test_accuracy_is_compared_behind_the_same_resizing(whole, tiny_student, rooms):
+    """The rooms are 64x96, the file takes 128x160; in fp32 nothing is lost."""
+    exported, student = open_exported(whole("onnx")["file"]), open_student(tiny_student, "cpu")
+    found = accuracy_change(student, exported, load_source(rooms), (128, 160))
+    assert found is not None and found["images"] == 3
+    assert abs(found["rmse_change"]) < 1e-5
 
 
 def test_relative_students_have_no_metres(tiny_relative, photo, tmp_path):
@@ -239,6 +251,7 @@ def test_a_missing_tool_is_one_line_with_its_command(kind, module, extra, tiny_s
 def test_what_a_format_cannot_hold_is_refused(tiny_student, tmp_path):
     for options, words in (
         ({"format": "ncnn"}, "--input image: --format ncnn takes --input tensor only"),
+        ({"format": "coreml", "precision": "fp16"}, "--precision fp16: --format coreml takes --precision fp32 only"),
         ({"format": "torch", "precision": "int8"}, "--precision int8: --format torch takes --precision fp32 or fp16"),
         ({"dynamic": "all"}, "add --input tensor"),
         ({"precision": "int8"}, "give --calibration DATA"),

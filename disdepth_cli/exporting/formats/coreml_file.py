@@ -33,15 +33,14 @@ def write(graph: Graph, package: Path, inputs: Sequence[np.ndarray] = ()) -> Non
     given = (
         tools.ImageType(name=IMAGE, shape=shape, color_layout=tools.colorlayout.RGB)
         if whole
-        else tools.TensorType(name=IMAGE, shape=shape, dtype=np.float32)  # else fp16 would make it float16
+        else tools.TensorType(name=IMAGE, shape=shape, dtype=np.float32)
     )
-    half = graph.about.precision == "fp16"
     with quiet():
         model = tools.convert(
             torch.jit.trace(module, example, check_trace=False),
             inputs=[given],
             outputs=[tools.TensorType(name=DEPTH, dtype=np.float32)],
-            compute_precision=tools.precision.FLOAT16 if half else tools.precision.FLOAT32,
+            compute_precision=tools.precision.FLOAT32,
             minimum_deployment_target=tools.target.iOS16,
             convert_to="mlprogram",
         )

@@ -126,8 +126,8 @@ class PredictConfig(BaseConfig):
     save_numpy: bool = option(False, "as --save npy", group=o.DATA)
     save: DepthFormats = option(
         default_factory=list,
-        description="files beside the 16-bit PNG, separated by commas; npy, npz and exr are exact (float32); ply: "
-        "coloured points, glb: a surface with the image on it; of a video a file for each frame",
+        description="files beside the 16-bit PNG, separated by commas: npy, npz, exr (float32 numbers), ply (coloured "
+        "points), glb (surface); of a video one for each frame",
         level="basic",
         group=o.DATA,
     )

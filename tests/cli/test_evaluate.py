@@ -282,6 +282,10 @@ def test_pictures_of_the_worst_images(scored, student, tmp_path):
         (row["image"], pytest.approx(float(row["delta1"]))) for row in expected
     ]
     assert sorted(map(str, folder.glob("*.png"))) == [one["file"] for one in result["worst"]]
+    page = (folder / "report.html").read_text()
+    assert result["report"] == str(folder / "report.html") and f"{result['rmse']:.4f}" in page
+    places = [page.index(f"<h3>{one['image']}</h3>") for one in result["worst"]]
+    assert places == sorted(places) and page.count("<h3>") == 7  # and four others
     for one in result["worst"]:
         picture = cv2.imread(one["file"])
         assert picture.shape[1] > 900 and picture.std() > 20

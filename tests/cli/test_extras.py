@@ -81,6 +81,7 @@ def test_a_run_has_no_curves_and_says_so(rooms, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "curves.png: needs matplotlib, which is not installed; pip install 'disdepth[plots]'" in result.stderr
     assert json.loads((run / "report.json").read_text())["steps"] == 2 and not (run / "curves.png").exists()
+    assert "<svg" in (run / "report.html").read_text() and "data:image/jpeg" in (run / "report.html").read_text()
 
 
 def test_check_draws_no_histogram_and_says_so(rooms, tmp_path):

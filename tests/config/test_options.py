@@ -37,6 +37,7 @@ OF_COMPARISON = {"control", "keep", "sweep", "sweep_steps"}
 FREE_IN_RUNS = set(
     [
         "data",
+        "verbose",
         "output",
         "resume",
         "offline",
@@ -57,6 +58,8 @@ FREE_IN_PACKING = {"output", "resume", "workers", "max_corrupt"}
 NOT_IN_RECIPES = set(
     [
         "data",
+        "init",
+        "verbose",
         "output",
         "resume",
         "offline",

@@ -14,7 +14,7 @@ from disdepth_cli.outputs.page.page import Page, Section, Table, write_page
 from disdepth_cli.outputs.page.shown import ShownImage
 
 OWN = "model"
-NAMES = {"constant": "constant depth", "mean_map": "mean map", "teacher": "teacher"}
+NAMES = {"constant": "constant", "mean_map": "mean map", "teacher": "teacher"}
 BUCKETS = ("near", "middle", "far")
 OF_BUCKETS = ("abs_rel", "rmse", "delta1")
 

@@ -92,7 +92,7 @@ def worst_table(rows: Sequence[Metrics]) -> Table:
     label, names = "image", [name for name in rows[0] if name != "image"]
     return Table(
         ["worst images", *(UNITS.get(name, name) for name in names)],
-        [[str(row[label]), *(number(row.get(name)) for name in names)] for row in rows],
+        [[str(row.get(label, "")), *(number(row.get(name)) for name in names)] for row in rows],
     )
 
 

@@ -64,7 +64,7 @@ def models_of(config: Mapping[str, Any], report: Mapping[str, Any]) -> tuple[str
     """The model that the page is about, and all models with their metrics, the worst to be expected first."""
     if config.get("verb") == "acclimate":
         found = {
-            "constant depth": report.get("constant_metrics"),
+            "constant": report.get("constant_metrics"),
             "ghost": report.get("best") or report.get("ghost_metrics"),
             "teacher": report.get("teacher_metrics"),
             "teacher after training": report.get("teacher_metrics_after"),
@@ -75,7 +75,7 @@ def models_of(config: Mapping[str, Any], report: Mapping[str, Any]) -> tuple[str
     own = "student" if report.get("distilled", True) else "control"
     beside = report.get("baselines", {})
     found = {
-        "constant depth": beside.get("constant"),
+        "constant": beside.get("constant"),
         "control": (report.get("control") or {}).get("metrics"),
         own: report.get("best"),
         "ghost": beside.get("ghost"),
@@ -86,7 +86,7 @@ def models_of(config: Mapping[str, Any], report: Mapping[str, Any]) -> tuple[str
 
 def _in_words(own: str, models: Mapping[str, Mapping[str, Any]], report: Mapping[str, Any]) -> list[str]:
     lines = []
-    metrics, constant = models.get(own, {}), models.get("constant depth", {})
+    metrics, constant = models.get(own, {}), models.get("constant", {})
     if metrics.get("rmse") and constant.get("rmse"):
         share = metrics["rmse"] / constant["rmse"]
         useless = "; it tells little more than one depth for every pixel" if share > USELESS else ""

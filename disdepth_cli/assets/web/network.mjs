@@ -20,7 +20,7 @@ self.onmessage = async ({ data }) => {
 async function open(about, asked) {
   size = about.size;
   const reasons = [];
-  for (const backend of asked ? [asked] : await fitting()) {
+  for (const backend of asked ? [asked] : await fitting(about)) {
     try {
       ort = await import(`./onnxruntime/ort.${backend}.min.mjs`);
       ort.env.logLevel = "error";
@@ -34,8 +34,9 @@ async function open(about, asked) {
   throw new Error(`the student cannot run in this browser (${reasons.join("; ")})`);
 }
 
-// WebGPU where a real GPU is: one that the CPU imitates is a hundred times slower than WebAssembly.
-async function fitting() {
+// WebGPU where a real GPU is: one that the CPU imitates is a hundred times slower than WebAssembly. int8 was never tried.
+async function fitting(about) {
+  if (about.precision === "int8") return ["wasm"];
   const adapter = await self.navigator.gpu?.requestAdapter().catch(() => null);
   return adapter && !adapter.info?.isFallbackAdapter ? ["webgpu", "wasm"] : ["wasm"];
 }

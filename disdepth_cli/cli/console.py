@@ -23,6 +23,8 @@ from disdepth_cli.machine.signals import interruptible
 
 RELATIVE = ("disparity_error",)  # what a relative student is measured by where nothing is in metres
 
+LOADS_TORCH = ("acclimate", "distill", "evaluate", "export", "benchmark", "convert-teacher")
+
 stdout = Terminal(highlight=False)
 
 
@@ -57,7 +59,7 @@ def run_verb(
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # read then, too
     refuse_missing(config)
     watcher = TerminalObserver(own["quiet"] or own["as_json"])
-    with watcher.starting("torch" if issubclass(kind, TrainingConfig) else kind.verb()):
+    with watcher.starting("loading torch ..." if kind.verb() in LOADS_TORCH else "loading ..."):
         call = engine()
     try:
         with interruptible():

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 
-from disdepth_cli.config import STUDENTS, BaseConfig, DistillConfig
+from disdepth_cli.config import STUDENTS, BaseConfig, DistillConfig, TrainingConfig
 from disdepth_cli.config.student_name import may_be_timm, timm_models
 from disdepth_cli.config.teacher_name import WELL_KNOWN, file_and_function, is_own, none_acclimated, teacher_hint
 from disdepth_cli.errors import NEAR, CheckpointError, ConfigError, DataError, DisdepthError, StudentError, TeacherError
@@ -54,9 +54,9 @@ def refuse_missing(config: BaseConfig) -> None:
     for name in _named(config, "sources"):
         if not _is_elsewhere(name) and not _exists(name):
             raise DataError(f"{name}: no such image, video, folder or pattern{near_paths(name)}")
-    if config.verb() != "push":  # it takes a file or run of this machine, and says so
-        for name in _named(config, "model", "models"):
-            _check_model(name, CheckpointError)
+    models = _named(config, "model", "models")
+    if config.verb() != "push" and len(models) == 1:  # push says what it takes; of several, benchmark times the others
+        _check_model(models[0], CheckpointError)
     for option in FILES:
         for name in _named(config, option):
             if not _exists(name):
@@ -86,8 +86,9 @@ def _check_data_and_teacher(config: BaseConfig) -> None:
     for name in _named(config, "data"):
         if not _is_elsewhere(name) and not _exists(name):
             raise DataError(f"{name}: does not exist{near_paths(name) or f'; {DATA_ADVICE}'}")
-    for name in _named(config, "teacher"):
-        _check_model(name, TeacherError)
+    if isinstance(config, TrainingConfig):  # evaluate and benchmark go on without one
+        for name in _named(config, "teacher"):
+            _check_model(name, TeacherError)
     for name in _named(config, "init"):
         _check_model(name, CheckpointError)
     _check_acclimated(config)
@@ -113,14 +114,15 @@ def _check_model(name: str, error: type[DisdepthError]) -> None:
         return
     path = Path(name)
     if path.suffix in MODEL_FILES:
-        raise error(f"{name}: no such file{near_paths(name) or _advice(error)}")
+        what = "checkpoint" if path.suffix == ".safetensors" else "file"
+        raise error(f"{name}: no such {what}{near_paths(name) or _advice(error)}")
     if name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1:
         raise error(f"{name}: no such folder{near_paths(name) or _advice(error)}")
     if "/" not in name:
         local = near_paths(name) or (near(name, ["bundled"]) if error is CheckpointError else "")
         hint = teacher_hint(name) or local or _timm_hint(name) or _advice(error)
         raise error(f"{name or '(empty)'}: is no file, folder, Hub id (OWNER/NAME) or timm:NAME{hint}")
-    if name not in WELL_KNOWN and (path.parent.name == "runs" or _beside_runs(path)):
+    if name not in WELL_KNOWN and path.parent.is_dir() and (path.parent.name == "runs" or _beside_runs(path)):
         raise error(f"{name}: no such run{near_paths(name) or _advice(error)}")
 
 
@@ -148,8 +150,6 @@ def _advice(error: type[DisdepthError]) -> str:
 
 def _beside_runs(path: Path) -> bool:
     """Whether a run of a near name lies in the path's folder: then OWNER/NAME is a path with a slip of the finger."""
-    if not path.parent.is_dir():
-        return False
     runs = [run.name for run in islice(path.parent.iterdir(), LOOKED_AT) if (run / RUN_FILE).is_file()]
     return bool(get_close_matches(path.name, runs, cutoff=NEAR))
 

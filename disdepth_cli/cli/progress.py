@@ -41,10 +41,10 @@ class TerminalObserver:
         self.images, self.began, self.last_line = 0, time.monotonic(), 0.0
         self.done_before = 0
 
-    def starting(self, what: str) -> AbstractContextManager[object]:
-        """A line while the engine is imported, gone when it is. what: is imported."""
+    def starting(self, line: str) -> AbstractContextManager[object]:
+        """A line while the engine is imported, gone when it is."""
         shown = not self.quiet and stderr.is_terminal
-        return stderr.status(f"loading {what} ...") if shown else nullcontext()
+        return stderr.status(line) if shown else nullcontext()
 
     def close(self) -> None:
         """Leave the terminal as it was."""

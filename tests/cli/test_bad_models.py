@@ -149,7 +149,7 @@ class TestCheckpoint:
         return check
 
     def test_missing(self, refused_file, tmp_path):
-        refused_file(tmp_path / "no.safetensors", "no such file")
+        refused_file(tmp_path / "no.safetensors", "no such checkpoint")
 
     @pytest.mark.parametrize("share", [0.0, 0.0001, 0.5, 0.999])
     def test_truncated(self, share, refused_file, student, tmp_path):

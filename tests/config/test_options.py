@@ -52,6 +52,7 @@ FREE_IN_RUNS = set(
         "control",
         "keep",
         "budget",
+        "verbose",
     ]
 )
 FREE_IN_PACKING = {"output", "resume", "workers", "max_corrupt"}
@@ -68,6 +69,8 @@ NOT_IN_RECIPES = set(
         "teacher",
         "teacher_weights",
         "student_weights",
+        "init",
+        "verbose",
         "save_every",
         "dry_run",
         "push_to_hub",
@@ -114,7 +117,7 @@ FLAGS = {
     "--picture-from-data --private --quiet --revision --to -o -q",
 }
 """Every flag of version 0.1.0: scripts rely on them."""
-MOST = {"predict": 13, "distill": 20, "acclimate": 16, "evaluate": 14}
+MOST = {"predict": 13, "distill": 21, "acclimate": 16, "evaluate": 14}
 
 
 def commands():

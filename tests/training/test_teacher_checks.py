@@ -50,7 +50,7 @@ def test_a_teacher_of_wrong_metres_is_warned_of(rooms: Path, tmp_path: Path) -> 
     watcher = Warnings()
     said = acclimate(teacher=far, data=rooms, dry_run=True, observers=[watcher], **SHORT)["teacher"]
     assert "1.580 of the labels" in said["view_check"] and " % on labelled training images" in said["word_check"]
-    assert any("sees things 1.58 times as far as the labels say (of whole images: 1.58)" in one for one in watcher.said)
+    assert any("its depth is 1.58 times the labels, of whole images too: depth_scale" in one for one in watcher.said)
     near = store(tmp_path / "near", rooms, "metric_depth", lambda depth, stem: depth * 1.03)
     watcher = Warnings()
     report = acclimate(teacher=near, data=rooms, output=tmp_path / "acc", observers=[watcher], **SHORT)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -33,9 +37,19 @@ def test_lines_of_a_run_fit_their_terminal(width: int, monkeypatch) -> None:
     assert epoch == "epoch 100: rmse 0.5678 (best)  abs_rel 0.1234  delta1 0.9012"
 
 
-def test_torch_is_named_while_it_is_loaded(monkeypatch) -> None:
-    file = io.StringIO()
-    monkeypatch.setattr(progress, "stderr", Terminal(file=file, force_terminal=True, width=80))
-    with TerminalObserver(quiet=False).starting("torch"):
-        pass
-    assert "loading torch ..." in file.getvalue()
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_a_terminal_shows_a_line_while_torch_is_loaded(rooms) -> None:
+    """At a real terminal, before the engine refuses a protocol that it does not know."""
+    import pty
+
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "disdepth_cli", "evaluate", "bundled", "--data", str(rooms), "--protocol", "none"]
+    with subprocess.Popen(command, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        text = b""
+        with contextlib.suppress(OSError):  # the end of a pseudo-terminal
+            while chunk := os.read(master, 4096):
+                text += chunk
+    os.close(master)
+    assert process.returncode == 2
+    assert 0 <= text.find(b"loading torch ...") < text.find(b"no such protocol")

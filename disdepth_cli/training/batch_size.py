@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 MOST_ON_CPU = 8
-"""More images a step take a CPU as long an image, or longer; see docs/research/speed.md."""
+"""An image costs a CPU as much with 16 images a step as with 8, and more with 32; see docs/research/speed.md."""
 
 Config = TypeVar("Config", bound=TrainingConfig)
 

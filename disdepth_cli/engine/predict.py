@@ -21,10 +21,10 @@ from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.naming import output_stems, photographs
 from disdepth_cli.outputs.predictions import Prediction, PredictResult, write_prediction
 from disdepth_cli.outputs.space import camera_of, check_points, needs_camera, notes_on_cameras
+from disdepth_cli.outputs.video.videos import predict_videos, split_sources
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.reading import read_bytes, reading
 from disdepth_cli.scoring.backend import open_in_runtime
-from disdepth_cli.video.videos import predict_videos, split_sources
 
 THREADS = 2  # that decode ahead of the model, and as many that write behind it
 

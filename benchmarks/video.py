@@ -34,10 +34,10 @@ from disdepth_cli.demo.rooms import render
 from disdepth_cli.demo.scene import random_scene
 from disdepth_cli.depth.depth import Depth
 from disdepth_cli.outputs.pictures import panel, write_image
+from disdepth_cli.outputs.video.clip import clip_range
+from disdepth_cli.outputs.video.smoothing import DepthSmoother
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.backend import open_in_runtime
-from disdepth_cli.video.clip import clip_range
-from disdepth_cli.video.smoothing import DepthSmoother
 
 RATE, SIZE = 30.0, (240, 320)
 DEGREES = 30.0  # a second

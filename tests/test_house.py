@@ -19,8 +19,8 @@ FLOOR = {
     "demo": 3, "inputs": 4, "losses": 4, "predictor": 4, "inspection": 4, "checkpoint": 4, "runs": 5,
     "models": 5,
     "method": 7, "outputs": 7, "exporting": 7,
-    "scoring": 8, "video": 8, "timing": 9, "training": 10, "comparison": 11, "engine": 12, "cli": 13, "api": 13,
-    "__main__": 14, "__init__": 15,
+    "scoring": 8, "timing": 9, "training": 10, "comparison": 11, "engine": 12, "cli": 13, "api": 13, "__main__": 14,
+    "__init__": 15,
 }  # fmt: skip
 DATA_FLOOR = {"files": 0, "shards": 1, "sets": 2, "batches": 3}
 CLI_TOUCHES = {"cli", "engine", "comparison", "machine", "config", "files", "errors", "__init__"}

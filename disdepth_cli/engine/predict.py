@@ -29,9 +29,9 @@ from disdepth_cli.outputs.predictions import (
     write_prediction,
 )
 from disdepth_cli.outputs.space import camera_of, check_points, needs_camera, notes_on_cameras
+from disdepth_cli.outputs.video.videos import predict_videos, split_sources
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.backend import open_in_runtime
-from disdepth_cli.video.videos import predict_videos, split_sources
 
 THREADS = min(max((os.cpu_count() or 1) // 2, 2), 8)  # that decode ahead of the model, and as many that write behind it
 

@@ -12,7 +12,7 @@ import pytest
 
 from disdepth_cli import Depth, load_student, predict
 from disdepth_cli.errors import ConfigError, Interrupted
-from disdepth_cli.video.source import VideoSource
+from disdepth_cli.outputs.video.source import VideoSource
 
 ROOM = Path(__file__).parents[3] / "disdepth_cli" / "assets" / "room.jpg"
 FRAMES, RATE = 16, 12.0

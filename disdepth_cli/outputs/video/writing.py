@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from disdepth_cli.errors import DisdepthError
-from disdepth_cli.video.source import quiet
+from disdepth_cli.outputs.video.source import quiet
 
 SUFFIX, CODEC = ".mp4", "mp4v"  # MPEG-4 part 2: what every OpenCV can write
 

@@ -18,9 +18,9 @@ from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.pictures import side_by_side
 from disdepth_cli.outputs.predictions import Span, VideoPrediction
 from disdepth_cli.outputs.space import camera_of, needs_camera, write_format
+from disdepth_cli.outputs.video.source import VideoSource
+from disdepth_cli.outputs.video.writing import SUFFIX, video_writer
 from disdepth_cli.predictor import Predictor
-from disdepth_cli.video.source import VideoSource
-from disdepth_cli.video.writing import SUFFIX, video_writer
 
 
 class Frame(NamedTuple):

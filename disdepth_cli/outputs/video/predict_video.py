@@ -12,10 +12,10 @@ from disdepth_cli.files import write_atomic
 from disdepth_cli.machine.signals import StopSignal
 from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.predictions import VideoPrediction
+from disdepth_cli.outputs.video.clip import Clip, Frame, clip_range
+from disdepth_cli.outputs.video.smoothing import DepthSmoother
+from disdepth_cli.outputs.video.source import VideoSource, opened_video
 from disdepth_cli.predictor import Predictor
-from disdepth_cli.video.clip import Clip, Frame, clip_range
-from disdepth_cli.video.smoothing import DepthSmoother
-from disdepth_cli.video.source import VideoSource, opened_video
 
 
 def predict_video(

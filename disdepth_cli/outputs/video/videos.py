@@ -11,10 +11,10 @@ from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.naming import output_stems
 from disdepth_cli.outputs.predictions import VideoPrediction
+from disdepth_cli.outputs.video.clip import color_file
+from disdepth_cli.outputs.video.predict_video import predict_video
+from disdepth_cli.outputs.video.source import VIDEO_SUFFIXES, opened_video
 from disdepth_cli.predictor import Predictor
-from disdepth_cli.video.clip import color_file
-from disdepth_cli.video.predict_video import predict_video
-from disdepth_cli.video.source import VIDEO_SUFFIXES, opened_video
 
 
 def split_sources(config: PredictConfig) -> tuple[list[str], list[Path | int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from disdepth_cli.video.smoothing import DepthSmoother
+from disdepth_cli.outputs.video.smoothing import DepthSmoother
 
 STILL = np.random.default_rng(1).uniform(1, 5, (40, 50)).astype(np.float32)
 

@@ -48,9 +48,9 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
     if config.range == "shared" or needs_camera(config):  # each image is read twice, but fetched once
         sources = [one if one.lies_here else replace(one, read=cache(one.read)) for one in sources]
     names = output_names(sources, None if config.to_stdout() else config.output)
-    if config.to_stdout() and len(sources) + len(videos) > 1:
-        count = len(sources) + len(videos)
-        raise ConfigError(f"--output -: takes one image, and there are {count}; name a folder")
+    if config.to_stdout() and (videos or len(sources) > 1):
+        given = "a video is given" if videos else f"there are {len(sources)}"
+        raise ConfigError(f"--output -: takes one image, and {given}; name a folder")
     predictor = open_in_runtime(
         config.model, config.backend, config.device, config.precision, config.revision, config.offline, observer
     )

@@ -248,7 +248,10 @@ class ListConfig(BaseConfig):
         ..., "students, teachers, protocols or formats", level="basic", group=o.DATA
     )
     latency: bool = option(
-        False, "also time the students on this machine, on one thread", level="basic", group=o.MACHINE
+        False,
+        "also time the students here, in PyTorch on the CPU; benchmark times other runtimes",
+        level="basic",
+        group=o.MACHINE,
     )
     input_size: Size = option((240, 320), "working size HxW of the students", level="basic", group=o.STUDENT)
 

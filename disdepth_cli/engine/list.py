@@ -12,7 +12,6 @@ from disdepth_cli.config.teacher_name import WELL_KNOWN, installed
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.result import Result
 
-LATENCY_RUNS = 10
 ENCODER = "timm:vit_small_patch14_dinov2"
 
 
@@ -24,10 +23,9 @@ class Listing(Result):
         what: students, teachers, protocols or formats.
         input_size: working size HxW at which students are counted and timed.
         rows: one a name. students: `student`, `backbone`, `parameters`, `flops` (a multiply-add counts two), with
-            latency `cpu_ms`, `wall_ms` and `runtime`: ONNX Runtime, or PyTorch without it. teachers: `teacher`,
-            `family`, `model_type`, `kind`. protocols: the fields of a protocol and its number of `images`. formats:
-            `format`, `for` (data or export); of data its `layout`, of export `suffix`, `precisions` and `missing`
-            packages.
+            latency `cpu_ms`, `wall_ms` and `threads`, of PyTorch on the CPU. teachers: `teacher`, `family`,
+            `model_type`, `kind`. protocols: the fields of a protocol and its number of `images`. formats: `format`,
+            `for` (data or export); of data its `layout`, of export `suffix`, `precisions` and `missing` packages.
     """
 
     what: str
@@ -52,28 +50,20 @@ def list_names(config: ListConfig, observer: Observer = SILENT) -> Listing:
 
 
 def _students(config: ListConfig) -> list[dict[str, Any]]:
-    """Counted, and with `latency` timed in turns; weights are random, which changes neither."""
-    from disdepth_cli.timing.cost import flops_of
-    from disdepth_cli.timing.student_costs import student_costs, untrained
+    """Counted, and with `latency` timed in turns in PyTorch; weights are random, which changes neither."""
+    from disdepth_cli.timing.cost import flops_of, model_costs
+    from disdepth_cli.timing.student_costs import untrained
 
-    wanted = [StudentOptions(backbone=name, input_size=config.input_size) for name in STUDENTS]
-    rows: list[dict[str, Any]] = []
+    wanted = {name: StudentOptions(backbone=name, input_size=config.input_size) for name in STUDENTS}
+    models = {name: untrained(one).predictor("cpu", "fp32") for name, one in wanted.items()}
+    rows: dict[str, dict[str, Any]] = {
+        name: {"parameters": model.parameters, "flops": flops_of(model, *config.input_size)}
+        for name, model in models.items()
+    }
     if config.latency:
-        for cost in student_costs(wanted):
-            row: dict[str, Any] = {"parameters": cost.parameters, "flops": cost.flops}
-            fastest = cost.fastest
-            if fastest is not None and fastest.cpu is not None and fastest.wall is not None:
-                row |= {
-                    "cpu_ms": fastest.cpu.median,
-                    "wall_ms": fastest.wall.median,
-                    "runtime": fastest.about["runtime"],
-                }
-            rows.append(row)
-    else:
-        for one in wanted:
-            student = untrained(one).predictor("cpu", "fp32")
-            rows.append({"parameters": student.parameters, "flops": flops_of(student, *config.input_size)})
-    return [{"student": name, "backbone": STUDENTS[name], **row} for name, row in zip(STUDENTS, rows, strict=True)]
+        for name, cost in model_costs(models, *config.input_size).items():
+            rows[name] |= {"cpu_ms": cost.cpu_ms, "wall_ms": cost.latency_ms, "threads": cost.threads}
+    return [{"student": name, "backbone": STUDENTS[name], **row} for name, row in rows.items()]
 
 
 def _teachers() -> list[dict[str, Any]]:

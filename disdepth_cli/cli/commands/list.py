@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from rich import box
 from rich.table import Table
@@ -13,12 +13,12 @@ from disdepth_cli.cli.console import stdout
 from disdepth_cli.config import ListConfig
 
 COLUMNS = {
-    "students": ("student", "backbone", "parameters", "flops", "cpu_ms", "wall_ms", "runtime"),
+    "students": ("student", "backbone", "parameters", "flops", "cpu_ms", "wall_ms", "threads"),
     "protocols": ("protocol", "range", "crop", "align", "images"),
     "formats": ("format", "for", "suffix", "precisions", "missing", "layout"),
 }
 KINDS = {"metric_depth": "metres", "disparity": "disparity", "none": "features alone"}
-NUMBERS = ("parameters", "flops", "cpu_ms", "wall_ms", "images")
+NUMBERS = ("parameters", "flops", "cpu_ms", "wall_ms", "threads", "images")
 
 
 def _engine() -> Callable[..., Any]:
@@ -40,7 +40,9 @@ def _show(result: dict[str, Any]) -> None:
         columns = [name for name in COLUMNS[what] if any(_text(name, row) for row in rows)]
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
         for name in columns:
-            table.add_column(name.replace("_", " "), justify="right" if name in NUMBERS else "left", overflow="fold")
+            justify: Literal["left", "right"] = "right" if name in NUMBERS else "left"
+            whole = name == columns[0]  # a name that is broken in two cannot be copied
+            table.add_column(name.replace("_", " "), justify=justify, overflow="fold", no_wrap=whole)
         for row in rows:
             table.add_row(*(_text(name, row) for name in columns))
         stdout.print(table)

@@ -93,8 +93,8 @@ def _with(config: DistillConfig, options: dict[str, Any], whose: str) -> Distill
         if name in given and asked is not None and not same:
             flag = DistillConfig.options()[name].flag
             raise ConfigError(
-                f"{whose} {name.replace('_', ' ')} {_shown(value)}, but {flag} is {_shown(asked)}; leave {flag} out, "
-                "or give a teacher and a start that were made for it"
+                f"{whose} {name.replace('_', ' ')} {_shown(value)}, but {flag} is {_shown(asked)}; leave {flag} out"
+                f"{'' if whose.startswith('--init') else ', or acclimate again with it'}"
             )
     return config.replaced(**options)
 

@@ -12,6 +12,7 @@ import yaml
 from disdepth_cli import acclimate, distill
 from disdepth_cli.errors import TrainingError
 from disdepth_cli.machine import memory as device_memory
+from disdepth_cli.machine import resources
 from disdepth_cli.machine.memory import DeviceMemory
 from disdepth_cli.training import batch_size
 from disdepth_cli.training.batch_size import largest_that_fits
@@ -43,6 +44,16 @@ def test_a_step_that_would_take_more_than_is_free_is_not_tried(
 
     assert largest_that_fits(step, DeviceMemory(CPU), 1000).size == size
     assert max(tried) == size
+
+
+def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it uses includes files that are kept for the next reader: they are free."""
+    for name, text in {"max": "1000\n", "current": "900\n", "stat": "anon 800\ninactive_file 50\n"}.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    monkeypatch.setattr(resources, "CONTAINER", tmp_path)
+    assert resources.free_memory() == 150
+    (tmp_path / "memory.max").write_text("max\n")
+    assert (resources.free_memory() or 0) > MB
 
 
 def test_no_room_for_one_image(monkeypatch: pytest.MonkeyPatch) -> None:

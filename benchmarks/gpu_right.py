@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-TEACHER = Path(__file__).parents[1] / "examples" / "tiny_teacher"
+TEACHER = Path(__file__).parents[1] / "disdepth_cli" / "assets" / "tiny_teacher"
 VERB = [sys.executable, "-m", "disdepth_cli"]
 
 

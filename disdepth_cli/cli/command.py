@@ -78,7 +78,7 @@ def _argument(known: FlatOption) -> inspect.Parameter:
     """A positional option; whether it is missing is told by the configuration, unless Typer must know."""
     many = get_origin(_bare(known.field.annotation)) is list
     required = known.field.is_required()
-    info = typer.Argument(help=_help(known.field, known.option), metavar=known.name.upper() + ("..." if many else ""))
+    info = typer.Argument(help=_help(known.field, known.option), metavar=known.name.upper())
     kind: Any = list[str] if many else str
     return _parameter(
         known.name, kind if required else kind | None, inspect.Parameter.empty if required else None, info

@@ -245,7 +245,7 @@ class ListConfig(BaseConfig):
     """disdepth list."""
 
     what: Literal["students", "teachers", "protocols", "formats"] = option(
-        ..., "students, teachers, protocols or formats", level="basic", group=o.DATA
+        ..., "what to list", level="basic", group=o.DATA
     )
     latency: bool = option(
         False,

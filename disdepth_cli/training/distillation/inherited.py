@@ -15,6 +15,7 @@ from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.training.distillation.acclimated_first import resolve_teachers
 
 RANGE = ("min_depth", "max_depth")
+INHERITED = ("student", "decoder_channels", "bins", "lg_conv", "input_size", "distill", *RANGE)
 
 
 def settle_student(config: DistillConfig, observer: Observer) -> DistillConfig:
@@ -25,6 +26,7 @@ def settle_student(config: DistillConfig, observer: Observer) -> DistillConfig:
         ConfigError: two of them contradict each other, or there is no acclimated run for this student.
         CheckpointError: the student of `init`, or an acclimation, cannot be read.
     """
+    config = _as_begun(config)
     init = None if config.student.init is None else from_main(lambda: _init(config))
     if init is not None:
         config = _with(config, _network(init) | {"lg_conv": init.lg_conv}, f"--init {config.student.init}: is of")
@@ -44,6 +46,17 @@ def settle_student(config: DistillConfig, observer: Observer) -> DistillConfig:
     if init is not None and "input_size" not in _given(config):
         config = config.replaced(**_size(init))
     return config
+
+
+def _as_begun(config: DistillConfig) -> DistillConfig:
+    """A run that is resumed keeps the student it began with, where the user gives none again, as Python may."""
+    if not config.run.resume or config.run.output is None or not RunContents(config.run.output).is_begun:
+        return config
+    begun, given = RunContents(config.run.output).config(), _given(config)
+    kept = {name: begun[name] for name in INHERITED if name in begun and name not in given}
+    if "input_size" in kept:
+        kept["input_size"] = tuple(kept["input_size"])
+    return config.replaced(**kept)
 
 
 def _init(config: DistillConfig) -> CheckpointMetadata:

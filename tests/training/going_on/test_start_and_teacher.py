@@ -96,3 +96,9 @@ def test_the_bundled_student_gives_its_network_and_the_data_the_range(watcher) -
 def test_init_with_what_is_no_student(acclimated: Path, watcher) -> None:
     with pytest.raises(CheckpointError, match="holds an acclimated teacher; give a student"):
         settle_student(DistillConfig(data="d", init=acclimated / "acclimated.safetensors"), watcher)
+
+
+def test_a_resumed_run_keeps_what_it_inherited(small, rooms: Path, acclimated: Path) -> None:
+    """From Python, with the options that it was begun with and no others."""
+    report = distill(rooms, teacher=acclimated, output=small[0], resume=True, **FREE)
+    assert report.steps == 1 and load_student(small[0]).architecture.working_size.height == 64

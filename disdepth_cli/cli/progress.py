@@ -70,11 +70,12 @@ class TerminalObserver:
         )
 
     def on_image(self, done: int, total: int) -> None:
-        if done == 1:
-            self.began, self.done_before = time.monotonic(), 0
+        if done == 1:  # the first image has gone by: the speed is that of those after it
+            self.began, self.done_before = time.monotonic(), 1
             self._open_bar(0, total)
-        speed = done / max(time.monotonic() - self.began, 1e-9)
-        self._advance(done, total, [f"{speed:.1f} images/s"])
+        else:
+            speed = (done - 1) / max(time.monotonic() - self.began, 1e-9)
+            self._advance(done, total, [f"{speed:.1f} images/s"])
         if done == total:
             self.close()
 

@@ -53,3 +53,15 @@ def test_a_terminal_shows_a_line_while_torch_is_loaded(rooms) -> None:
     os.close(master)
     assert process.returncode == 2
     assert 0 <= text.find(b"loading torch ...") < text.find(b"no such protocol")
+
+
+def test_the_first_image_has_no_speed_yet(monkeypatch) -> None:
+    """It is told once the image is done: what it took is not known."""
+    file = io.StringIO()
+    monkeypatch.setattr(progress, "stderr", Terminal(file=file, width=80, soft_wrap=True))
+    observer = TerminalObserver(quiet=False)
+    observer.on_image(1, 1)
+    assert file.getvalue() == ""
+    for done in (1, 2, 3):
+        observer.on_image(done, 3)
+    assert [line[:13] for line in file.getvalue().splitlines()] == ["2/3  ETA 0:00", "3/3  ETA 0:00"]

@@ -82,7 +82,7 @@ def predict(
         The result; its `depth`, `depths` and `results` hold the depth, `videos` the files of videos.
 
     Raises:
-        DisdepthError: an unknown option, no image, no such model, or not one image could be read.
+        DisdepthError: an unknown option, no image, no such model, or nothing could be predicted.
 
     Example:
         >>> from disdepth_cli import predict

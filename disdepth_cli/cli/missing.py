@@ -15,7 +15,7 @@ from disdepth_cli.config.teacher_name import WELL_KNOWN, file_and_function, is_o
 from disdepth_cli.errors import NEAR, CheckpointError, ConfigError, DataError, DisdepthError, StudentError, TeacherError
 from disdepth_cli.errors import near_names as near
 
-FILES = ("student_weights", "teacher_weights", "ghost", "control", "picture", "calibration", "file", "intrinsics")
+FILES = ("student_weights", "teacher_weights", "ghost", "control", "picture", "file", "intrinsics")
 """Options that name something of this machine and nothing else."""
 MODEL_FILES = (
     ".safetensors",
@@ -83,7 +83,7 @@ def _named(config: BaseConfig, *options: str) -> list[str]:
 
 
 def _check_data_and_teacher(config: BaseConfig) -> None:
-    for name in _named(config, "data"):
+    for name in _named(config, "data", "calibration"):
         if not _is_elsewhere(name) and not _exists(name):
             raise DataError(f"{name}: does not exist{near_paths(name) or f'; {DATA_ADVICE}'}")
     if isinstance(config, TrainingConfig):  # evaluate and benchmark go on without one

@@ -55,7 +55,7 @@ def plan_distill(config: DistillConfig, observer: Observer) -> dict[str, Any]:
         "unlabelled_images": train[1],
         "teacher": " + ".join(teacher.id for teacher in teachers) or "none",
         "teacher_kind": " + ".join(teacher.kind for teacher in teachers) or "none",
-        "teacher_state": " + ".join(teacher.state for teacher in teachers) or "a control has none",
+        "teacher_state": " + ".join(teacher.state for teacher in teachers) or "none",
         "student": timm_name(config.student.backbone),
         "input_size": f"{height}x{width}",
         **planned_latency(config.student, config.run.budget),

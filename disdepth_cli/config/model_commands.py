@@ -16,6 +16,7 @@ from disdepth_cli.config.types import (
     AbsolutePath,
     Align,
     Backend,
+    ColourRange,
     DepthFormat,
     DepthFormats,
     Metric,
@@ -24,7 +25,6 @@ from disdepth_cli.config.types import (
     Names,
     Precision,
     Size,
-    Span,
     Workers,
 )
 
@@ -145,7 +145,7 @@ class PredictConfig(BaseConfig):
         level="basic",
         group=PICTURE,
     )
-    range: Span = option(
+    range: ColourRange = option(
         None,
         "MIN-MAX that the colours span, in metres where the model has them; shared: one range for all images; default: "
         "each image's own",
@@ -171,6 +171,10 @@ class PredictConfig(BaseConfig):
         """The files beside the PNG, each once."""
         also: list[DepthFormat] = ["npy"] if self.save_numpy else []
         return list(dict.fromkeys([*also, *(name for name in self.save if name != "png")]))
+
+    def shown_colormap(self) -> str:
+        """The colour map of the picture."""
+        return "gray" if self.grayscale else self.colormap
 
     def to_stdout(self) -> bool:
         """Whether the depth goes to standard output."""

@@ -83,6 +83,11 @@ def teacher_name(given: Any) -> Any:
     return name
 
 
+def absolute_model(name: str) -> str:
+    """The name with an absolute path, where a file or folder of that name is here."""
+    return str(Path(name).absolute()) if Path(name).exists() else name
+
+
 def absolute(name: str) -> str:
     """The name with an absolute path, where it has a path; run folders hold absolute paths."""
     own = file_and_function(name)

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from disdepth_cli.config.teacher_name import absolute, teacher_name
+from disdepth_cli.config.teacher_name import absolute, absolute_model, teacher_name
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Attention = Literal["learned", "ghost-error", "fgd", "uniform"]
@@ -35,6 +35,11 @@ DepthFormat = Literal["png", "npy", "npz", "exr", "ply", "glb"]
 OutputKind = Literal["metric_depth", "disparity", "relative_depth"]
 """The kind of a depth map: metres, disparity (larger is nearer), or relative depth (larger is farther). The last two
 have an unknown scale and shift."""
+KIND_UNITS: dict[OutputKind, str] = {
+    "metric_depth": "metres",
+    "disparity": "relative disparity, larger is nearer, no unit",
+    "relative_depth": "relative depth, larger is farther, no unit",
+}
 
 
 def parse_size(value: object) -> object:
@@ -141,6 +146,8 @@ def _tuning(value: str) -> str:
     return value
 
 
+TrainedModel = Annotated[Name, AfterValidator(absolute_model)]
+"""A student, file or run: with an absolute path where it is one; or OWNER/NAME, or `bundled`."""
 TeacherName = Annotated[Name, BeforeValidator(teacher_name), AfterValidator(absolute)]
 """A name, a path, FILE.py:FUNCTION, or in Python an object."""
 ModelName = Annotated[Name, BeforeValidator(teacher_name)]
@@ -192,7 +199,7 @@ TeacherNames = Annotated[
 """One teacher or several. A single teacher may be read and is written without a list."""
 Names = Annotated[list[Name], BeforeValidator(_as_names)]
 """One name or several."""
-Span = Annotated[tuple[float, float] | Literal["shared"] | None, BeforeValidator(_parse_span)]
+ColourRange = Annotated[tuple[float, float] | Literal["shared"] | None, BeforeValidator(_parse_span)]
 """MIN-MAX, or one range for all images."""
 DepthFormats = Annotated[list[DepthFormat], BeforeValidator(_split_each)]
 """Formats, in a list or separated by commas."""

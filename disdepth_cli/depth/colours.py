@@ -35,19 +35,18 @@ def colourise(
     colormap: str = "Spectral_r",
     low: float | None = None,
     high: float | None = None,
-    grayscale: bool = False,
     valid: np.ndarray | None = None,
 ) -> np.ndarray:
     """Picture (H, W, 3) uint8 of depth (H, W), in any unit.
 
     low and high get the colour map's ends; by default the 2nd and 98th percentile over the valid pixels, so that
     one outlier does not flatten the rest. valid (H, W) bool is by default what is finite and above 0. What is not
-    valid is black. grayscale is brighter where the value is larger.
+    valid is black.
 
     Raises:
         DisdepthError: there is no such colour map, as `check_colormap` says.
     """
-    table = colour_table("gray" if grayscale else colormap)
+    table = colour_table(colormap)
     valid = np.isfinite(depth) & (depth > 0) if valid is None else valid & np.isfinite(depth)
     if not valid.any():
         return np.zeros((*depth.shape, 3), dtype=np.uint8)

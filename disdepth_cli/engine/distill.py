@@ -18,7 +18,7 @@ from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.training import DistillPlan, DistillReport
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.batch_size import settle_batch_size
-from disdepth_cli.training.distillation.inherited import settle_student
+from disdepth_cli.training.distillation.inherited import as_begun, settle_student
 from disdepth_cli.training.distillation.trial import distillation_trial
 
 
@@ -39,8 +39,7 @@ def distill(config: DistillConfig, observer: Observer = SILENT) -> DistillReport
     with joined_processes(config.machine, config.loop, observer) as observer:
         if config.hub.push_to_hub is not None:
             from_main(partial(push_target(config.hub).check, config.machine.offline))  # now, not after hours
-        if not config.run.resume:
-            config = settle_student(config, observer)
+        config = as_begun(config) if config.run.resume else settle_student(config, observer)
         config = settle_batch_size(config, observer, distillation_trial)
         report = _finished(config)
         if report is None or not is_settled(Path(report.run), report, compare.control, compare.keep):
@@ -62,6 +61,7 @@ def _finished(config: DistillConfig) -> DistillReport | None:
     if config.hub.push_to_hub is None or not config.run.resume or path is None:
         return None
     report = finished_run(path)
-    if report is not None:
-        RunFolder.open(config, "distill", config.student.backbone)
+    if report is None or RunFolder(path).check_same(config, "distill"):  # it is to be made longer
+        return None
+    RunFolder.open(config, "distill", config.student.backbone)
     return report

@@ -16,6 +16,7 @@ from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.depth.depth import Depth
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.files import disk_errors
+from disdepth_cli.inputs.download import STDIN, stop_downloads
 from disdepth_cli.inputs.find import ImageSource, find_images
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.naming import output_names
@@ -40,12 +41,12 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
     """Predict the depth of images; where `config.output` is a folder, write it into files there.
 
     Raises:
-        DisdepthError: no image, no such model, or not one image could be read.
+        DisdepthError: no image, no such model, or nothing could be predicted.
     """
     check_outputs(config)
-    others, videos = split_sources(config)
+    others, videos = split_sources(config, observer)
     sources = find_images(others, config.offline)
-    if config.range == "shared" or needs_camera(config):  # each image is read twice, but fetched once
+    if config.range == "shared":  # each image is read twice, but fetched once
         sources = [one if one.lies_here else replace(one, read=cache(one.read)) for one in sources]
     names = output_names(sources, None if config.to_stdout() else config.output)
     if config.to_stdout() and (videos or len(sources) > 1):
@@ -59,37 +60,73 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
         with disk_errors(config.output):
             config.output.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    done: list[_Done] = []
-    errors: list[str] = []
-    images = _depths(predictor, zip(sources, names, strict=True), observer)
-    for count, found in enumerate(map_ahead(partial(_finish, config), images, THREADS), start=1):
-        if isinstance(found, _Done):
-            done.append(found)
-        else:
-            errors.append(found)
-        observer.on_image(count, len(sources))
+    try:
+        done, errors = _predict_images(config, predictor, sources, names, observer)
+    except KeyboardInterrupt:
+        stop_downloads()
+        raise
+    told = len(errors) if done else 0
+    for message in errors[:told]:  # before the videos, which Ctrl-C may end
+        observer.on_warning(message)
     clips = predict_videos(config, predictor, videos, errors, observer)
     if not done and not clips:
-        raise DataError(f"not one image could be read; the first reason: {errors[0]}")
-    if config.range == "shared":
-        errors += _draw_in_one_range(config, done)
+        for message in errors[1:]:
+            observer.on_warning(message)
+        raise DataError(f"nothing could be predicted; the first reason: {errors[0]}")
     seconds = round(time.perf_counter() - began, 3)
     result = PredictResult(config.model, predictor.kind, [one.prediction for one in done], errors, clips, seconds)
-    for message in (*errors, *notes_on_cameras(result.cameras())):
+    for message in (*errors[told:], *notes_on_cameras(result.cameras())):
         observer.on_warning(message)
     if len(sources) + len(videos) > 1 or config.to_stdout():
         observer.on_note(result.summary())
     return result
 
 
+def _predict_images(
+    config: PredictConfig, predictor: Predictor, sources: list[ImageSource], names: list[str], observer: Observer
+) -> tuple[list[_Done], list[str]]:
+    """What was written, and a line for each image that could not be predicted."""
+    done: list[_Done] = []
+    errors: list[str] = []
+    images = _depths(predictor, zip(map(_in_hand, sources), names, strict=True), observer)
+    for count, found in enumerate(map_ahead(partial(_finish, config), images, THREADS), start=1):
+        if isinstance(found, _Done):
+            done.append(found)
+        else:
+            errors.append(found)
+        observer.on_image(count, len(sources))
+    if config.range == "shared" and done:
+        errors += _draw_in_one_range(config, done)
+    return done, errors
+
+
+def _in_hand(source: ImageSource) -> ImageSource:
+    """Standard input is read here, in the main thread, which Ctrl-C reaches."""
+    if source.name != STDIN:
+        return source
+    try:
+        data = source.read()
+    except DataError as error:
+        return replace(source, read=partial(_raise, error))
+    return replace(source, read=lambda: data)
+
+
+def _raise(error: DataError) -> bytes:
+    raise error
+
+
 @dataclass(frozen=True)
 class _Image:
-    """An image (H, W, 3) uint8 and its depth; or why there is none. warning: what its depth lacks."""
+    """An image (H, W, 3) uint8 and its depth; or why there is none.
+
+    stored: the bytes that it was decoded from. warning: what its depth lacks.
+    """
 
     source: ImageSource
     name: str
     image: np.ndarray | None = None
     depth: Depth | None = None
+    stored: bytes = b""
     error: str = ""
     warning: str = ""
 
@@ -128,7 +165,7 @@ def _read(named: tuple[ImageSource, str]) -> _Image:
     if size is not None:
         made = f"{image.shape[0]}x{image.shape[1]}"
         warning = f"{source.name}: is {size} pixels, so large that its depth is made, and written, at {made}"
-    return _Image(source, name, image, warning=warning)
+    return _Image(source, name, image, stored=data, warning=warning)
 
 
 def _finish(config: PredictConfig, found: _Image) -> _Done | str:
@@ -149,7 +186,7 @@ def _finish(config: PredictConfig, found: _Image) -> _Done | str:
     if config.to_stdout():
         return _Done(found.source, replace(prediction, written=send_prediction(depth)), (low, high))
     try:
-        camera = camera_of(config, found.image, found.source.read()) if needs_camera(config) else None
+        camera = camera_of(config, found.image, found.stored) if needs_camera(config) else None
         written, span = write_prediction(config, found.name, found.image, depth, camera)
     except DataError as error:  # the camera does not fit, or there is no point
         return f"{found.source.name}: {error}"

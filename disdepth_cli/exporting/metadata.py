@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from disdepth_cli.config.types import Dynamic, ExportFormat, ExportInput, ExportPrecision, OutputKind
+from disdepth_cli.config.types import KIND_UNITS, Dynamic, ExportFormat, ExportInput, ExportPrecision, OutputKind
 from disdepth_cli.hub.licences import LicencedPart, choose_licence
 from disdepth_cli.working_size import WorkingSize
 
@@ -20,11 +20,6 @@ KEY = "disdepth"
 """The name of the metadata in ONNX metadata_props, OpenVINO rt_info and the extra files of a .pt2."""
 IMAGE, DEPTH = "image", "depth"
 """The names of input and output in every format that has names."""
-UNITS: dict[OutputKind, str] = {
-    "metric_depth": "metres",
-    "disparity": "relative disparity, larger is nearer, no unit",
-    "relative_depth": "relative depth, larger is farther, no unit",
-}
 
 
 class Calibration(BaseModel):
@@ -131,7 +126,7 @@ def describe_export(
         float_parts=[*float_parts, "early"] if wanted.early_float and wanted.precision == "int8" else float_parts,
         calibration=calibration,
         output_kind=student.output_kind,
-        unit=UNITS[student.output_kind],
+        unit=KIND_UNITS[student.output_kind],
         min_depth=student.min_depth,
         max_depth=student.max_depth,
         input=wanted.input,

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 import disdepth_cli
+from disdepth_cli.config.types import KIND_UNITS
 from disdepth_cli.data.shards.eviction import cache_folder
 from disdepth_cli.exporting.format_table import require_tools, tool_versions
 from disdepth_cli.exporting.formats import onnx_file
-from disdepth_cli.exporting.metadata import UNITS, ExportMetadata
+from disdepth_cli.exporting.metadata import ExportMetadata
 from disdepth_cli.exporting.student_graph import Graph
 from disdepth_cli.exporting.write import worded
 from disdepth_cli.files import write_atomic
@@ -53,7 +54,7 @@ def _described(teacher: DepthTeacher, source: tuple[int, int]) -> ExportMetadata
     contract = teacher.contract
     assert contract.kind != "none"
     return ExportMetadata(
-        format="onnx", precision="fp32", float_parts=["all"], output_kind=contract.kind, unit=UNITS[contract.kind],
+        format="onnx", precision="fp32", float_parts=["all"], output_kind=contract.kind, unit=KIND_UNITS[contract.kind],
         min_depth=0.0, max_depth=contract.max_depth or 1.0, input="tensor", size=contract.working_size.padded(*source),
         source=source, dynamic="none", layout="NCHW", dtype="float32", value_range=(0, 1), mean=contract.mean,
         std=contract.std, working_size=vars(contract.working_size),

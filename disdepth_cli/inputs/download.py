@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from http.client import HTTPResponse
 from pathlib import Path, PurePosixPath
+from threading import Event
 from typing import BinaryIO
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from disdepth_cli import __version__
@@ -19,9 +21,10 @@ from disdepth_cli.reading import reading
 MOST_BYTES = 128 * 2**20
 SECONDS_SILENT = 15.0  # without a byte
 SECONDS_WHOLE = 120.0
-LONGEST_NAME = 100  # letters
+LONGEST_NAME = 100  # bytes
 STDIN = "-"
 _BLOCK = 2**16
+_stop = Event()
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _ODD = re.compile(r"[^\w.\-]+")
 
@@ -43,7 +46,8 @@ def file_of_address(address: str) -> Path:
     if not host:
         raise DataError(f"{address}: is not an address, for example https://HOST/image.jpg")
     name = _ODD.sub("_", PurePosixPath(unquote(parts.path)).name).strip(".")
-    return Path(_ODD.sub("_", host), name[-LONGEST_NAME:].lstrip(".") or "image")
+    short = os.fsencode(name)[-LONGEST_NAME:].decode(errors="ignore").lstrip(".")
+    return Path(_ODD.sub("_", host), short or "image")
 
 
 def download(address: str) -> bytes:
@@ -53,7 +57,7 @@ def download(address: str) -> bytes:
         DataError: it cannot be fetched, is too large, or takes too long.
     """
     with reading(address, "cannot be fetched"):
-        request = Request(address, headers={"User-Agent": f"disdepth/{__version__}"})
+        request = Request(_in_ascii(address), headers={"User-Agent": f"disdepth/{__version__}"})
         try:
             with urlopen(request, timeout=SECONDS_SILENT) as answer:
                 return _whole(answer, address)
@@ -69,6 +73,21 @@ def download(address: str) -> bytes:
             raise DataError(f"{address}: cannot be fetched ({why or error.reason})") from None
 
 
+def _in_ascii(address: str) -> str:
+    """The address as it is sent: browsers take other letters and spaces too."""
+    parts = urlsplit(address)
+    if not parts.netloc.isascii():
+        port = f":{parts.port}" if parts.port else ""
+        parts = parts._replace(netloc=(parts.hostname or "").encode("idna").decode() + port)
+    path, query = quote(parts.path, safe="/%:@!$&'()*+,;=~"), quote(parts.query, safe="/%:@!$&'()*+,;=~?")
+    return urlunsplit(parts._replace(path=path, query=query, fragment=""))
+
+
+def stop_downloads() -> None:
+    """End those under way, which other threads wait for, with the next bytes that come."""
+    _stop.set()
+
+
 def _whole(answer: HTTPResponse, address: str) -> bytes:
     too_large = f"{address}: has more than {MOST_BYTES / 1e6:.0f} MB; save it as a file, and give that"
     if int(answer.headers.get("Content-Length") or 0) > MOST_BYTES:
@@ -78,6 +97,8 @@ def _whole(answer: HTTPResponse, address: str) -> bytes:
         data += block
         if len(data) > MOST_BYTES:
             raise DataError(too_large)
+        if _stop.is_set():
+            raise DataError(f"{address}: cannot be fetched (stopped)")
         if time.monotonic() - began > SECONDS_WHOLE:
             raise DataError(f"{address}: cannot be fetched (it takes more than {SECONDS_WHOLE:g} s)")
     if answer.length:

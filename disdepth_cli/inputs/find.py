@@ -17,6 +17,7 @@ from disdepth_cli.inputs.download import STDIN, download, file_of_address, is_ad
 from disdepth_cli.reading import read_bytes, reading
 
 COLOR = "_color.png"
+FRAMES = "_frames"  # ends the folder of a video's frames
 ENDINGS = ("_relative_depth.png", "_depth.png", "_disparity.png")
 """Of what predict writes; beside each lies a picture that ends with `COLOR`."""
 
@@ -76,7 +77,9 @@ def _files_of(source: str) -> list[tuple[Path, Path]]:
     if path.is_dir():
         found = photographs(_below(path))
         if not found:
-            raise DataError(f"{path}: a folder without images (what predict has written aside)")
+            raise DataError(
+                f"{path}: a folder without images (what predict has written aside; name videos, as in {path}/*.mp4)"
+            )
         return [(file, file.parent.relative_to(path)) for file in found]
     if path.exists():
         return [(path, Path())]
@@ -114,12 +117,13 @@ def _below(folder: Path) -> list[Path]:
 def photographs(files: Sequence[Path]) -> list[Path]:
     """The images among files, sorted: no hidden ones, and none that predict has written."""
     found = sorted(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith("."))
-    depth = {file: end for file in found for end in ENDINGS if file.name.endswith(end) and _is_prediction(file)}
+    depth = {file: end for file in found for end in ENDINGS if file.name.endswith(end) and is_prediction(file)}
     pictures = {file.with_name(file.name.removesuffix(end) + COLOR) for file, end in depth.items()}
-    return [file for file in found if file not in depth and file not in pictures]
+    frames = {file for file in found if file.parent.name.endswith(FRAMES) and is_prediction(file)}
+    return [file for file in found if file not in depth and file not in pictures and file not in frames]
 
 
-def _is_prediction(file: Path) -> bool:
+def is_prediction(file: Path) -> bool:
     """Whether a PNG says the scale of its depth."""
     try:
         with opened(read_bytes(file, of_pixels=True)) as image:

@@ -284,7 +284,7 @@ def write_picture(config: PredictConfig, file: Path, image: np.ndarray, depth: D
     Raises:
         DisdepthError: the file cannot be written.
     """
-    colormap = "gray" if config.grayscale else config.colormap
+    colormap = config.shown_colormap()
     colour = depth.colour(colormap, span)
     if config.pred_only:
         write_image(file, colour)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -95,6 +96,7 @@ class DistillReport(RunReport):
             aligned; empty without ground truth.
         cost: `student` and `teacher` to parameters, FLOPs and latency.
         came_through: errors of teacher, ghost, student and control on training images and on val; None without labels.
+        init: the student that it started from, by the name of its file or run; None without one.
         sweep: the loss weights that were tried; None without a sweep.
         control: the control's run and metrics; None without one.
         gain: metric to what distillation has over the control; None without one.
@@ -108,11 +110,17 @@ class DistillReport(RunReport):
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     cost: dict[str, dict[str, Any]]
     came_through: dict[str, Any] | None = None
+    init: str | None = field(default=None, metadata=IF_ANY)
     sweep: dict[str, Any] | None = field(default=None, metadata=IF_ANY)
     control: dict[str, Any] | None = field(default=None, metadata=IF_ANY)
     gain: dict[str, dict[str, Any]] | None = field(default=None, metadata=IF_ANY)
     kept: dict[str, Any] | None = field(default=None, metadata=IF_ANY)
     push: dict[str, Any] | None = field(default=None, metadata=IF_ANY)
+
+    @staticmethod
+    def judged(report: Mapping[str, Any]) -> str:
+        """What its student is called beside others. report: as `as_dict` gives it."""
+        return "student" if report.get("distilled", True) or report.get("init") else "control"
 
 
 @dataclass(frozen=True)

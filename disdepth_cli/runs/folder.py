@@ -24,6 +24,7 @@ STATE_KEY = "disdepth-state"
 DIGEST_KEY = "disdepth-digest"
 PAGE, PAGE_DATA = "report.html", "page.json"  # the second one beside the states: pictures that only the page shows
 LENGTH = ("epochs", "max_steps")  # options that may grow when a finished run is resumed
+OF_ONE_LENGTH = ("sweep", "attention_steps", "control")  # what else such a run trains, or is compared with
 ENTRIES = "entries.json"  # beside the states: what the data held when the run began
 
 
@@ -67,16 +68,16 @@ class RunFolder:
         run = cls(config.run.output or _next_folder(Path("runs"), f"{verb}-{_slug(subject)}"))
         for folder in (run.path, run.state.file.parent):
             remove_unfinished(folder)
-        if config.run.resume:
-            if run.check_same(config, verb):
-                run.report_file.unlink(missing_ok=True)  # it is not finished any more
-        else:
+        longer = config.run.resume and run.check_same(config, verb)
+        if not config.run.resume:
             run.check_free()
         remove_errors(run.path)
         with disk_errors(run.path):
             (run.path / "last").mkdir(parents=True, exist_ok=True)
         if entries is not None:
             run.check_entries(entries)
+        if longer:
+            run.report_file.unlink(missing_ok=True)  # it is not finished any more
         write_text(run.path / CONFIG, yaml.safe_dump({"verb": verb, **_plain(config)}, sort_keys=False))
         return run.path
 
@@ -131,15 +132,13 @@ class RunFolder:
         """
         if None in (before[name], now[name]) or now[name] < before[name]:
             return False
-        flag, again = (
-            f"--{name.replace('_', '-')} {now[name]}",
-            f"disdepth {before.get('verb')} --resume -o {self.path}",
-        )
+        flag = f"--{name.replace('_', '-')} {now[name]}"
         if name == "epochs" and now["max_steps"] is not None:
             raise ConfigError(f"{flag}: the run in {self.path} counts in steps; give --max-steps")
-        if now.get("sweep") or now.get("attention_steps"):
-            part = "--sweep" if now.get("sweep") else "--attention-steps"
-            raise ConfigError(f"{flag}: a run with {part} cannot be made longer; start another one")
+        for part in OF_ONE_LENGTH:
+            if now.get(part) or before.get(part):
+                part = part.replace("_", "-")
+                raise ConfigError(f"{flag}: a run with --{part} cannot be made longer; start another one")
         if not RunContents(self.path).is_finished:
             again = f"disdepth {before.get('verb')} --resume -o {self.path}"
             raise ConfigError(f"{flag}: the run in {self.path} is not finished; first let it end: {again}")

@@ -23,7 +23,7 @@ from disdepth_cli.scoring.score import Scores
 from disdepth_cli.scoring.shown_images import ShownImages, compared, spread
 from disdepth_cli.scoring.summary import errors_of, row
 
-IMAGES = 4  # of the worst, and of the others, on a page
+IMAGES, MOST_SHOWN = 4, 12  # of the worst and of the others on a page; of the worst, if more are asked for
 SHOWN = ("abs_rel", "rmse", "silog", "delta1")
 
 
@@ -80,7 +80,7 @@ class EvaluationImages:
     ) -> None:
         """items: by their keys, in the data's order."""
         self.config, self.scores, by = config, scores, config.worst_by
-        self._worst = worst_keys(scores, config.worst or IMAGES, by) if config.output else []
+        self._worst = worst_keys(scores, min(config.worst or IMAGES, MOST_SHOWN), by) if config.output else []
         rest = [key for key in scores.per_image if key not in self._worst]
         chosen = [*self._worst, *spread(rest, IMAGES)] if config.output else []
         self._images = ShownImages(source, [items[key] for key in chosen], protocol, OWN)

@@ -70,8 +70,9 @@ class RunPage(Silent):
 
     def look(self, name: str, predictor: Predictor | None) -> None:
         """Draw what a model makes of the images, once."""
-        if is_main() and predictor is not None:
-            self._images.look(name, predictor)
+        with self._worth_no_run():
+            if is_main() and predictor is not None:
+                self._images.look(name, predictor)
 
     def validated(self, predictor: Predictor, scores: Scores) -> None:
         """The model in training as it was validated just now; `on_validation` follows."""
@@ -81,7 +82,9 @@ class RunPage(Silent):
         self._total = total
         if done:
             self.known |= _best_so_far(self.run, self.better, done)
-            self._images = self._images.with_pictures(PageData.read(self.run.page_data_file).images)
+            kept = PageData.read(self.run.page_data_file)
+            self.data.errors, self.data.worst = kept.errors, kept.worst
+            self._images = self._images.with_pictures(kept.images)
 
     def on_validation(self, step: int, epoch: int, metrics: dict[str, float], is_best: bool) -> None:
         if is_best or "best" not in self.known:
@@ -90,7 +93,7 @@ class RunPage(Silent):
             self.data.errors, self.data.worst = errors_of(self._validated[1])
             self._is_stale = True
         last = step == self._total  # the finished run writes its page itself
-        try:
+        with self._worth_no_run():
             if self._page.is_due and not last:
                 with self._page.timed():
                     if self._is_stale and self._validated is not None and is_best:
@@ -99,18 +102,25 @@ class RunPage(Silent):
             if self._curves.is_due and not last:
                 with self._curves.timed(), suppress(MissingError):  # which the end of the run tells
                     plot_curves(self.run.metrics_file, self.run.path / "curves.png")
-        except Exception as error:  # whatever it is: a page is not worth a run
-            self._warn(f"the page of the run is left as it was: {error}")
-            self._warn = lambda _: None
         self._validated = None
 
     def catch_up(self, best: Callable[[], Predictor]) -> None:
         """Draw the best model, where what was drawn is older, and keep the pictures for `finish`."""
         if not is_main():
             return
-        if self._is_stale:
-            self._draw(best())
-        self._keep()
+        with self._worth_no_run():
+            if self._is_stale:
+                self._draw(best())
+            self._keep()
+
+    @contextmanager
+    def _worth_no_run(self) -> Iterator[None]:
+        """Whatever goes wrong with the page is told once, and ends no run."""
+        try:
+            yield
+        except Exception as error:
+            self._warn(f"the page of the run is left as it was: {error}")
+            self._warn = lambda _: None
 
     def _draw(self, predictor: Predictor) -> None:
         self._images.look(self.judged, predictor)

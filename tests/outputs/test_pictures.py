@@ -28,7 +28,7 @@ def test_spectral_is_the_default_and_is_coloured():
 
 
 def test_grayscale_is_grey_and_brighter_for_larger_values():
-    picture = colourise(DEPTH, grayscale=True)
+    picture = colourise(DEPTH, "gray")
     assert (picture[..., 0] == picture[..., 1]).all()
     assert picture[-1, -1, 0] > picture[0, 0, 0]
 

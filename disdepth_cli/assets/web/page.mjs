@@ -9,6 +9,7 @@ const marks = document.querySelectorAll(".mark");
 const input = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
 let about, colours, shown, stream, range, pointer;
+let chosen = false; // a picture, video or camera, by the user: then no example is shown
 
 // ---- the network ----
 
@@ -61,6 +62,7 @@ function fit(image) {
 
 function draw(image, { left, top, columns, rows }) {
   const { width, height } = input.canvas;
+  input.clearRect(0, 0, width, height); // what is transparent is black, and not the picture before
   input.imageSmoothingEnabled = true;
   input.imageSmoothingQuality = "high";
   input.drawImage(image, left, top, columns, rows);
@@ -203,8 +205,10 @@ function stop() {
   element("camera").textContent = "Start the camera";
 }
 
-function take(file) {
+async function take(file) {
   if (!file) return;
+  chosen = true;
+  await disdepth.ready;
   if (!file.type.startsWith("video/")) return void showPicture(file, file.name);
   const video = document.createElement("video");
   video.src = URL.createObjectURL(file);
@@ -212,6 +216,8 @@ function take(file) {
 }
 
 async function toggleCamera() {
+  chosen = true;
+  await disdepth.ready;
   if (stream?.video.srcObject) return stop();
   const [height, width] = about.size;
   try {
@@ -274,7 +280,7 @@ async function start() {
   element("range").textContent = `Fixed range, ${low} to ${high}${metric() ? " m" : ""}`;
   element("about").textContent = describe(about);
   say("Loading the student ...");
-  const asked = new URLSearchParams(location.search).get("backend");
+  const asked = ["wasm", "webgpu"].find((name) => name === new URLSearchParams(location.search).get("backend"));
   const { backend } = await ask({ about, asked });
   element("backend").textContent = disdepth.backend = backend;
 }
@@ -314,4 +320,4 @@ if (!navigator.mediaDevices) {
 
 window.disdepth = { predict };
 disdepth.ready = start();
-disdepth.ready.then(() => showPicture("example.jpg", "Example"), (error) => problem("The student cannot be used", error));
+disdepth.ready.then(() => chosen || showPicture("example.jpg", "Example"), (error) => problem("The student cannot be used", error));

@@ -28,7 +28,7 @@ def _show(report: dict[str, Any]) -> None:
             shown = " ".join(value) if isinstance(value, list) else value
             stdout.print(f"{name}: {'none' if shown in (None, '') else shown}", soft_wrap=True, markup=False)
         return
-    label = "student" if report["distilled"] else "control"
+    label = "student" if report["distilled"] or "init" in report else "control"
     title = f"{protocol_line(report['protocol'])}; scored against {report['scored_against']}"
     stdout.print(title, soft_wrap=True)
     if "sweep" in report:

@@ -8,12 +8,7 @@ from typing import Any
 from disdepth_cli.cli.command import command
 from disdepth_cli.cli.console import stdout
 from disdepth_cli.config import PredictConfig
-
-MEANINGS = {
-    "metric_depth": "metres",
-    "disparity": "relative disparity, larger is nearer, no unit",
-    "relative_depth": "relative depth, larger is farther, no unit",
-}
+from disdepth_cli.config.types import KIND_UNITS
 
 
 def _engine() -> Callable[..., Any]:
@@ -29,7 +24,7 @@ def _show(result: dict[str, Any]) -> None:
         if noun not in one:  # it went to stdout, where nothing else may stand
             continue
         offset = f" {one['offset']:+g}" if "offset" in one else ""
-        stored = f"(16-bit, stored / {one['scale']:g}{offset} = {MEANINGS[result['kind']]})"
+        stored = f"(16-bit, stored / {one['scale']:g}{offset} = {KIND_UNITS[result['kind']]})"
         low, high = (one["min_m"], one["max_m"]) if metric else (one["min"], one["max"])
         span = f"{low:.2f} to {high:.2f}" if metric else f"{low:.3f} to {high:.3f}"
         more = "".join(f", {one[name]}" for name in ("numpy", "npz", "exr", "ply", "glb") if name in one)

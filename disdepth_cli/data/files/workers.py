@@ -32,7 +32,7 @@ def map_ahead(call: Callable[[Input], Output], inputs: Iterable[Input], threads:
         yield from map(call, inputs)
         return
     waiting: deque[Future[Output]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="ahead")
+    pool, wait = ThreadPoolExecutor(threads, thread_name_prefix="ahead"), True
     try:
         for one in inputs:
             waiting.append(pool.submit(call, one))
@@ -40,8 +40,11 @@ def map_ahead(call: Callable[[Input], Output], inputs: Iterable[Input], threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except KeyboardInterrupt:  # a call may take long, as a download does
+        wait = False
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(wait=wait, cancel_futures=True)
 
 
 def check_workers(workers: int) -> None:

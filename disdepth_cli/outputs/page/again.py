@@ -13,7 +13,7 @@ from disdepth_cli.config.base import BaseConfig, FlatOption
 from disdepth_cli.config.build import takes_recipes
 
 ELSEWHERE = ("output", "resume", "dry_run", "push_to_hub")
-"""Options that do not belong to what is made."""
+"""Options that do not belong to what is made. The pictures of an evaluation do, so it keeps its folder."""
 
 
 def command_of(kind: type[BaseConfig], values: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> str:
@@ -23,7 +23,7 @@ def command_of(kind: type[BaseConfig], values: Mapping[str, Any], arguments: tup
     """
     words = ["disdepth", kind.verb(), *(str(values[name]) for name in arguments)]
     for name, known in kind.options().items():
-        if name in ELSEWHERE or name in arguments or known.option.concerns == "hub":
+        if name in ELSEWHERE[kind.verb() == "evaluate" :] or name in arguments or known.option.concerns == "hub":
             continue
         value, usual = values.get(name), _plain(known.default)
         if value is not None and value != usual:

@@ -14,6 +14,7 @@ from disdepth_cli.outputs.page.again import command_of
 from disdepth_cli.outputs.page.charts import Chart, histogram_chart, line_chart
 from disdepth_cli.outputs.page.page import Page, Section, Table, write_page
 from disdepth_cli.outputs.page.shown import PageData
+from disdepth_cli.results.training import DistillReport
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.runs.folder import RunFolder
 
@@ -72,7 +73,7 @@ def models_of(config: Mapping[str, Any], report: Mapping[str, Any]) -> tuple[str
         if report.get("teacher_protocol", report.get("protocol")) != report.get("protocol") and found["teacher"]:
             found["teacher"] = {**found["teacher"], "note": parts.UNLIKE}
         return "ghost", {name: metrics for name, metrics in found.items() if metrics}
-    own = "student" if report.get("distilled", True) else "control"
+    own = DistillReport.judged(report)
     beside = report.get("baselines", {})
     found = {
         "constant": beside.get("constant"),
@@ -181,7 +182,9 @@ def _title(config: Mapping[str, Any], report: Mapping[str, Any]) -> str:
     teacher = (report.get("teacher") or {}).get("id")
     if config.get("verb") == "acclimate":
         return f"{teacher or config.get('teacher')}, acclimated to {config.get('student')}"
-    return f"{config.get('student')}, distilled from {teacher}" if teacher else f"{config.get('student')}, the control"
+    name, init = config.get("student"), report.get("init")
+    start = f", fine-tuned from {init}" if init else ""
+    return f"{name}, distilled from {teacher}{start}" if teacher else f"{name}{start or ', the control'}"
 
 
 def _about(config: Mapping[str, Any], report: Mapping[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.depth.depth import Depth
 from disdepth_cli.depth.intrinsics import Intrinsics
 from disdepth_cli.errors import DataError
+from disdepth_cli.inputs.find import FRAMES, is_prediction
 from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.pictures import side_by_side
 from disdepth_cli.outputs.predictions import Span, VideoPrediction
@@ -36,7 +37,7 @@ def color_file(folder: Path, stem: str) -> Path:
     return folder / f"{stem}_color{SUFFIX}"
 
 
-def clip_range(depths: Iterable[Depth]) -> Span:
+def clip_range(depths: Iterable[Depth], name: str) -> Span:
     """The ends of the colours for a whole clip: the smallest and the largest end of some of its maps.
 
     Raises:
@@ -44,7 +45,7 @@ def clip_range(depths: Iterable[Depth]) -> Span:
     """
     spans = [depth.span for depth in depths if depth.valid.any()]
     if not spans:
-        raise DataError("the model gives no finite depth for the video")
+        raise DataError(f"{name}: the model gives no finite depth for it")
     return min(low for low, _ in spans), max(high for _, high in spans)
 
 
@@ -57,7 +58,8 @@ class Clip:
         self.color = color_file(config.output, stem)
         png: list[DepthFormat] = ["png"] if "png" in config.save else []
         self.formats = [*png, *config.formats()]
-        self.folder = config.output / f"{stem}_frames" if self.formats else None
+        self.folder = config.output / f"{stem}{FRAMES}" if self.formats else None
+        self._earlier = self._frames_of_an_earlier_run()
         self.camera: Intrinsics | None = None
         self.frames, self.smallest, self.largest = 0, np.inf, -np.inf
 
@@ -66,14 +68,30 @@ class Clip:
 
         Frames of an earlier run are removed first: it may have had more of them.
         """
-        if self.folder is not None:
-            for old in [one for name in self.formats for one in self.folder.glob(f"{'[0-9]' * 6}.{name}")]:
-                old.unlink()
+        for old in self._earlier:
+            old.unlink()
         with video_writer(file, self.video.rate) as self._append:
             for number in map_ahead(self._write_frame, frames, 1):
                 self.frames = number
                 observer.on_image(number, max(self.video.frames, number + 1) if self.video.frames else 0)
         observer.on_image(self.frames, self.frames)
+
+    def _frames_of_an_earlier_run(self) -> list[Path]:
+        """The frames that lie there.
+
+        Raises:
+            DataError: predict did not write them.
+        """
+        if self.folder is None:
+            return []
+        found = [one for name in self.formats for one in sorted(self.folder.glob(f"{'[0-9]' * 6}.{name}"))]
+        pictures = [one for one in found if one.suffix == ".png"]
+        foreign = [one for one in (*pictures[:1], *pictures[-1:]) if not is_prediction(one)]
+        if foreign or (found and not pictures and not self.color.exists()):
+            raise DataError(
+                f"{(foreign or found)[0]}: predict did not write it, and would replace it; -o another folder"
+            )
+        return found
 
     def _write_frame(self, frame: Frame) -> int:
         """Called in one other thread, in the frames' order."""
@@ -82,7 +100,7 @@ class Clip:
         if known.size:
             self.smallest = min(self.smallest, float(known.min()))
             self.largest = max(self.largest, float(known.max()))
-        colour = depth.colour("gray" if config.grayscale else config.colormap, self.span)
+        colour = depth.colour(config.shown_colormap(), self.span)
         self._append(colour if config.pred_only else side_by_side(frame.image, colour))
         if self.folder is not None:
             if self.camera is None and needs_camera(config):

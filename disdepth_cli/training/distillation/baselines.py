@@ -20,8 +20,8 @@ from disdepth_cli.training.validation import Validation
 def baselines_of(teachers: FoundTeachers, val: Validation) -> dict[str, dict[str, Any]]:
     """`constant`, `teacher` and `ghost` to their metrics on the val images of a run, those of the first teacher.
 
-    They are read from the acclimation where its val images and protocol are the run's, else scored. A teacher without
-    metres is aligned, and has a `note`. Empty where no val image has ground truth.
+    They are read from the acclimation where its val images, their depth and protocol are the run's, else scored. A
+    teacher without metres is aligned, and has a `note`. Empty where no val image has ground truth.
     """
     if val.truth is not None or not val.data.source.labelled("val"):
         return {}
@@ -49,9 +49,11 @@ def _measured_before(teachers: FoundTeachers, val: Validation) -> dict[str, dict
     report, folder = RunContents(teachers.run).report(), RunFolder(teachers.run)
     if report.get("protocol") != val.data.protocol.as_json() or not folder.entries_file.is_file():
         return {}
-    entries = read_json(folder.entries_file, ConfigError)
-    if entries.get("val") != entries_of(val.data.source)["val"]:
+    before, now = read_json(folder.entries_file, ConfigError), entries_of(val.data.source)
+    if any(before.get(name) != now[name] for name in ("val", "depth")):
         return {}
     own = report.get("teacher_metrics_after") or report.get("teacher_metrics")
-    known = {"constant": report.get("constant_metrics"), "teacher": own, "ghost": report.get("ghost_metrics")}
+    known = {"teacher": own, "ghost": report.get("ghost_metrics")}
+    if before.get("train") == now["train"]:  # which the constant is chosen on
+        known["constant"] = report.get("constant_metrics")
     return {name: dict(metrics) for name, metrics in known.items() if metrics}

@@ -26,7 +26,7 @@ def settle_student(config: DistillConfig, observer: Observer) -> DistillConfig:
         ConfigError: two of them contradict each other, or there is no acclimated run for this student.
         CheckpointError: the student of `init`, or an acclimation, cannot be read.
     """
-    config = _as_begun(config)
+    config = as_begun(config)
     init = None if config.student.init is None else from_main(lambda: _init(config))
     if init is not None:
         config = _with(config, _network(init) | {"lg_conv": init.lg_conv}, f"--init {config.student.init}: is of")
@@ -48,7 +48,7 @@ def settle_student(config: DistillConfig, observer: Observer) -> DistillConfig:
     return config
 
 
-def _as_begun(config: DistillConfig) -> DistillConfig:
+def as_begun(config: DistillConfig) -> DistillConfig:
     """A run that is resumed keeps the student it began with, where the user gives none again, as Python may."""
     if not config.run.resume or config.run.output is None or not RunContents(config.run.output).is_begun:
         return config

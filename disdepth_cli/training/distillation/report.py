@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from disdepth_cli.machine.processes import from_main
@@ -36,6 +37,7 @@ def distill_report(training: DistillationTraining, result: LoopResult, sweep: di
         baselines=training.baselines,
         cost=from_main(lambda: _costs(training)),
         came_through=from_main(lambda: _came_through(training, result)),
+        init=None if training.init is None else Path(str(training.config.student.init)).name,
         sweep=sweep,
         teacher_cache=replay_report(training.cache, session.observer),
     )

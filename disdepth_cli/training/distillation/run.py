@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from disdepth_cli.config import DistillConfig
@@ -33,12 +34,14 @@ def run_distillation(config: DistillConfig, session: Session, sweep: dict[str, A
     student, start, init = start_student(config, session, teachers, cache)
     val = _validation(config, session, teachers)
     baselines = baselines_of(teachers, val)
-    page = _page(session, teachers, val, baselines)
+    page = _page(session, teachers, val, baselines, config.student.init)
     training = DistillationTraining(config, session, student, start, teachers, val, cache, baselines, page, init)
     return distill_report(training, training.train(), sweep)
 
 
-def _page(session: Session, teachers: FoundTeachers, val: Validation, baselines: dict[str, dict[str, Any]]) -> RunPage:
+def _page(
+    session: Session, teachers: FoundTeachers, val: Validation, baselines: dict[str, dict[str, Any]], init: str | None
+) -> RunPage:
     """The page of the run, with what the first teacher makes of its images."""
     records = [record.model_dump(mode="json") for record in teachers.records]
     known = {
@@ -48,9 +51,9 @@ def _page(session: Session, teachers: FoundTeachers, val: Validation, baselines:
         "protocol": session.data.protocol.as_json(),
         "scored_against": val.scored_against,
         "baselines": baselines,
+        "init": init and Path(init).name,
     }
-    judged = "student" if teachers.acclimated else "control"
-    page = RunPage(session.run, session.data, judged, known, val.better, session.observer)
+    page = RunPage(session.run, session.data, DistillReport.judged(known), known, val.better, session.observer)
     for first in teachers.acclimated[:1]:
         page.look("ghost", val.predictor(first))
         if first.teacher.contract.kind != "none":

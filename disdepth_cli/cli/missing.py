@@ -15,7 +15,7 @@ from disdepth_cli.config.teacher_name import WELL_KNOWN, file_and_function, is_o
 from disdepth_cli.errors import NEAR, CheckpointError, ConfigError, DataError, DisdepthError, StudentError, TeacherError
 from disdepth_cli.errors import near_names as near
 
-FILES = ("student_weights", "teacher_weights", "ghost", "control", "picture", "file", "intrinsics")
+FILES = ("student_weights", "teacher_weights", "ghost", "control", "file", "intrinsics")
 """Options that name something of this machine and nothing else."""
 MODEL_FILES = (
     ".safetensors",

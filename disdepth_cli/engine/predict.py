@@ -72,7 +72,7 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
     if not done and not clips:
         for message in errors[1:]:
             observer.on_warning(message)
-        raise DataError(f"nothing could be predicted; the first reason: {errors[0]}")
+        raise DataError(f"not one {'image' if sources else 'video'} could be predicted; the first reason: {errors[0]}")
     seconds = round(time.perf_counter() - began, 3)
     result = PredictResult(config.model, predictor.kind, [one.prediction for one in done], errors, clips, seconds)
     for message in (*errors[told:], *notes_on_cameras(result.cameras())):

@@ -83,11 +83,14 @@ def _write(run: RunFolder, report: RunReport) -> None:
     write_run_page(run, values)
 
 
+RANGE = ("min_depth", "max_depth")  # the header has them, whether they were given or the data's
+
+
 def recipe_of(config: TrainingConfig) -> dict[str, Any]:
     """The options of a run that shape its result, for a checkpoint's header: no times, no paths."""
     kind = type(config)
     elsewhere = frozenset().union(*(kind.named(concerns=other) for other in ("machine", "hub", "comparison")))
-    recipe = config.flat(*elsewhere, *kind.named(local=True))
+    recipe = config.flat(*elsewhere, *kind.named(local=True), *RANGE)
     if config.student.weights is not None:
         recipe["student_weights"] = Path(config.student.weights).name
     distilled = config.method.distill if isinstance(config, DistillConfig) else True

@@ -95,7 +95,7 @@ def test_a_missing_file_is_named(refused, tmp_path):
         (("--lr", "nan"), ("--lr", "finite")),
         (("--lr", "inf"), ("--lr", "finite")),
         (("--epochs", "-2"), ("--epochs", "greater than or equal to 1")),
-        (("--batch-size", "0"), ("--batch-size", "greater than or equal to 1")),
+        (("--batch-size", "0"), ("--batch-size", "at least 1, or auto")),
         (("--max-depth", "-3"), ("--max-depth", "greater than 0")),
         (("--workers", "-1"), ("--workers", "greater than or equal to 0")),
         (("--precision", "int8"), ("--precision", "'fp32', 'bf16' or 'fp16'", "int8")),

@@ -137,7 +137,8 @@ def test_a_control_of_changed_data_is_no_control(whole, options, rooms, tmp_path
     other = yaml.safe_load(rooms.read_text()) | {"path": str(rooms.parent), "max_depth": 8.0}
     (tmp_path / "data.yaml").write_text(yaml.safe_dump(other))
     config = tmp_path / "run" / "config.yaml"
-    config.write_text(config.read_text().replace(str(rooms), str(tmp_path / "data.yaml")))
+    text = config.read_text().replace(str(rooms), str(tmp_path / "data.yaml"))
+    config.write_text(text.replace("min_depth: 0.001", "min_depth: null").replace("max_depth: 10.0", "max_depth: null"))
     options = {**options, "data": tmp_path / "data.yaml", "output": tmp_path / "run", "control": True, "resume": True}
     with pytest.raises(
         ConfigError, match=r"0.001 to 10 m, now it is .* 0.001 to 8 m; give the data that the run began"

@@ -17,7 +17,7 @@ from disdepth_cli.machine.memory import DeviceMemory
 from disdepth_cli.training import batch_size
 from disdepth_cli.training.batch_size import largest_that_fits
 
-MB = 2**20
+MB = 4 * 2**20  # so much more than what a process may give back meanwhile
 CPU = torch.device("cpu")
 
 
@@ -26,7 +26,7 @@ def batch_of(run: Path) -> object:
 
 
 def take(size: int) -> None:
-    """40 MB an image, more than an allocator keeps for itself."""
+    """160 MB an image, more than an allocator keeps for itself."""
     torch.ones(size * 10 * MB).sum()
 
 
@@ -34,7 +34,7 @@ def take(size: int) -> None:
 def test_a_step_that_would_take_more_than_is_free_is_not_tried(
     free: int | None, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its memory is measured: 4 images take 160 MB of 0.9 x 200."""
+    """Its memory is measured: of 0.9 x 200, 4 images take 160 (of 4 MiB)."""
     monkeypatch.setattr(device_memory, "free_memory", lambda: free)
     tried: list[int] = []
 

@@ -62,6 +62,11 @@ def test_on_other_val_images_teacher_and_ghost_are_scored_again(rooms, acclimate
     before = json.loads((acclimated / "report.json").read_text())
     for name, earlier in (("constant", "constant_metrics"), ("teacher", "teacher_metrics"), ("ghost", "ghost_metrics")):
         assert found[name]["rmse"] != pytest.approx(before[earlier]["rmse"], rel=1e-3)
+    doubled = {"path": str(rooms.parent), "depth_scale": 500}
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(yaml.safe_load(rooms.read_text()) | doubled))
+    other = distill(output=tmp_path / "other", **options)["baselines"]  # the same images, of another depth
+    assert other["teacher"]["rmse"] != pytest.approx(before["teacher_metrics"]["rmse"], rel=1e-3)
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump(values))
     ghost = evaluate(str(acclimated), data=tmp_path / "data.yaml", baselines=False, offline=True)
     assert found["ghost"]["rmse"] == pytest.approx(ghost["rmse"], rel=1e-3)
 
@@ -91,3 +96,15 @@ def test_what_takes_long_is_done_less_often(monkeypatch):
     assert not pace.is_due
     now[0] += 1.0
     assert pace.is_due
+
+
+def test_no_picture_is_worth_a_run(rooms, tiny, tmp_path, watcher, monkeypatch):
+    def broken(*_):
+        raise OSError("no space for pictures")
+
+    monkeypatch.setattr(run_page.ShownImages, "look", broken)
+    report = distill(data=rooms, distill=False, output=tmp_path / "run", max_steps=2, observers=[watcher], **tiny)
+    assert report["steps"] == 2 and (tmp_path / "run" / "report.json").is_file()
+    assert [line for line in watcher.warnings if "no space for pictures" in line] == [
+        "the page of the run is left as it was: no space for pictures"
+    ]

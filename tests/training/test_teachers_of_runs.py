@@ -53,7 +53,7 @@ def test_learned_attention_wants_tokens_that_were_trained(rooms, tiny_teacher, t
 
 
 def test_another_working_size_is_refused(acclimated, rooms, tmp_path):
-    with pytest.raises(ConfigError, match="working size"):
+    with pytest.raises(ConfigError, match="input size 64x96"):
         distill(**options(rooms, tmp_path / "student", teacher=str(acclimated), input_size="96x128"))
 
 

@@ -100,9 +100,9 @@ class DistillationTraining:
 
     def _records(self) -> list[TeacherRecord]:
         """The student's teachers, then those of the student that it started from: their licences hold for it too."""
-        init = self.init
+        own, init = self.teachers.records, self.init
         before = [] if init is None else [*([init.teacher] if init.teacher else []), *init.more_teachers]
-        return list({record.fingerprint: record for record in (*self.teachers.records, *before)}.values())
+        return [*own, *(record for record in before if record not in own)]
 
     def _recipe(self) -> dict[str, Any]:
         """The recipe; what the student's backbone once started from is that of the student before it."""

@@ -165,7 +165,7 @@ def test_a_relative_teacher_says_what_its_numbers_are(cli, tiny_relative_teacher
 
 def test_a_model_that_gives_no_depth_is_refused(refused, photo, control, tmp_path):
     out = ("-o", tmp_path / "out", "--device", "cpu")
-    refused(1, ("nothing", "no folder, Hub id"), "predict", photo, "--model", "nothing", *out)
+    refused(1, ("nothing", "no file, folder, Hub id"), "predict", photo, "--model", "nothing", *out)
     refused(1, ("a finished model",), "predict", photo, "--model", _unfinished(control, tmp_path), *out)
     assert not (tmp_path / "out").exists()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import cv2
@@ -59,7 +60,7 @@ def predicted(cli, student, tmp_path):
 def test_a_clip_gives_a_clip_and_its_frames(predicted, clip, student, tmp_path):
     out = tmp_path / "out"
     (out / "clip_frames").mkdir(parents=True)
-    (out / "clip_frames" / "000099.png").write_bytes(b"of an earlier, longer clip")
+    Depth(np.ones((8, 8), np.float32)).save(out / "clip_frames" / "000099.png")  # of an earlier, longer clip
     outcome = predicted(clip, "--save", "png,npy", "--json")
     (one,) = outcome.json["videos"]
     assert outcome.err == "" and sorted(path.name for path in out.iterdir()) == ["clip_color.mp4", "clip_frames"]
@@ -165,3 +166,37 @@ def test_memory_does_not_grow_with_the_frames(tmp_path):
         assert len(ahead) - number <= 4
     video.close()
     assert number == 300
+
+
+def test_nothing_of_the_users_is_replaced(clip, student, refused, tmp_path):
+    """Neither another video that is read, nor frames that predict did not write."""
+    other = write_clip(tmp_path / "clip_color.mp4", count=3)
+    before = other.read_bytes()
+    refused(1, (other, "would be written over it"), "predict", clip, other, "-c", student, "-o", tmp_path)
+    assert other.read_bytes() == before
+    other.unlink()
+    frame = tmp_path / "clip_frames" / "000099.png"
+    frame.parent.mkdir()
+    cv2.imwrite(str(frame), np.zeros((8, 8), np.uint8))
+    refused(1, (frame, "did not write it"), "predict", clip, "-c", student, "-o", tmp_path, "--save", "png")
+    assert frame.exists()
+
+
+def test_what_predict_wrote_of_a_video_is_not_read_again(predicted, refused, clip, student, tmp_path):
+    predicted(clip, "--save", "png", "--range", "shared")  # without an image there is nothing to share
+    out = tmp_path / "out"
+    refused(1, (out, "without images", f"{out}/*.mp4"), "predict", out, "-c", student, "-o", tmp_path / "again")
+    predicted(f"{clip.parent}/*.mp4")
+    write_clip(tmp_path / "clip_color.mp4", count=3)  # as if it had been written there
+    outcome = predicted(f"{clip.parent}/*.mp4", "--json")
+    assert [one["video"] for one in outcome.json["videos"]] == [str(clip)]
+
+
+def test_a_camera_that_is_slow_is_recorded_at_its_own_rate(predicted, clip, monkeypatch, tmp_path):
+    """It states 12 frames a second, and its frames are predicted at five."""
+    opened, sleep = cv2.VideoCapture, time.sleep
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: opened(str(clip) if source == 7 else source))
+    read = VideoSource._read
+    monkeypatch.setattr(VideoSource, "_read", lambda video: (sleep(0.2), read(video))[1])
+    (one,) = predicted("--camera", "7", "--json").json["videos"]
+    assert 1 <= cv2.VideoCapture(one["color"]).get(cv2.CAP_PROP_FPS) < 5.5

@@ -69,3 +69,18 @@ def test_what_cannot_be_longer_is_one_line(finished, rooms, tmp_path):
     (run / "report.json").unlink()
     with pytest.raises(ConfigError, match="--max-steps 9: the run in .* is not finished; first let it end: disdepth"):
         longer(run, rooms, 9)
+
+
+def test_what_is_refused_leaves_the_run_finished(finished, rooms, tmp_path):
+    run, other = Path(shutil.copytree(finished, tmp_path / "run")), tmp_path / "fewer"
+    shutil.copytree(rooms.parent, other)
+    listed = (other / "train.txt").read_text().splitlines(keepends=True)
+    (other / "train.txt").write_text("".join(listed[1:]))
+    with pytest.raises(ConfigError, match="began with .* training images, now there are"):
+        longer(run, other / "data.yaml", 5)
+    assert (run / "report.json").is_file()
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("control: false", "control: true"))
+    with pytest.raises(ConfigError, match="--max-steps 5: a run with --control cannot be made longer"):
+        longer(run, rooms, 5)
+    assert (run / "report.json").is_file()

@@ -72,6 +72,7 @@ def test_check_and_pack(desk):
     assert check("shards", picture=False).ok
 
 
+@pytest.mark.slow
 def test_acclimate_distill_and_push(desk):
     described = acclimate("teacher", ".", dry_run=True)
     assert described.teacher["kind"] == "metric_depth"

@@ -82,6 +82,7 @@ def test_plans(desk, printed, acclimated):
     agree(plan, shown, "distill_dry")
 
 
+@pytest.mark.slow
 def test_runs(desk, printed, acclimated):
     report = {"run": str(acclimated), **json.loads((acclimated / "report.json").read_text())}
     agree(AcclimateReport.of(report), report, "acclimate")

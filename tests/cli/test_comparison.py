@@ -15,6 +15,7 @@ def command(rooms, acclimated, short, tmp_path, monkeypatch):
     return ("distill", "-t", acclimated, "--data", rooms, "-o", tmp_path / "run", *short)
 
 
+@pytest.mark.slow
 def test_the_gain_is_printed_in_words_beside_both_arms(cli, command, tmp_path):
     outcome = cli(*command, "--control")
     assert outcome.code == 0, outcome.err
@@ -38,6 +39,7 @@ def test_a_finished_run_gets_its_control_when_it_is_asked_for(cli, command, tmp_
     assert outcome.code == 0 and "rmse" in outcome.out and "against the control's" in outcome.out, outcome.err
 
 
+@pytest.mark.slow
 def test_what_is_handed_out_is_said_and_pushed(cli, command, tmp_path):
     run = tmp_path / "run"
     believed = ("--output-weight", 100, "--max-steps", 6)  # a teacher that knows nothing
@@ -52,6 +54,7 @@ def test_what_is_handed_out_is_said_and_pushed(cli, command, tmp_path):
     assert "this student is a control" in card and "|  | student |\n" in card
 
 
+@pytest.mark.slow
 def test_the_sweep_is_a_table_on_stdout_and_lines_on_stderr_as_it_goes(cli, command, tmp_path, monkeypatch):
     monkeypatch.setattr("disdepth_cli.cli.console.stdout.width", 80)
     outcome = cli(*command, "--sweep", "--sweep-steps", 1)

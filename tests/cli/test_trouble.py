@@ -113,6 +113,7 @@ def test_a_full_disk_is_one_line_whatever_was_being_written(name, refused, train
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_in_predict_and_evaluate(refused, student, photo, rooms, fill_disk, tmp_path):
     fill_disk(f"{photo.stem}_depth.png")
     given = ("-c", student, "-o", tmp_path / "out", "--device", "cpu")

@@ -182,6 +182,7 @@ def test_beside_unlabelled_images_the_control_takes_as_many_steps_on_labelled_on
     assert (tmp_path / "run-teacher").is_dir() and not (tmp_path / "run-control-teacher").exists()
 
 
+@pytest.mark.slow
 def test_a_student_that_is_worse_beyond_the_interval_is_warned_of(options, rooms, watcher, tmp_path):
     """A random teacher that is believed more than the ground truth, and enough val images to tell."""
     values = yaml.safe_load(rooms.read_text()) | {"path": str(rooms.parent), "val": "train.txt"}

@@ -170,6 +170,7 @@ def test_training_again_leaves_no_student_of_before(copied, options):
     assert report_of(copied)["kept"]["student"] == "control" and len(student(copied, "distilled.safetensors")) > 9
 
 
+@pytest.mark.slow
 def test_with_few_images_only_better_lets_the_control_have_it(rooms, options, watcher, tmp_path, monkeypatch):
     few = options | {"data": rooms}
     run = tmp_path / "run"

@@ -73,6 +73,7 @@ def test_a_setting_gets_a_quarter_of_the_steps_but_fifty_where_there_are_as_many
         steps_of(31, 30)
 
 
+@pytest.mark.slow
 def test_the_best_setting_is_trained_in_full_and_the_report_says_how_it_was_chosen(swept):
     folder, watcher = swept
     report = report_of(folder / "run")

@@ -40,6 +40,7 @@ def test_predict(photo: Path, tmp_path: Path) -> None:
     assert isinstance(depth, Depth) and np.abs(depth.values - exact.values).max() <= 0.0005 + 1e-6
 
 
+@pytest.mark.slow
 def test_train(rooms: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {**SHORT, "student": "mobilenetv3", "pretrained": False}
     found = script("train").main(str(rooms), str(TINY_TEACHER), str(tmp_path), options)

@@ -66,6 +66,7 @@ def depth_of(result):
     return np.load(result["results"][0]["numpy"])
 
 
+@pytest.mark.slow
 def test_onnx_predicts_without_torch(tiny_student, image, photo, tmp_path):
     result = export(model=tiny_student, source="128x160", output=tmp_path / "export")
     command = [sys.executable, "-c", PROBE, image, result["file"], tmp_path / "out"]
@@ -78,6 +79,7 @@ def test_onnx_predicts_without_torch(tiny_student, image, photo, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["onnx", "openvino", "torch"])
+@pytest.mark.slow
 def test_evaluate_scores_a_file_as_its_student(kind, files, tiny_student, rooms):
     result = evaluate(model=files[kind], data=rooms, workers=0)
     student = evaluate(model=tiny_student, data=rooms, workers=0)
@@ -104,6 +106,7 @@ def test_images_of_another_size_are_named_and_the_others_are_done(files, image, 
     assert str(image) in told.warnings[0]
 
 
+@pytest.mark.slow
 def test_auto_exports_a_checkpoint_once_says_so_and_gives_its_metres(tiny_student, image, photo, empty_cache, tmp_path):
     wanted = open_student(tiny_student, "cpu").predict(photo)
     for number in (1, 2):

@@ -103,6 +103,7 @@ def test_the_bare_network_and_its_program(tiny_student, photo, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["onnx", "torch"])
+@pytest.mark.slow
 def test_any_size_in_one_file(kind, tiny_student, photo, tmp_path):
     needs(kind)
     result = export(model=tiny_student, format=kind, input="tensor", dynamic="all", output=tmp_path)

@@ -76,6 +76,7 @@ def test_the_control(run: Any) -> None:
     assert run(distill, distill=False)["steps"] == STEPS
 
 
+@pytest.mark.slow
 def test_the_largest_batch_that_fits(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every size is tried on the device; what a step that ran out of memory has left does no harm."""
     whole, tried = DistillStep.forward, []
@@ -98,6 +99,7 @@ def test_acclimation_in_all_its_phases(run: Any, tiny_teacher: Path) -> None:
     assert report["attention"]["steps"] == 3
 
 
+@pytest.mark.slow
 def test_distillation_with_unlabelled_images(run: Any, acclimated: Path, mixed: Path) -> None:
     """The student's start by least squares, adapters, painted frames, pseudo-labels and their doubts."""
     report = run(

@@ -39,6 +39,7 @@ def own_lines(result):
     return [line for line in result.stderr.splitlines() if line.startswith(("error:", "interrupted:", "warning:"))]
 
 
+@pytest.mark.slow
 def test_gradients_are_those_of_one_process_with_all_images(torchrun, tiny_teacher, tiny_relative_teacher, tmp_path):
     out = tmp_path / "differences.json"
     result = torchrun(RANKS / "gradients.py", tiny_teacher, tiny_relative_teacher, out)
@@ -143,6 +144,7 @@ def test_an_error_that_all_have_is_told_by_the_main_process(seen):
         pytest.param("kill", "error: another process of this run has ended without a word", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_failure_of_one_ends_all_with_one_line(how, line, torchrun, rooms, tmp_path):
     run = tmp_path / "run"
     options = ("--no-distill", "--no-pretrained", "--offline", "--device", "cpu", "--workers", 0, "--batch-size", 2)
@@ -170,6 +172,7 @@ def test_a_process_that_does_not_answer_ends_all(torchrun, rooms, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["acclimate", "distill"])
+@pytest.mark.slow
 def test_machines_without_a_shared_disk_are_refused(command, torchrun, rooms, tiny_teacher, tmp_path, monkeypatch):
     """Two working folders are two machines: what one writes, the other does not see."""
     monkeypatch.chdir(tmp_path)

@@ -140,6 +140,7 @@ def test_adapters_that_only_start_a_student_leave_it_free_to_part_from_the_ghost
     assert all(projection.weight.grad.any() for projection in (*loss.project_encoder, *loss.project_decoder))
 
 
+@pytest.mark.slow
 def test_a_run_ships_a_student_without_them(acclimated, rooms, tiny, tmp_path):
     options = {"data": rooms, "teacher": str(acclimated), "max_steps": 3, **tiny}
     report = distill(output=tmp_path / "folded", **options)
@@ -151,6 +152,7 @@ def test_a_run_ships_a_student_without_them(acclimated, rooms, tiny, tmp_path):
     assert not isinstance(student.encoder, AdaptedEncoder)
 
 
+@pytest.mark.slow
 def test_a_pretrained_students_decoder_starts_where_its_controls_does(acclimated, rooms, tiny, tmp_path):
     """At a rate that moves nothing, what is saved is what a run started from."""
     weights = tmp_path / "backbone.safetensors"

@@ -202,6 +202,7 @@ def test_student_file_holds_the_student_alone(acclimated, rooms, tiny_run, run_d
     assert report["cost"]["student"]["flops"] > 0 and report["cost"]["student"]["latency_ms"] > 0
 
 
+@pytest.mark.slow
 def test_control_has_the_same_student_and_views(rooms, tiny_run, acclimated, run_disdepth, tmp_path):
     """Where nothing of the teacher has any weight, distillation is the control, to the byte."""
     common = ["--data", rooms, "--max-steps", 3, "--no-pretrained", *tiny_run]

@@ -52,6 +52,7 @@ def test_a_share_of_the_steps_is_small_and_the_rest_is_not():
     assert sizes == [(32, 64)] * 3 + [(64, 128)] * 2
 
 
+@pytest.mark.slow
 def test_a_run_is_told_when_it_is_small(rooms, tiny_run, run_disdepth, tmp_path):
     students = []
     for share in ("0", "0.5"):

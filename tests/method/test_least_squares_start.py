@@ -42,6 +42,7 @@ def test_a_run_tells_how_near_it_starts_and_goes_on_without_it(rooms, acclimated
     assert resumed.returncode == 0 and "least squares" not in resumed.stderr
 
 
+@pytest.mark.slow
 def test_without_enough_images_it_says_so(rooms, acclimated, tiny_run, run_disdepth, tmp_path):
     command = ("distill", "--teacher", acclimated, "--data", rooms, *tiny_run, *ASKED, "--batch-size", "8")
     done = run_disdepth(*command, "--max-steps", "1", "-o", tmp_path / "run")

@@ -87,6 +87,7 @@ def test_two_decoders_are_refused(pair, acclimated, rooms, tiny, tmp_path):
         distill(teacher=[str(pair[0]), str(acclimated)], data=rooms, output=tmp_path / "run", max_steps=2, **tiny)
 
 
+@pytest.mark.slow
 def test_teachers_that_are_not_acclimated_are_made_to_share(tiny_teacher, tiny_relative_teacher, rooms, tiny, tmp_path):
     teachers = [str(tiny_teacher), str(tiny_relative_teacher)]
     distill(teacher=teachers, data=rooms, output=tmp_path / "run", max_steps=2, **tiny)

@@ -236,6 +236,7 @@ def replayed(rooms, acclimated, tiny, tmp_path_factory):
     return folder, options, distill(output=folder / "first", **options)
 
 
+@pytest.mark.slow
 def test_a_repeated_run_replays_and_ends_with_the_same_bytes(replayed, looks, watcher):
     folder, options, report = replayed
     assert report["teacher_cache"] == {"folder": str(folder / "cache"), "views": 36, "replayed": 2}
@@ -266,6 +267,7 @@ def test_a_later_run_without_the_cache_is_nearly_the_same(replayed):
     assert plain["best"]["rmse"] == pytest.approx(report["best"]["rmse"], rel=0.02)
 
 
+@pytest.mark.slow
 def test_acclimation_and_its_attention_see_the_same_views(tiny_teacher, rooms, tiny, looks, watcher, tmp_path):
     options = {"data": rooms, "teacher": str(tiny_teacher), "teacher_cache": tmp_path / "cache", **tiny, **TWICE}
     options["attention_steps"] = 4

@@ -133,6 +133,7 @@ def moge() -> DepthTeacher:
     return load_teacher(adapter("moge_2").describe(network.eval(), "mit"))
 
 
+@pytest.mark.slow
 def test_moge_2(moge: DepthTeacher) -> None:
     contract = moge.contract
     assert (contract.kind, contract.sees, contract.licence) == ("metric_depth", "whole", "mit")

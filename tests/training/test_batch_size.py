@@ -75,6 +75,7 @@ def test_what_is_no_batch_size(size: str, why: str, refused: Any) -> None:
     refused(2, ("--batch-size", why, size), "distill", "--data", ".", "--batch-size", size)
 
 
+@pytest.mark.slow
 def test_the_run_is_that_of_the_number(
     rooms: Path, tiny: dict[str, Any], tmp_path: Path, new_watcher: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,6 +59,7 @@ def commands(rooms, acclimated, tiny_run):
         pytest.param("accumulated", signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(kind, number, commands, run_disdepth, tmp_path):
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
     reference = run_disdepth(*commands[kind], "-o", whole)
@@ -120,6 +121,7 @@ def test_acclimation_resumes_exactly_in_both_phases(rooms, tiny_teacher, tiny_ru
         assert (stopped / "acclimated.safetensors").read_bytes() == (whole / "acclimated.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_resume_refuses_other_options_and_missing_runs(commands, run_disdepth, tmp_path):
     run = tmp_path / "run"
     assert run_disdepth(*commands["control"], "--max-steps", "2", "-o", run).returncode == 0

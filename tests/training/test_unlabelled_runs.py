@@ -61,6 +61,7 @@ def test_it_is_evaluated_after_an_alignment_in_disparity(relative_run, rooms):
     assert result["images"] == 3 and 0 < result["abs_rel"] < 1
 
 
+@pytest.mark.slow
 def test_nothing_it_predicts_is_called_metres(relative_run, photos, tmp_path):
     photo = sorted(photos.iterdir())[0]
     result = predict(photo, model=relative_run / "student", output=tmp_path, save_numpy=True)
@@ -126,6 +127,7 @@ def test_labelled_and_unlabelled_images_in_one_run(
     assert metadata.recipe["pseudo_drop"] == 0.1 and "labelled_images" not in metadata.metrics
 
 
+@pytest.mark.slow
 def test_unlabelled_images_change_the_student_and_the_control_leaves_them_out(
     mixed, rooms, tiny_teacher, tiny, watcher, tmp_path
 ):

@@ -67,6 +67,7 @@ def test_shards_and_their_index(cli, rooms, tmp_path) -> None:
     assert "train: 17 images (17 with depth) in 3 shards" in again.out and "stored / 1000 = metres" in again.out
 
 
+@pytest.mark.slow
 def test_evaluate_and_distill_take_shards(cli, rooms, short, student, tiny_teacher, tmp_path) -> None:
     assert cli("pack", rooms, "-o", tmp_path / "out", "--shard-count", 7, "--no-shuffle", "-q").code == 0
     scores = [

@@ -201,6 +201,7 @@ class TestPicture:
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_nothing_of_this_machine_is_in_any_file(cards, cli, own_rooms, short, tmp_path, monkeypatch):
     """A run whose every path speaks of its owner; and the same files come out on another day."""
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -89,6 +89,7 @@ def test_a_name_that_can_be_no_repository(name, refused, hub, run):
     assert hub.requests == []
 
 
+@pytest.mark.slow
 def test_what_is_no_finished_student(refused, hub, run, acclimated, tmp_path):
     to = ("--to", "someone/rooms")
     refused(1, (tmp_path / "no", "no such run or file"), "push", tmp_path / "no", *to)

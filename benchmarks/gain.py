@@ -178,11 +178,11 @@ class Bench:
             print(f"{' '.join(run.key)}: rmse {row['rmse']} abs_rel {row['abs_rel']} in {row['seconds']} s", flush=True)
 
 
-def append(table: Path, row: dict) -> None:
+def append(table: Path, row: dict, columns: tuple[str, ...] = COLUMNS) -> None:
     """Add a row; the file is made where there is none."""
     new = not table.is_file()
     with open(table, "a", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(handle, columns, lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow(row)

@@ -29,7 +29,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from gain import interval
+from gain import append, interval
 from torch import nn
 
 import disdepth_cli
@@ -210,12 +210,7 @@ def _append(table: Path, row: dict[str, Any], found: dict[str, Any], options: li
     row |= {"steps": found["steps"], "seconds": found["seconds"]}
     row |= {metric: f"{found['final'][metric]:.5f}" for metric in METRICS}
     row |= {"defaults": disdepth_cli.__version__, "options": " ".join(options)}
-    new = not table.is_file()
-    with open(table, "a", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
+    append(table, row, COLUMNS)
     print(*(row[name] for name in KEY), f"rmse {row['rmse']} in {row['seconds']} s", flush=True)
 
 

@@ -89,6 +89,11 @@ def metrics_table(columns: dict[str, dict[str, Any]]) -> Table:
     return table
 
 
+def cost_words(name: str, value: float) -> str:
+    """`parameters` in millions, `flops` in billions."""
+    return f"{value / 1e6:.2f} M" if name == "parameters" else f"{value / 1e9:.2f} G"
+
+
 def protocol_line(protocol: dict[str, Any]) -> str:
     """A protocol in one line, as it is printed with every result."""
     if protocol["name"] == "teacher-disparity":

@@ -13,7 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from disdepth_cli.cli.command import command
-from disdepth_cli.cli.console import stdout
+from disdepth_cli.cli.console import cost_words, stdout
 from disdepth_cli.config import CompareConfig
 
 TEXTS = ("run", "student", "teacher")
@@ -84,10 +84,8 @@ def _words(row: dict[str, Any]) -> dict[str, str]:
 def _text(name: str, value: Any) -> str:
     if value is None:
         return ""
-    if name == "parameters":
-        return f"{value / 1e6:.2f} M"
-    if name == "flops":
-        return f"{value / 1e9:.2f} G"
+    if name in ("parameters", "flops"):
+        return cost_words(name, value)
     return f"{value:.{DIGITS[name]}f}" if name in DIGITS else str(value)
 
 

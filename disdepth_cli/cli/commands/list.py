@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from disdepth_cli.cli.command import command
-from disdepth_cli.cli.console import stdout
+from disdepth_cli.cli.console import cost_words, stdout
 from disdepth_cli.config import ListConfig
 
 COLUMNS = {
@@ -72,10 +72,8 @@ def _text(name: str, row: dict[str, Any]) -> str:
     value = row.get(name)
     if value is None:
         return ""
-    if name == "parameters":
-        return f"{value / 1e6:.2f} M"
-    if name == "flops":
-        return f"{value / 1e9:.2f} G"
+    if name in ("parameters", "flops"):
+        return cost_words(name, value)
     if isinstance(value, list):
         return ", ".join(value)
     return f"{value:.1f}" if isinstance(value, float) else str(value)

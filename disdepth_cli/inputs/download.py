@@ -24,7 +24,7 @@ SECONDS_WHOLE = 120.0
 LONGEST_NAME = 100  # bytes
 STDIN = "-"
 _BLOCK = 2**16
-_stop = Event()
+_under_way: set[Event] = set()  # one a download, set to end it
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 _ODD = re.compile(r"[^\w.\-]+")
 
@@ -85,19 +85,29 @@ def _in_ascii(address: str) -> str:
 
 def stop_downloads() -> None:
     """End those under way, which other threads wait for, with the next bytes that come."""
-    _stop.set()
+    for stop in tuple(_under_way):
+        stop.set()
 
 
 def _whole(answer: HTTPResponse, address: str) -> bytes:
     too_large = f"{address}: has more than {MOST_BYTES / 1e6:.0f} MB; save it as a file, and give that"
     if int(answer.headers.get("Content-Length") or 0) > MOST_BYTES:
         raise DataError(too_large)
+    stop = Event()
+    _under_way.add(stop)
+    try:
+        return _blocks(answer, address, too_large, stop)
+    finally:
+        _under_way.discard(stop)
+
+
+def _blocks(answer: HTTPResponse, address: str, too_large: str, stop: Event) -> bytes:
     began, data = time.monotonic(), bytearray()
     while block := answer.read1(_BLOCK):
         data += block
         if len(data) > MOST_BYTES:
             raise DataError(too_large)
-        if _stop.is_set():
+        if stop.is_set():
             raise DataError(f"{address}: cannot be fetched (stopped)")
         if time.monotonic() - began > SECONDS_WHOLE:
             raise DataError(f"{address}: cannot be fetched (it takes more than {SECONDS_WHOLE:g} s)")

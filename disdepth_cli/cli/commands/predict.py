@@ -25,16 +25,21 @@ def _show(result: dict[str, Any]) -> None:
             continue
         offset = f" {one['offset']:+g}" if "offset" in one else ""
         stored = f"(16-bit, stored / {one['scale']:g}{offset} = {KIND_UNITS[result['kind']]})"
-        low, high = (one["min_m"], one["max_m"]) if metric else (one["min"], one["max"])
+        low, high = _ends(one)
         span = f"{low:.2f} to {high:.2f}" if metric else f"{low:.3f} to {high:.3f}"
         more = "".join(f", {one[name]}" for name in ("numpy", "npz", "exr", "ply", "glb") if name in one)
         line = f"{one['image']} -> {one[noun]} {stored}, {one['color']}{more}: {span}{unit}"
         stdout.print(line, soft_wrap=True, markup=False)
     for one in result.get("videos", ()):
-        low, high = (one["min_m"], one["max_m"]) if metric else (one["min"], one["max"])
+        low, high = _ends(one)
         files = f"{one['color']}, {one['folder']}" if "folder" in one else one["color"]
         line = f"{one['video']} -> {files}: {one['frames']} frames, {low:.2f} to {high:.2f}{unit}"
         stdout.print(line, soft_wrap=True, markup=False)
+
+
+def _ends(one: dict[str, Any]) -> tuple[float, float]:
+    """The smallest and the largest value of an image or video; only metres are named so."""
+    return (one["min_m"], one["max_m"]) if "min_m" in one else (one["min"], one["max"])
 
 
 predict = command(

@@ -108,6 +108,12 @@ def test_an_address_is_fetched(cli, site, photo, tmp_path):
     assert predict(address, device="cpu").results[0].image == address
 
 
+def test_downloads_go_on_after_those_that_were_stopped(site):
+    """As in a notebook, where Ctrl-C ends a call and not the process."""
+    download.stop_downloads()
+    assert download.download(f"{site}/photos/the%20room.png")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

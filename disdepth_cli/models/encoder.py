@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import warnings
 from dataclasses import dataclass
@@ -83,6 +84,7 @@ def _create(name: str, indices: tuple[int, ...] | None, **options: Any) -> Any:
         return timm.create_model(name, features_only=True, **chosen, **options)
 
 
+@functools.cache  # the whole network is built to ask it
 def _feature_indices(name: str) -> tuple[int, ...]:
     try:
         with torch.device("meta"):

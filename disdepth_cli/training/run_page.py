@@ -22,18 +22,19 @@ from disdepth_cli.training.data import TrainingData
 
 IMAGES = 4
 SHARE = 0.01  # of a run's time that the page may take, and that the curves may
+USUAL = 0.1  # seconds that either takes, before it was timed: nothing is drawn in the first ten seconds
 
 
 class Pace:
-    """Lets something be done again once it takes no more than a share of the time since it was done."""
+    """Lets something be done once it takes no more than a share of the time since it was done, or since the start."""
 
-    def __init__(self, share: float = SHARE) -> None:
-        self.share, self._took, self._done = share, 0.0, 0.0
+    def __init__(self) -> None:
+        self._took, self._done = USUAL, time.monotonic()
 
     @property
     def is_due(self) -> bool:
-        """Whether it may be done now; the first time it always may."""
-        return time.monotonic() - self._done >= self._took / self.share
+        """Whether it may be done now."""
+        return time.monotonic() - self._done >= self._took / SHARE
 
     @contextmanager
     def timed(self) -> Iterator[None]:

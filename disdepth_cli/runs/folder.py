@@ -85,7 +85,7 @@ class RunFolder:
     def began(self) -> bool:
         """Whether a state was saved: before its first step a run has none."""
         states = self.state.file.parent
-        return states.is_dir() and any(file.name != ENTRIES for file in states.iterdir())
+        return states.is_dir() and any(file.name != ENTRIES and not is_unfinished(file) for file in states.iterdir())
 
     def check_free(self, advice: str = "add --resume to go on, or name another -o") -> None:
         """Nothing is there, or only what a run leaves that failed before its first step.

@@ -125,6 +125,17 @@ def test_a_kill_while_the_first_file_is_written_is_no_dead_end(tmp_path: Path) -
     assert not left.exists() and (place / "config.yaml").is_file()
 
 
+def test_a_kill_before_the_first_state_leaves_an_arm_free_to_begin(tmp_path: Path) -> None:
+    (tmp_path / "last").mkdir()
+    (tmp_path / "last" / ".entries.0123abcd.tmp.json").write_text("{")
+    run = RunFolder(tmp_path)
+    assert not run.began
+    run.check_free()
+    run.state.file.write_text("")
+    with pytest.raises(ConfigError, match="already holds something"):
+        run.check_free()
+
+
 def test_temporary_files_of_killed_writes_go_at_the_next_start(run: RunFolder) -> None:
     names = [".metrics.0123abcd.tmp.csv", "last/.state.89abcdef.tmp.safetensors", ".student.01234567.tmp.safetensors"]
     for name in (*names, ".mine.tmp.txt", "notes.tmp"):

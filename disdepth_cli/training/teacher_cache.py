@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from disdepth_cli.config import AcclimateConfig, DistillConfig
+from disdepth_cli.config.parts import LoopOptions
+from disdepth_cli.config.training import AcclimatedTeacherOptions
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.files import check_writable
 from disdepth_cli.machine.processes import from_main, gather
@@ -17,50 +19,48 @@ from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.loop.task import Schedule
 
 
-def refuse_trained(config: AcclimateConfig) -> None:
+def refuse_trained(options: AcclimatedTeacherOptions) -> None:
     """A teacher that learns has nothing to replay.
 
     Raises:
         ConfigError: it would be trained, and its outputs kept.
     """
-    if config.teacher.cache is not None and config.teacher.train != "frozen":
+    if options.cache is not None and options.train != "frozen":
         raise ConfigError(
-            f"--teacher-cache: keeps what a frozen teacher says, and --train-teacher {config.teacher.train} changes "
+            f"--teacher-cache: keeps what a frozen teacher says, and --train-teacher {options.train} changes "
             "it at every step; leave one of them out"
         )
 
 
 def open_teacher_cache(
-    config: AcclimateConfig | DistillConfig,
+    folder: Path | None,
+    loop: LoopOptions,
     data: TrainingData,
     teachers: Sequence[DepthTeacher],
     observer: Observer,
 ) -> TeacherCache | None:
-    """The cache a configuration asks for, with a note of the space it will take; None without, or without teachers.
+    """The cache in a folder, with a note of the space it will take; None without a folder, or without teachers.
 
     Raises:
         DisdepthError: its folder cannot be written.
     """
-    folder = config.teacher.cache
     if folder is None or not teachers:
         return None
     from_main(lambda: check_writable(folder / "view"))
     size = data.crop_size()
     for teacher in (teacher for teacher in teachers if teacher.contract.sees != "stored"):
-        note = _space(config, data, teacher, size)
+        note = _space(loop, data, teacher, size)
         observer.on_note(f"teacher: what it says is kept in {folder}, {note}")
     return TeacherCache(folder)
 
 
-def _space(
-    config: AcclimateConfig | DistillConfig, data: TrainingData, teacher: DepthTeacher, size: tuple[int, int]
-) -> str:
+def _space(loop: LoopOptions, data: TrainingData, teacher: DepthTeacher, size: tuple[int, int]) -> str:
     """How much space a teacher's outputs will take, in words. size: of the views [pixels]."""
     if teacher.contract.sees == "whole":
         working, images = teacher.contract.working_size, len(data.source.train)
         each = view_bytes(teacher, *working.padded(working.height, working.width))
         return f"about {each / 1e6:.1f} MB an image, {each * images / 1e9:.2g} GB for {images} images"
-    each, views = view_bytes(teacher, *size), _views_of(config, data)
+    each, views = view_bytes(teacher, *size), _views_of(loop, data)
     again = "" if data.augment.views else "; every epoch has views of its own (--views N: N views of an image)"
     return f"about {each / 1e6:.1f} MB a view, {each * views / 1e9:.2g} GB for up to {views} views{again}"
 
@@ -87,8 +87,8 @@ def replay_report(cache: TeacherCache | None, observer: Observer) -> dict[str, A
     return {"folder": str(cache.folder), "views": views, "replayed": views - computed}
 
 
-def _views_of(config: AcclimateConfig | DistillConfig, data: TrainingData) -> int:
+def _views_of(loop: LoopOptions, data: TrainingData) -> int:
     """How many different views a run draws, at most."""
-    steps = Schedule.plan(config.loop, data.batches_per_epoch(config.loop.batch_size, world())).total_steps
-    drawn = steps * config.loop.accumulate * config.loop.batch_size * world()
+    steps = Schedule.plan(loop, data.batches_per_epoch(loop.batch_size, world())).total_steps
+    drawn = steps * loop.accumulate * loop.batch_size * world()
     return min(drawn, len(data.source.train) * data.augment.views) if data.augment.views else drawn

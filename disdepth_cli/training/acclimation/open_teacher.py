@@ -22,7 +22,7 @@ def teacher_and_data(config: AcclimateConfig, observer: Observer) -> tuple[Depth
         DataError: nothing to train on, or data without what the teacher needs.
         ConfigError: options that do not fit the teacher.
     """
-    refuse_trained(config)
+    refuse_trained(config.teacher)
     teacher = open_teacher(config.teacher, observer, config.machine.offline, config.run.verbose)
     if teacher.contract.depth_alone and config.teacher.train != "frozen":
         raise ConfigError(

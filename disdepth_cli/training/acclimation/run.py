@@ -30,7 +30,7 @@ def run_acclimation(config: AcclimateConfig, observer: Observer) -> AcclimateRep
     teacher, data = teacher_and_data(config, observer)
     session = open_session(config, "acclimate", teacher.contract.id, data, observer)
     student, acclimated = build_networks(config, session, teacher)
-    cache = open_teacher_cache(config, data, [acclimated.teacher], observer)
+    cache = open_teacher_cache(config.teacher.cache, config.loop, data, [acclimated.teacher], observer)
     scores = AcclimationScores(data, acclimated.teacher, session.device, config.machine.precision)
     file = AcclimatedFile(session.run.path / ACCLIMATED, config, student, data.protocol.as_json())
     before, constant = scores.of_teacher(), constant_metrics(scores.val)

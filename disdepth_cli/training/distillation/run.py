@@ -30,7 +30,8 @@ def run_distillation(config: DistillConfig, session: Session, sweep: dict[str, A
     teachers = find_teachers(config, session.data, session.run.path, session.device, session.observer)
     session = replace(session, data=teachers.data)
     config = as_they_can_teach(config, teachers, session.observer)
-    cache = open_teacher_cache(config, session.data, [one.teacher for one in teachers.acclimated], session.observer)
+    networks = [one.teacher for one in teachers.acclimated]
+    cache = open_teacher_cache(config.teacher.cache, config.loop, session.data, networks, session.observer)
     student, start, init = start_student(config, session, teachers, cache)
     val = _validation(config, session, teachers)
     baselines = baselines_of(teachers, val)

@@ -13,6 +13,8 @@ INSTALL = {
     "h5py": "pip install 'disdepth[formats]'",
     "OpenEXR": "pip install 'disdepth[formats]'",
     "datasets": "pip install 'disdepth[hub-data]'",
+    "tensorboard": "pip install 'disdepth[tensorboard]'",
+    **{name: f"pip install {name}" for name in ("wandb", "mlflow", "comet_ml", "aim", "clearml", "dvclive")},
     "onnx": "pip install 'disdepth[export]'",
     "onnxscript": "pip install 'disdepth[export]'",
     "onnxruntime": "pip install 'disdepth[export]'",

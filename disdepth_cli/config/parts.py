@@ -16,6 +16,7 @@ from disdepth_cli.config.types import (
     NameOrNothing,
     Precision,
     Size,
+    Tracker,
     Workers,
 )
 from disdepth_cli.config.views import AugmentConfig
@@ -254,6 +255,12 @@ class RunOptions(Part):
     verbose: bool = option(
         False,
         "also print the teacher's whole contract, as acclimate --dry-run does",
+        concerns="machine",
+        group=o.GENERAL,
+    )
+    track: Tracker | None = option(
+        None,
+        "experiment tracker that losses and metrics go to; default: TensorBoard where it is installed",
         concerns="machine",
         group=o.GENERAL,
     )

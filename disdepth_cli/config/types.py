@@ -20,6 +20,8 @@ Align = Literal["none", "median", "scale-shift"]
 Metric = Literal["abs_rel", "sq_rel", "rmse", "rmse_log", "log10", "silog", "delta1", "delta2", "delta3"]
 METRICS: tuple[str, ...] = get_args(Metric)
 """The field's nine, in the order that tables have them; `evaluation.metrics` has what they mean."""
+Tracker = Literal["tensorboard", "wandb", "mlflow", "comet_ml", "aim", "clearml", "dvclive"]
+"""Experiment trackers, by their names in accelerate, which are those of their packages."""
 ExportFormat = Literal["onnx", "openvino", "torch", "litert", "ncnn", "mnn", "coreml", "web"]
 ExportPrecision = Literal["fp32", "fp16", "int8"]
 ExportInput = Literal["image", "tensor"]

@@ -15,28 +15,21 @@ from disdepth_cli.outputs.page.run_page import write_run_page
 from disdepth_cli.results.training import RunReport
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.loop.loop import LOG_EVERY
-from disdepth_cli.training.loop.observers import CsvLog, TensorBoard
+from disdepth_cli.training.loop.observers import CsvLog
 from disdepth_cli.training.loop.task import LoopResult
 
 Report = TypeVar("Report", bound=RunReport)
 
 
-def run_observers(run: RunFolder, observer: Observer, page: Observer = SILENT) -> Observer:
-    """The given observers, and those that every run has; none where another process writes and speaks."""
+def run_observers(run: RunFolder, observer: Observer, *more: Observer) -> Observer:
+    """An observer, then the log that every run has, then more; none where another process writes and speaks."""
     if not is_main():
         return SILENT
 
     def warn(message: str) -> None:
         observer.on_warning(message)
 
-    return Observers(
-        [
-            observer,
-            CsvLog(run.metrics_file, LOG_EVERY, warn),
-            *TensorBoard.when_installed(run.path / "tensorboard"),
-            page,
-        ]
-    )
+    return Observers([observer, CsvLog(run.metrics_file, LOG_EVERY, warn), *more])
 
 
 def fit_report(result: LoopResult) -> dict[str, Any]:

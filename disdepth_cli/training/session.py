@@ -10,12 +10,15 @@ from accelerate import Accelerator
 
 from disdepth_cli.config import TrainingConfig
 from disdepth_cli.config.parts import LoopOptions
+from disdepth_cli.config.types import Tracker
 from disdepth_cli.data.sets.entries import entries_of
 from disdepth_cli.machine.devices import make_accelerator
+from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.loop.loop import TrainingLoop
+from disdepth_cli.training.loop.observers import Tracking
 from disdepth_cli.training.loop.task import LoopResult, Schedule, Task
 from disdepth_cli.training.report import run_observers
 from disdepth_cli.types import StoredBatch
@@ -30,18 +33,19 @@ def open_session(config: TrainingConfig, verb: str, subject: str, data: Training
         ConfigError: see `RunFolder.open`; or the device cannot be used.
     """
     run = RunFolder.open(config, verb, subject, entries_of(data.source))
-    return Session(data, run, config.loop, make_accelerator(config.machine), observer)
+    return Session(data, run, config.loop, make_accelerator(config.machine), observer, config.run.track)
 
 
 @dataclass(frozen=True)
 class Session:
-    """One run of this process."""
+    """One run of this process. track: the experiment tracker that was asked for."""
 
     data: TrainingData
     run: RunFolder
     loop: LoopOptions
     accelerator: Accelerator
     observer: Observer
+    track: Tracker | None = None
 
     @property
     def device(self) -> torch.device:
@@ -78,7 +82,16 @@ class Session:
         page: is told what the log is told, after it.
         """
         run = run or self.run
-        observer = run_observers(run, self.observer, page)
-        return TrainingLoop(
-            task, loop or self.loop, schedule or self.schedule(), run, observer, self.accelerator
-        ).run_to_the_end()
+        tracking: list[Tracking] = []
+        from_main(lambda: tracking.extend(self._tracking(run)))
+        observer = run_observers(run, self.observer, *tracking, page)
+        try:
+            return TrainingLoop(
+                task, loop or self.loop, schedule or self.schedule(), run, observer, self.accelerator
+            ).run_to_the_end()
+        finally:
+            for one in tracking:
+                one.finish()
+
+    def _tracking(self, run: RunFolder) -> list[Tracking]:
+        return Tracking.chosen(self.accelerator, self.track, run.path, lambda line: self.observer.on_warning(line))

@@ -37,7 +37,6 @@ OF_COMPARISON = {"control", "keep", "sweep", "sweep_steps"}
 FREE_IN_RUNS = set(
     [
         "data",
-        "verbose",
         "output",
         "resume",
         "offline",
@@ -52,6 +51,7 @@ FREE_IN_RUNS = set(
         "control",
         "keep",
         "budget",
+        "track",
         "verbose",
     ]
 )
@@ -82,6 +82,7 @@ NOT_IN_RECIPES = set(
         "sweep_steps",
         "teacher_cache",
         "budget",
+        "track",
     ]
 )
 OF_THE_RUN_ITSELF = {"teacher", "epochs", "output", "resume", "max_steps"}

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from disdepth_cli.observer import Observer, Progress, Silent
+from accelerate import Accelerator
+from accelerate.tracking import GeneralTracker
+
+from disdepth_cli.config.types import Tracker
+from disdepth_cli.errors import ConfigError, first_line
+from disdepth_cli.observer import Progress, Silent
+from disdepth_cli.packages import optional
 from disdepth_cli.runs.metrics_table import MetricsTable
 
 
@@ -35,26 +40,54 @@ class CsvLog(Silent):
         self.table.add(step, epoch, "val", metrics)
 
 
-class TensorBoard(Silent):
-    """Scalars for TensorBoard, in the run's `tensorboard/`."""
+class Tracking(Silent):
+    """Sends the loss parts of each step and the metrics of each validation to an experiment tracker of accelerate."""
 
-    def __init__(self, writer: Any) -> None:
-        self.writer = writer
+    def __init__(self, accelerator: Accelerator, name: Tracker, folder: Path, warn: Callable[[str], object]) -> None:
+        """folder: of the run, which gives its name to the tracker's run; TensorBoard writes to `tensorboard/` in it.
+
+        Raises:
+            MissingError: the tracker is not installed.
+            ConfigError: it cannot be started, as where nobody is logged in.
+        """
+        optional(name, f"--track {name}", ConfigError)
+        self.name, self.warn = name, warn
+        accelerator.log_with = [name]
+        accelerator.project_configuration.logging_dir = str(folder)
+        project = name if name == "tensorboard" else "disdepth"  # its folder there, the project's name elsewhere
+        try:
+            accelerator.init_trackers(project, init_kwargs={"wandb": {"name": folder.name, "dir": str(folder)}})
+        except Exception as error:  # whatever a tracker's client raises
+            raise ConfigError(f"--track {name}: cannot be started ({first_line(error)})") from error
+        self.trackers = accelerator.trackers
 
     @classmethod
-    def when_installed(cls, folder: Path) -> list[Observer]:
-        """A list with the observer, empty when the package is not installed."""
-        try:
-            writer: Callable[..., Any] = importlib.import_module("torch.utils.tensorboard").SummaryWriter
-        except ImportError:
+    def chosen(
+        cls, accelerator: Accelerator, name: Tracker | None, folder: Path, warn: Callable[[str], object]
+    ) -> list[Tracking]:
+        """The tracker of that name; without a name TensorBoard, where it is installed, else none."""
+        if name is None and find_spec("tensorboard") is None:
             return []
-        return [cls(writer(str(folder)))]
+        return [cls(accelerator, name or "tensorboard", folder, warn)]
 
     def on_step(self, progress: Progress) -> None:
-        for name, value in progress.parts.items():
-            self.writer.add_scalar(f"train/{name}", value, progress.step)
+        self._send("train", progress.parts | {"lr": progress.lr}, progress.step)
 
     def on_validation(self, step: int, epoch: int, metrics: dict[str, float], is_best: bool) -> None:
-        for name, value in metrics.items():
-            self.writer.add_scalar(f"val/{name}", value, step)
-        self.writer.flush()
+        self._send("val", metrics, step)
+
+    def finish(self) -> None:
+        """Close the tracker's run."""
+        self._each(lambda tracker: tracker.finish())
+
+    def _send(self, split: str, values: dict[str, float], step: int) -> None:
+        self._each(lambda tracker: tracker.log({f"{split}/{name}": value for name, value in values.items()}, step=step))
+
+    def _each(self, call: Callable[[GeneralTracker], object]) -> None:
+        """A tracker that fails ends no run: it is told once, and hears no more."""
+        try:
+            for tracker in self.trackers:
+                call(tracker)
+        except Exception as error:
+            self.trackers = []
+            self.warn(f"--track {self.name}: fails, the run goes on without it ({first_line(error)})")

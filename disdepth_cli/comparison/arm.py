@@ -8,11 +8,12 @@ from pathlib import Path
 from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.config.parts import CompareOptions
-from disdepth_cli.errors import ConfigError, Interrupted
+from disdepth_cli.errors import CheckpointError, ConfigError, Interrupted
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.observer import Observer
+from disdepth_cli.reading import reading
 from disdepth_cli.results.training import DistillReport
-from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.runs.contents import REPORT, RunContents
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.distillation.acclimated_first import resolve_teachers
@@ -124,7 +125,10 @@ def check_same_network(student: Path, control: Path) -> None:
 def finished_run(path: Path) -> DistillReport | None:
     """The report of a run that came to its end, None of any other."""
     run = RunContents(path)
-    return DistillReport.of({"run": str(path), **run.report()}) if run.is_finished else None
+    if not run.is_finished:
+        return None
+    with reading(path / REPORT, "is damaged", CheckpointError, "remove it, and go on with --resume"):
+        return DistillReport.of({"run": str(path), **run.report()})
 
 
 def _path_of(config: DistillConfig) -> Path:

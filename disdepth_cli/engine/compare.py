@@ -9,8 +9,9 @@ from typing import Any
 from disdepth_cli.config import CompareConfig
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.observer import SILENT, Observer
+from disdepth_cli.reading import reading
 from disdepth_cli.results.result import Result
-from disdepth_cli.runs.contents import RunContents
+from disdepth_cli.runs.contents import REPORT, RunContents
 
 METRICS = ("rmse", "abs_rel", "delta1", "silog", "disparity_error")
 
@@ -32,13 +33,17 @@ def compare(config: CompareConfig, observer: Observer = SILENT) -> Comparison:
     """One table of runs: student, teacher, steps, scores on val, gain over the control with its interval, cost.
 
     Raises:
-        ConfigError: a folder holds no run, or one that is not finished.
+        ConfigError: a folder holds no run, or one that is not finished, or a damaged report.
     """
-    reports = [_report(run) for run in config.runs]
-    protocols = {str(report["protocol"]) + report["scored_against"] for report in reports}
+    rows, protocols = [], set()
+    for run in config.runs:
+        report = _report(run)
+        with reading(run / REPORT, "is damaged", ConfigError, "make it again with --resume"):
+            rows.append(_row(run, report))
+            protocols.add(str(report["protocol"]) + report["scored_against"])
     if len(protocols) > 1:
         observer.on_warning("the runs were scored under different protocols; their scores cannot be compared")
-    return Comparison([_row(run, report) for run, report in zip(config.runs, reports, strict=True)], config.format)
+    return Comparison(rows, config.format)
 
 
 def _report(run: Path) -> dict[str, Any]:

@@ -57,3 +57,13 @@ def test_what_cannot_be_compared_is_told(cli, refused, runs):
     report = json.loads((runs / "with" / "report.json").read_text())
     (runs / "with" / "report.json").write_text(json.dumps(report | {"protocol": {"name": "nyu-eigen"}}))
     assert "different protocols" in cli("compare", runs / "with", runs / "without").err
+
+
+@pytest.mark.parametrize(
+    "damage", [{"protocol": ...}, {"best": 7}, {"cost": []}, {"gain": {"rmse": {}}}, {"teacher": "x"}]
+)
+def test_a_damaged_report_is_one_line_with_its_file(refused, runs, damage):
+    file = runs / "with" / "report.json"
+    report = json.loads(file.read_text()) | damage
+    file.write_text(json.dumps({name: value for name, value in report.items() if value is not ...}))
+    refused(2, (str(file), "is damaged", "--resume"), "compare", runs / "without", runs / "with")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from disdepth_cli.checkpoint.seen_images import LEVEL, SeenImages
 from disdepth_cli.config.types import OutputKind, Precision
 from disdepth_cli.data.files.any_image import ImageLike, as_rgb
 from disdepth_cli.depth.depth import Depth
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from disdepth_cli.data.batches.origin import Origins
-    from disdepth_cli.types import DepthOutput, ViewOrigin
+    from disdepth_cli.types import DepthOutput, FeatureMaps, ViewOrigin
 
 BATCH = 16
 
@@ -32,7 +33,8 @@ class Predictor(ABC):
 
     kind says what its numbers mean: metres, or disparity or depth up to scale and shift. min_depth and max_depth: the
     smallest and largest number it gives, 0 and infinite where it states none. precision is what it computes in,
-    parameters how many it was trained with. origins: for a teacher that needs more than pixels.
+    parameters how many it was trained with. origins: for a teacher that needs more than pixels. unlike: how unlike the
+    model's training images the last image was, above 1 as one in twenty of them; None where the model cannot tell.
     """
 
     working_size: WorkingSize
@@ -43,6 +45,7 @@ class Predictor(ABC):
     parameters: int
     min_depth: float = 0.0
     origins: Origins | None = None
+    unlike: float | None = None
 
     @abstractmethod
     def depth_of(self, pixels: np.ndarray, origin: ViewOrigin | None = None) -> np.ndarray:
@@ -101,12 +104,18 @@ class Predictor(ABC):
         return Depth(self.predict(as_rgb(image)), self.kind, low, high)
 
 
+def channel_means(features: FeatureMaps) -> np.ndarray:
+    """The features of B images -> (B, channels) float32: what `SeenImages` is made of, and is asked with."""
+    return features[LEVEL].float().mean((2, 3)).cpu().numpy()
+
+
 @dataclass
 class DepthPredictor(Predictor):
     """A model in PyTorch with everything that belongs to running it.
 
     model: image (B, 3, H, W) RGB in [0, 1] -> DepthOutput. precision is resolved, not `auto`. parameters: how many the
-    model was trained with, where folding has made them fewer; by default they are counted.
+    model was trained with, where folding has made them fewer; by default they are counted. seen: what its training
+    images were like.
     """
 
     model: nn.Module
@@ -118,6 +127,7 @@ class DepthPredictor(Predictor):
     min_depth: float = 0.0
     origins: Origins | None = None
     parameters: int = 0
+    seen: SeenImages | None = None
 
     def __post_init__(self) -> None:
         from disdepth_cli.machine.devices import channels_last
@@ -142,6 +152,8 @@ class DepthPredictor(Predictor):
                 output: DepthOutput = self.model(image, *known)
             if output.depth is None:
                 raise TypeError("this model gives features only, no depth")
+            if self.seen is not None:
+                self.unlike = self.seen.unlike(channel_means(output.features)[0])
             return output.depth.float().cpu()
 
     @property

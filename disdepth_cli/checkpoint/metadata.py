@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from torch import Tensor, nn
 
 from disdepth_cli.checkpoint.digest import digest_of
+from disdepth_cli.checkpoint.seen_images import LEVEL, AboveZero, SeenImages
 from disdepth_cli.config.types import LGConvOn, OutputKind
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.files import write_atomic
@@ -50,7 +51,6 @@ class StudentArchitecture:
 
 MOST_CHANNELS, MOST_PIXELS = 4096, 16384  # of what is built from a header that others have written
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Channels = Annotated[int, Field(ge=1, le=65536)]
 
 
@@ -73,7 +73,7 @@ class CheckpointMetadata(BaseModel):
     """What stands in a checkpoint's header. Depths in metres, sizes in pixels; no times, no paths.
 
     output_kind: what the model's numbers are; min_depth and max_depth are in its unit. disparity_range: of an
-    acclimated relative teacher, the numbers of its own that became 0 and 1.
+    acclimated relative teacher, the numbers of its own that became 0 and 1. seen: of a finished student.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -98,12 +98,15 @@ class CheckpointMetadata(BaseModel):
     recipe: dict[str, Any] = {}
     protocol: dict[str, Any] | None = None
     metrics: dict[str, float] = {}
+    seen: SeenImages | None = None
     versions: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _possible(self) -> CheckpointMetadata:
         if self.min_depth >= self.max_depth:
             raise ValueError(f"min_depth {self.min_depth:g} is not below max_depth {self.max_depth:g}")
+        if self.seen is not None and {len(self.seen.mean), len(self.seen.std)} != {self.student_channels[LEVEL]}:
+            raise ValueError("seen is of another number of channels")
         unknown = sorted(set(self.working_size) - {one.name for one in fields(WorkingSize)})
         if unknown:
             raise ValueError(f"working_size has no {unknown[0]}")

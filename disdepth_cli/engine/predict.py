@@ -34,6 +34,7 @@ from disdepth_cli.outputs.video.videos import predict_videos, split_sources
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.backend import open_in_runtime
 
+NAMED = 3  # images that a line names
 THREADS = min(max((os.cpu_count() or 1) // 2, 2), 8)  # that decode ahead of the model, and as many that write behind it
 
 
@@ -75,7 +76,7 @@ def predict(config: PredictConfig, observer: Observer = SILENT) -> PredictResult
         raise DataError(f"not one {'image' if sources else 'video'} could be predicted; the first reason: {errors[0]}")
     seconds = round(time.perf_counter() - began, 3)
     result = PredictResult(config.model, predictor.kind, [one.prediction for one in done], errors, clips, seconds)
-    for message in (*errors[told:], *notes_on_cameras(result.cameras())):
+    for message in (*errors[told:], *notes_on_cameras(result.cameras()), *_note_on_unlike(done)):
         observer.on_warning(message)
     if len(sources) + len(videos) > 1 or config.to_stdout():
         observer.on_note(result.summary())
@@ -119,7 +120,7 @@ def _raise(error: DataError) -> bytes:
 class _Image:
     """An image (H, W, 3) uint8 and its depth; or why there is none.
 
-    stored: the bytes that it was decoded from. warning: what its depth lacks.
+    stored: the bytes that it was decoded from. warning: what its depth lacks. unlike: see `Predictor.unlike`.
     """
 
     source: ImageSource
@@ -129,6 +130,7 @@ class _Image:
     stored: bytes = b""
     error: str = ""
     warning: str = ""
+    unlike: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _depths(predictor: Predictor, named: Iterator[tuple[ImageSource, str]], obse
         if found.warning:
             observer.on_warning(found.warning)
         try:
-            yield replace(found, depth=predictor.predict_depth(found.image))
+            yield replace(found, depth=predictor.predict_depth(found.image), unlike=predictor.unlike)
         except DataError as error:  # an exported file takes some sizes only
             yield replace(found, error=f"{found.source.name}: {error}")
 
@@ -180,7 +182,8 @@ def _finish(config: PredictConfig, found: _Image) -> _Done | str:
     if not known.size:
         return f"{found.source.name}: the model gives no finite depth"
     low, high = round(float(known.min()), 3), round(float(known.max()), 3)
-    prediction = Prediction(found.source.image, depth.kind, low, high, None, depth)
+    unlike = None if found.unlike is None else round(found.unlike, 2)
+    prediction = Prediction(found.source.image, depth.kind, low, high, None, unlike, depth)
     if config.output is None:
         return _Done(found.source, prediction, (low, high))
     if config.to_stdout():
@@ -191,6 +194,16 @@ def _finish(config: PredictConfig, found: _Image) -> _Done | str:
     except DataError as error:  # the camera does not fit, or there is no point
         return f"{found.source.name}: {error}"
     return _Done(found.source, replace(prediction, written=written, _depth=None), span)
+
+
+def _note_on_unlike(done: Sequence[_Done]) -> list[str]:
+    """One line that names the images which are unlike those that the student was trained on."""
+    names = [one.source.name for one in done if (one.prediction.unlike or 0) > 1]
+    if not names:
+        return []
+    some = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+    count = "" if len(done) == 1 else f"{len(names)} of {len(done)} images: "
+    return [f"unlike the student's training images, so the depth may be wrong: {count}{some}"]
 
 
 def _draw_in_one_range(config: PredictConfig, done: Sequence[_Done]) -> list[str]:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 import disdepth_cli
 from disdepth_cli.checkpoint.locate import student_file
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata, StudentArchitecture, load_strictly, read_metadata
+from disdepth_cli.checkpoint.seen_images import SeenImages
 from disdepth_cli.config.types import Precision
 from disdepth_cli.data.files.any_image import ImageLike
 from disdepth_cli.depth.depth import Depth
@@ -72,6 +73,7 @@ class DepthStudent(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.warned = False
+        self.seen: SeenImages | None = None
         self._folded: tuple[list[tuple[int, int]], DepthStudent] | None = None
 
     @classmethod
@@ -179,6 +181,7 @@ class DepthStudent(nn.Module):
             student_precision(precision, chosen),
             own.min_depth,
             parameters=sum(parameter.numel() for parameter in self.parameters()),
+            seen=self.seen,
         )
 
     def _for_prediction(self) -> DepthStudent:
@@ -269,6 +272,7 @@ def load_checkpoint(
     student.mean.copy_(torch.tensor(metadata.mean).view_as(student.mean))
     student.std.copy_(torch.tensor(metadata.std).view_as(student.std))
     load_strictly(student, path, metadata)
+    student.seen = metadata.seen
     return student.eval(), metadata
 
 

@@ -30,7 +30,6 @@ NOUNS: dict[OutputKind, str] = {
 }
 """What the files of a kind are called: only metres are called depth alone."""
 
-
 Span = tuple[float, float]
 """Smallest and largest value."""
 
@@ -81,6 +80,7 @@ class Prediction(Result):
         smallest: smallest finite value, in metres where `kind` is metric_depth; to three decimals.
         largest: largest one.
         written: the files, and how the PNG stores depth; None where none were asked for.
+        unlike: see `Predictor.unlike`.
     """
 
     image: Path | str
@@ -88,6 +88,7 @@ class Prediction(Result):
     smallest: float
     largest: float
     written: Written | None = None
+    unlike: float | None = None
     _depth: Depth | None = field(default=None, repr=False)
 
     @property
@@ -108,7 +109,8 @@ class Prediction(Result):
         """The object that `--json` holds for this image."""
         low, high = limits(self.kind)
         written = self.written.as_dict() if self.written else {}
-        return {"image": str(self.image), **written, low: self.smallest, high: self.largest}
+        more = {} if self.unlike is None else {"unlike_training": self.unlike}
+        return {"image": str(self.image), **written, low: self.smallest, high: self.largest, **more}
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class TrainView:
         zoom takes a smaller window. Zooms lie evenly about 1 (else the student would see its scenes nearer, or
         farther, than they are when it is used) but are at least what keeps the window inside the border.
         """
-        top, bottom, left, right = _inside(self.border if bordered else None, height, width)
+        top, bottom, left, right = inside(self.border if bordered else None, height, width)
         rows, columns = self.working.scaled(height, width)
         full_height = self.crop_size[0] * height / rows
         full_width = self.crop_size[1] * width / columns
@@ -126,7 +126,7 @@ def default_crop(working: WorkingSize, border: Border | None, reference: tuple[i
 
     Down, so that the crop fits in at zoom 1 and some way below.
     """
-    top, bottom, left, right = _inside(border, *reference)
+    top, bottom, left, right = inside(border, *reference)
     rows, columns = working.scaled(*reference)
     height, width = (bottom - top) * rows / reference[0], (right - left) * columns / reference[1]
     return _stride_below(height), _stride_below(width)
@@ -136,7 +136,7 @@ def _stride_below(side: float) -> int:
     return max(floor(side / _STRIDE + 1e-6), 1) * _STRIDE
 
 
-def _inside(border: Border | None, height: int, width: int) -> tuple[int, int, int, int]:
+def inside(border: Border | None, height: int, width: int) -> tuple[int, int, int, int]:
     """The border's rows and columns, kept inside the image."""
     if border is None:
         return 0, height, 0, width

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from disdepth_cli.checkpoint.locate import STUDENT
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.models.folding import without_norms
 from disdepth_cli.models.student import load_student
 from disdepth_cli.results.training import DistillReport
 from disdepth_cli.timing.cost import model_costs
 from disdepth_cli.training.distillation.came_through import measured
+from disdepth_cli.training.distillation.seen import add_seen_images
 from disdepth_cli.training.distillation.training import DistillationTraining
 from disdepth_cli.training.loop.task import LoopResult
 from disdepth_cli.training.report import finish, fit_report
@@ -19,8 +21,9 @@ from disdepth_cli.training.teacher_cache import replay_report
 
 
 def distill_report(training: DistillationTraining, result: LoopResult, sweep: dict[str, Any] | None) -> DistillReport:
-    """Write a run's report.json. sweep: how the loss weights were chosen."""
+    """Write a run's report.json, once its student's file is complete. sweep: how the loss weights were chosen."""
     data, session, teachers = training.session.data, training.session, training.teachers
+    from_main(lambda: add_seen_images(session.run.path / STUDENT, data))
     records = [record.model_dump(mode="json") for record in teachers.records]
     labelled, without = data.source.counts()
     report = DistillReport(

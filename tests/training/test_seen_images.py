@@ -1,0 +1,93 @@
+"""What a student knows of its training images, and what predict says of images that are unlike them."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from disdepth_cli import distill, load_student
+from disdepth_cli.checkpoint.metadata import read_metadata, save_checkpoint
+from disdepth_cli.checkpoint.seen_images import SeenImages
+from disdepth_cli.errors import CheckpointError
+
+NOISE = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+
+
+def test_one_in_twenty_is_as_unlike_as_is_usual():
+    rng = np.random.default_rng(0)
+    seen = SeenImages.of(rng.normal(3.0, 0.5, (100, 40)))
+    assert seen is not None
+    others = [seen.unlike(one) for one in rng.normal(3.0, 0.5, (400, 40))]
+    assert 0.01 < np.mean(np.array(others) > 1) < 0.1
+    assert seen.unlike(np.full(40, 5.0)) > 2
+
+
+@pytest.mark.parametrize("means", [np.ones((19, 4)), np.full((40, 4), np.nan), np.ones((40, 4))])
+def test_too_few_images_or_all_alike_say_nothing(means):
+    assert SeenImages.of(means) is None
+
+
+def test_a_channel_that_never_changed_does_not_make_all_images_unlike():
+    means = np.random.default_rng(1).normal(1.0, 0.3, (60, 8))
+    means[:, 0] = 0.0
+    seen = SeenImages.of(means)
+    assert seen is not None and seen.unlike(means[5] + np.eye(8)[0] * 1e-4) < 1.5
+
+
+@pytest.fixture(scope="module")
+def trained(many_rooms, tiny, tmp_path_factory):
+    run = tmp_path_factory.mktemp("seen") / "run"
+    distill(data=many_rooms, distill=False, output=run, max_steps=2, **tiny)
+    return run
+
+
+@pytest.fixture(scope="module")
+def many_rooms(rooms, tmp_path_factory):
+    """The twenty rooms, with val images among the training images: enough to say what is usual."""
+    folder = tmp_path_factory.mktemp("many")
+    lines = [(rooms.parent / f"{split}.txt").read_text() for split in ("train", "val")]
+    (folder / "train.txt").write_text("".join(lines))
+    (folder / "val.txt").write_text(lines[1])
+    text = rooms.read_text().replace("path: .", f"path: {rooms.parent}")
+    for split in ("train", "val"):
+        text = text.replace(f"{split}: {split}.txt", f"{split}: {folder / split}.txt")
+    (folder / "data.yaml").write_text(text)
+    return folder / "data.yaml"
+
+
+def test_a_finished_student_knows_its_training_images(trained, many_rooms, rooms):
+    seen = read_metadata(trained / "student.safetensors").seen
+    student = load_student(trained)
+    assert seen == student.seen and len(seen.mean) == student.encoder.spec.channels[1]
+    predictor = student.predictor("cpu")
+    assert predictor.unlike is None
+    far = []
+    for image in sorted((rooms.parent / "rgb").glob("*"))[:10]:
+        predictor.predict_depth(image)
+        far.append(predictor.unlike)
+    predictor.predict_depth(NOISE)
+    assert np.median(far) < 1 < predictor.unlike
+
+
+def test_predict_names_what_is_unlike(cli, trained, rooms, tmp_path):
+    cv2.imwrite(str(tmp_path / "noise.png"), NOISE)
+    room = min((rooms.parent / "rgb").glob("*"))
+    given = ("predict", room, tmp_path / "noise.png", "-m", trained, "-o", tmp_path / "out", "--backend", "torch")
+    told = cli(*given, "--json")
+    known, strange = (one["unlike_training"] for one in told.json["results"])
+    assert known < 1.5 and strange > 1
+    assert "unlike the student's training images, so the depth may be wrong" in told.err and "noise.png" in told.err
+    exported = cli(*given[:-1], "onnx", "--json")
+    assert all("unlike_training" not in one for one in exported.json["results"])
+
+
+def test_a_header_of_other_channels_is_refused(trained, tmp_path):
+    student, metadata = load_student(trained), read_metadata(trained / "student.safetensors")
+    wrong = metadata.seen.model_copy(update={"mean": metadata.seen.mean[1:]})
+    save_checkpoint(tmp_path / "s.safetensors", student.state_dict(), metadata.model_copy(update={"seen": wrong}))
+    with pytest.raises(CheckpointError, match="its header is damaged .*seen is of another number of channels"):
+        load_student(tmp_path / "s.safetensors")
+    json.dumps(metadata.model_dump(mode="json"), allow_nan=False)

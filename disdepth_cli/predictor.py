@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from disdepth_cli.checkpoint.seen_images import LEVEL, SeenImages
 from disdepth_cli.config.types import OutputKind, Precision
 from disdepth_cli.data.files.any_image import ImageLike, as_rgb
 from disdepth_cli.depth.depth import Depth
+from disdepth_cli.seen_images import LEVEL, SeenImages
 from disdepth_cli.working_size import Placement, WorkingSize, fit, restore, to_pixels
 
 if TYPE_CHECKING:

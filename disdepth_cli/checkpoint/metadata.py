@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from torch import Tensor, nn
 
 from disdepth_cli.checkpoint.digest import digest_of
-from disdepth_cli.checkpoint.seen_images import LEVEL, AboveZero, SeenImages
 from disdepth_cli.config.types import LGConvOn, OutputKind
 from disdepth_cli.errors import CheckpointError
 from disdepth_cli.files import write_atomic
 from disdepth_cli.reading import reading
+from disdepth_cli.seen_images import LEVEL, AboveZero, SeenImages
 from disdepth_cli.working_size import WorkingSize
 
 FORMAT_VERSION = 1

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 import disdepth_cli
 from disdepth_cli.checkpoint.locate import student_file
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata, StudentArchitecture, load_strictly, read_metadata
-from disdepth_cli.checkpoint.seen_images import SeenImages
 from disdepth_cli.config.types import Precision
 from disdepth_cli.data.files.any_image import ImageLike
 from disdepth_cli.depth.depth import Depth
@@ -28,6 +27,7 @@ from disdepth_cli.models.encoder import REDUCTIONS, BackboneStart, Encoder, buil
 from disdepth_cli.models.folding import without_norms
 from disdepth_cli.models.lg_conv import insert_lg_convs
 from disdepth_cli.predictor import DepthPredictor
+from disdepth_cli.seen_images import SeenImages
 from disdepth_cli.types import DepthOutput
 
 __all__ = ["DepthStudent", "StudentArchitecture", "build_student", "load_checkpoint", "load_student", "timm_name"]

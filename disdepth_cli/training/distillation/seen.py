@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from disdepth_cli.checkpoint.metadata import save_checkpoint
-from disdepth_cli.checkpoint.seen_images import SeenImages
 from disdepth_cli.data.batches.views import inside
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.pair import load_pair
@@ -19,6 +18,7 @@ from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.models.student import DepthStudent, load_checkpoint
 from disdepth_cli.predictor import channel_means
 from disdepth_cli.scoring.baselines import spread
+from disdepth_cli.seen_images import SeenImages
 from disdepth_cli.training.data import TrainingData
 from disdepth_cli.working_size import fit, to_pixels
 

@@ -10,8 +10,8 @@ import pytest
 
 from disdepth_cli import distill, load_student
 from disdepth_cli.checkpoint.metadata import read_metadata, save_checkpoint
-from disdepth_cli.checkpoint.seen_images import SeenImages
 from disdepth_cli.errors import CheckpointError
+from disdepth_cli.seen_images import SeenImages
 
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
 

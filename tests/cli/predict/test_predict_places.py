@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import shutil
+import signal
+import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
@@ -68,10 +72,14 @@ def test_no_image_is_written_over(refused, tree, photo, tmp_path):
 
 class Site(BaseHTTPRequestHandler):
     photo = b""
+    asked = threading.Event()
 
     def do_GET(self):
         if self.path == "/silent.png":
             time.sleep(1.5)
+            return
+        if self.path == "/slow.png":
+            self.trickle()
             return
         known = self.path.startswith("/photos/")
         self.send_response(200 if known else 404)
@@ -80,6 +88,17 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(length))
         self.end_headers()
         self.wfile.write(self.photo * (40 if self.path == "/photos/endless.png" else known))
+
+    def trickle(self):
+        """A byte a tenth of a second, for a minute: a download that is ended by nobody would last as long."""
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        self.asked.set()
+        with suppress(OSError):  # nobody reads any more
+            for _ in range(600):
+                self.wfile.write(b"x")
+                time.sleep(0.1)
 
     def log_message(self, *_):
         pass
@@ -106,6 +125,18 @@ def test_an_address_is_fetched(cli, site, photo, tmp_path):
     assert one["image"] == address and one["depth"] == str(tmp_path / "the_room_depth.png")
     assert np.array_equal(Depth.load(one["depth"]).values.shape, cv2.imread(str(photo)).shape[:2])
     assert predict(address, device="cpu").results[0].image == address
+
+
+def test_ctrl_c_ends_a_download_that_is_under_way(site, tmp_path):
+    command = [sys.executable, "-m", "disdepth_cli", "predict", f"{site}/slow.png", "-o", tmp_path, "--device", "cpu"]
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests may run where it is ignored
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heard)
+    assert Site.asked.wait(60)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == 130 and "Traceback" not in stderr, stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_downloads_go_on_after_those_that_were_stopped(site):

@@ -10,6 +10,17 @@ from typing_extensions import Self
 
 from disdepth_cli.results.result import IF_ANY, SPREAD, Result
 
+SAYS_LITTLE = 0.9  # of a constant depth's RMSE
+
+
+def beside_constant(model: str, metrics: Mapping[str, Any], constant: Mapping[str, Any]) -> str | None:
+    """A model's RMSE as a share of a constant depth's, in words; None where one of them is not known."""
+    if not metrics.get("rmse") or not constant.get("rmse"):
+        return None
+    share = metrics["rmse"] / constant["rmse"]
+    useless = ": it tells little more than one depth for every pixel" if share > SAYS_LITTLE else ""
+    return f"the {model}'s rmse is {100 * share:.0f} % of a constant depth's{useless}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport(Result):

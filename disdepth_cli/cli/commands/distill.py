@@ -12,8 +12,7 @@ from disdepth_cli.cli.commands.push import show as show_push
 from disdepth_cli.cli.console import metrics_table, protocol_line, stdout
 from disdepth_cli.cli.score_tables import sweep_table
 from disdepth_cli.config import DistillConfig
-
-SAYS_LITTLE = 0.9  # of a constant depth's RMSE
+from disdepth_cli.results.training import beside_constant
 
 
 def _engine() -> Callable[..., Any]:
@@ -37,23 +36,13 @@ def _show(report: dict[str, Any]) -> None:
     for name, baseline in report["baselines"].items():
         beside[f"{name}, aligned" if "note" in baseline else name] = baseline
     stdout.print(metrics_table({label: report["best"], **beside}))
-    for line in _standing(report):
-        stdout.print(line, soft_wrap=True, markup=False)
-    for line in _gain_lines(report):
+    standing = beside_constant("student", report["best"], report["baselines"].get("constant", {}))
+    for line in (*([standing] if standing else []), *_gain_lines(report)):
         stdout.print(line, soft_wrap=True, markup=False)
     stdout.print(_cost_table(report["cost"]))
     stdout.print(f"student: {report['run']}/student.safetensors{_instead(report)}", soft_wrap=True, markup=False)
     if "push" in report:
         show_push(report["push"])
-
-
-def _standing(report: dict[str, Any]) -> Iterator[str]:
-    """The student's error as a share of a constant depth's."""
-    own, constant = report["best"].get("rmse"), report["baselines"].get("constant", {}).get("rmse")
-    if own and constant:
-        share = own / constant
-        useless = ": it tells little more than one depth for every pixel" if share > SAYS_LITTLE else ""
-        yield f"the student's rmse is {100 * share:.0f} % of a constant depth's{useless}"
 
 
 def _show_sweep(swept: dict[str, Any]) -> None:

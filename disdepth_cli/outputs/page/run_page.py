@@ -14,13 +14,12 @@ from disdepth_cli.outputs.page.again import command_of
 from disdepth_cli.outputs.page.charts import Chart, histogram_chart, line_chart
 from disdepth_cli.outputs.page.page import Page, Section, Table, write_page
 from disdepth_cli.outputs.page.shown import PageData
-from disdepth_cli.results.training import DistillReport
+from disdepth_cli.results.training import DistillReport, beside_constant
 from disdepth_cli.runs.contents import RunContents
 from disdepth_cli.runs.folder import RunFolder
 
 KINDS: dict[str, type[BaseConfig]] = {"acclimate": AcclimateConfig, "distill": DistillConfig}
 CURVES = ("rmse", "abs_rel", "delta1", "disparity_error")
-USELESS = 0.9  # of a constant depth's RMSE
 
 
 def write_run_page(run: RunFolder, report: Mapping[str, Any], state: str = "") -> None:
@@ -86,12 +85,8 @@ def models_of(config: Mapping[str, Any], report: Mapping[str, Any]) -> tuple[str
 
 
 def _in_words(own: str, models: Mapping[str, Mapping[str, Any]], report: Mapping[str, Any]) -> list[str]:
-    lines = []
-    metrics, constant = models.get(own, {}), models.get("constant", {})
-    if metrics.get("rmse") and constant.get("rmse"):
-        share = metrics["rmse"] / constant["rmse"]
-        useless = "; it tells little more than one depth for every pixel" if share > USELESS else ""
-        lines.append(f"The {own}'s rmse is {100 * share:.0f} % of a constant depth's{useless}.")
+    standing = beside_constant(own, models.get(own, {}), models.get("constant", {}))
+    lines = [f"T{standing[1:]}."] if standing else []
     verdict = (report.get("came_through") or {}).get("verdict")
     return [*lines, f"What came through: {verdict}."] if verdict else lines
 

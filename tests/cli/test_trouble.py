@@ -92,6 +92,7 @@ def test_a_student_of_values_that_are_not_finite_is_refused(refused, control, ro
     refused(1, (tmp_path / "nan.safetensors", "holds values that are not finite", "--lr"), *command)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_earlier_student_whole_and_the_run_resumable(
     cli, refused, training, fill_disk, tmp_path, monkeypatch
 ):

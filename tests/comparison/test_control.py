@@ -76,6 +76,7 @@ def test_the_report_has_the_control_and_the_gain_of_the_shipped_files(whole):
         assert low <= gain["difference"] <= high and gain["images"] == 3
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_the_control_and_leaves_the_finished_student_alone(
     whole, options, watcher, new_watcher, tmp_path
 ):

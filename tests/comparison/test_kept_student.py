@@ -162,6 +162,7 @@ def test_a_distilled_student_that_is_gone_is_not_mistaken_for_the_control(copied
             distill(output=copied, resume=True, **more, **options)
 
 
+@pytest.mark.slow
 def test_training_again_leaves_no_student_of_before(copied, options):
     shutil.rmtree(copied / "last")
     (copied / "report.json").unlink()

@@ -57,7 +57,7 @@ def small_shared_memory(megabytes: int) -> list[str]:
 def test_training_ends_in_little_shared_memory(rooms: Path, tmp_path: Path) -> None:
     """One megabyte, of which a batch takes more: PyTorch's own way would lose it and wait for it without end."""
     command = [sys.executable, "-m", "disdepth_cli", "distill", "--no-distill", "--data", str(rooms), "--no-pretrained"]
-    command += ["--input-size", "160x224", "--batch-size", "8", "--workers", "2", "--max-steps", "3", "--offline"]
+    command += ["--input-size", "128x160", "--batch-size", "8", "--workers", "2", "--max-steps", "3", "--offline"]
     command += ["--device", "cpu", "-o", str(tmp_path / "run")]
     result = subprocess.run(
         [*small_shared_memory(1), *command],

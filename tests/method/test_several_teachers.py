@@ -54,7 +54,7 @@ def test_the_second_takes_the_ghost_of_the_first_as_it_is(pair):
     assert any(not torch.equal(fams[0][name], fams[1][name]) for name in fams[0])
 
 
-@pytest.mark.parametrize("fusion", ["mean", "ghost-error"])
+@pytest.mark.parametrize("fusion", [pytest.param("mean", marks=pytest.mark.slow), "ghost-error"])
 def test_a_student_learns_from_both(fusion, pair, rooms, tiny, tmp_path):
     options = {"data": rooms, "max_steps": 3, "teacher_fusion": fusion, **tiny}
     report = distill(teacher=[str(run) for run in pair], output=tmp_path / "run", **options)

@@ -252,6 +252,7 @@ def test_a_repeated_run_replays_and_ends_with_the_same_bytes(replayed, looks, wa
     assert recipe["teacher_cache"] is True and str(folder) not in json.dumps(recipe)
 
 
+@pytest.mark.slow
 def test_another_seed_meets_the_same_views(replayed, rooms):
     folder, options, _ = replayed
     other = distill(output=folder / "other", **options | {"seed": 4, "max_steps": 10, "output_weight": 0.5})

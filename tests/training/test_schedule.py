@@ -75,6 +75,7 @@ def test_validations_every_few_epochs_and_at_the_end():
         DistillConfig(data="x", validate_every=0)
 
 
+@pytest.mark.slow
 def test_a_run_that_validates_less_often_resumes_to_the_same_bytes(rooms, tiny, monkeypatch, tmp_path):
     options = {"data": rooms, "distill": False, "max_steps": 14, "validate_every": 2, "save_every": 0, **tiny}
     report = distill(output=tmp_path / "whole", **options)

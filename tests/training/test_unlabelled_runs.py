@@ -104,7 +104,7 @@ def timm_weights(folder):
     return folder / "vit.safetensors"
 
 
-@pytest.mark.parametrize("kind", ["metric", "relative"])
+@pytest.mark.parametrize("kind", [pytest.param("metric", marks=pytest.mark.slow), "relative"])
 def test_labelled_and_unlabelled_images_in_one_run(
     kind, mixed, tiny_teacher, tiny_relative_teacher, tiny, watcher, tmp_path
 ):

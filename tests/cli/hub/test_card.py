@@ -241,6 +241,7 @@ def test_the_datas_name(data, name, monkeypatch):
     assert data_name({"data": data}) == name
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Use 'content=<...>':DeprecationWarning")  # as in test_push.py
 def test_the_lines_of_the_card_run(cli, hub, control, rooms, photo, tmp_path, monkeypatch):
     assert cli("push", control, "--to", "someone/rooms", "--revision", "v1").code == 0

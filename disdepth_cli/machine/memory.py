@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,8 +25,8 @@ class DeviceMemory:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
+        self._before: float = math.inf
         self.release()
-        self._before = self._held()
         free = self._free()
         self.limit = None if free is None else int(SHARE * free)
 
@@ -40,11 +41,12 @@ class DeviceMemory:
         else:
             with suppress(OSError):  # another system than Linux; then the most is that since the process began
                 CLEAR.write_text("5")
+        self._before = min(self._before, self._held())  # what the process has given back since hides nothing taken
 
     @property
     def taken(self) -> int:
         """Bytes held at most since `release`, beyond those of the beginning; 0 where that cannot be asked."""
-        return max(self._held() - self._before, 0)
+        return int(max(self._held() - self._before, 0))
 
     def _held(self) -> int:
         if self.device.type == "cuda":

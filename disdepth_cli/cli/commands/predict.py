@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from disdepth_cli.config.types import KIND_UNITS
 
 
 def _engine() -> Callable[..., Any]:
+    if "OMP_WAIT_POLICY" not in os.environ:  # read when PyTorch is loaded; see docs/research/speed.md
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     from disdepth_cli.engine.predict import predict
 
     return predict

@@ -25,7 +25,8 @@ def models_panel(rows: Sequence[tuple[np.ndarray, np.ndarray, dict[str, np.ndarr
         width = factor * image.shape[1]
         low, high = float(truth.min()), float(truth.max())
         metres = scale_bar(width, [f"{low:.1f} m", f"{high:.1f} m"])
-        error = colourise(depths[judged] - truth, "coolwarm", -REACH, REACH)
+        difference = depths[judged] - truth
+        error = colourise(difference, "coolwarm", -REACH, REACH, valid=np.isfinite(difference))
         shown = {"image": (image, np.full_like(metres, 255))}
         for name, depth in {"ground truth": truth, **depths}.items():
             shown[name] = (colourise(depth, low=low, high=high), metres)

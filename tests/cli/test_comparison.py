@@ -33,6 +33,7 @@ def test_the_gain_is_printed_in_words_beside_both_arms(cli, command, tmp_path):
     assert again.json["control"]["run"] == f"{tmp_path}/run-control" and again.json["control"]["metrics"]["rmse"] > 0
 
 
+@pytest.mark.slow
 def test_a_finished_run_gets_its_control_when_it_is_asked_for(cli, command, tmp_path):
     assert "gain" not in cli(*command, "--json").json
     outcome = cli("distill", "--resume", "-o", tmp_path / "run", "--control")

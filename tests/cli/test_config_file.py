@@ -40,7 +40,7 @@ def test_a_crop_on_the_command_line_leaves_the_files_other_views_alone(file):
     assert views.crop_size == (96, 128) and views.flip == 0.25
 
 
-@pytest.mark.parametrize("verb", ["acclimate", "distill"])
+@pytest.mark.parametrize("verb", ["acclimate", pytest.param("distill", marks=pytest.mark.slow)])
 def test_the_flags_of_views_and_of_the_cache(verb, cli, rooms, tiny_teacher, tiny, tmp_path):
     run = tmp_path / "run"
     flags = ("--views", "2", "--view-seed", "5", "--teacher-cache", tmp_path / "cache", "--validate-every", "3")

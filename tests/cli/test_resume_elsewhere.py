@@ -22,6 +22,7 @@ def begun(cli, rooms, short, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_data_may_move_but_not_change(cli, refused, begun, own_rooms, tmp_path):
     run = begun(own_rooms)
     assert json.loads((run / "last/entries.json").read_text())["train"]["images"] == 17

@@ -72,6 +72,7 @@ def test_the_table_of_operators_tells_them_apart(not_on_mps: Any) -> None:
     assert not_on_mps(["aten.linalg_eig.default"]) == {"aten.linalg_eig.default"}
 
 
+@pytest.mark.slow
 def test_the_control(run: Any) -> None:
     assert run(distill, distill=False)["steps"] == STEPS
 

@@ -261,6 +261,7 @@ def test_another_seed_meets_the_same_views(replayed, rooms):
     assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+@pytest.mark.slow
 def test_a_later_run_without_the_cache_is_nearly_the_same(replayed):
     folder, options, report = replayed
     plain = distill(output=folder / "plain", **options | {"teacher_cache": None})

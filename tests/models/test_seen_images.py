@@ -82,6 +82,7 @@ def test_predict_names_what_is_unlike(cli, trained, rooms, tmp_path):
     assert "unlike the student's training images, so the depth may be wrong" in told.err and "noise.png" in told.err
 
 
+@pytest.mark.slow
 def test_an_exported_file_cannot_tell(cli, trained, rooms, tmp_path):
     pytest.importorskip("onnxruntime")
     room = min((rooms.parent / "rgb").glob("*"))

@@ -66,6 +66,7 @@ def test_a_non_commercial_teacher(tiny_teacher: Path, options: dict[str, object]
     assert record is not None and (record.id, record.licence) == ("tiny-nc", "cc-by-nc-4.0")
 
 
+@pytest.mark.slow
 def test_distilling_from_a_raw_teacher_warns_once(
     tiny_teacher: Path, options: dict[str, object], tmp_path: Path
 ) -> None:

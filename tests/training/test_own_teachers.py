@@ -193,6 +193,7 @@ def test_a_folder_of_maps_says_what_they_are(tmp_path: Path, text: str | None, m
         acclimate(teacher=tmp_path, data=tmp_path, dry_run=True)
 
 
+@pytest.mark.slow
 def test_holes_and_disparity_of_stored_depth(rooms: Path, tmp_path: Path) -> None:
     """16-bit disparity with unknown pixels: they count nowhere, and no loss becomes NaN."""
     folder = tmp_path / "maps" / "rgb"

@@ -52,6 +52,7 @@ def test_the_page_grows_at_each_validation_and_ends_with_the_report(rooms, accli
     assert "ghost" in (acclimated / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_on_other_val_images_teacher_and_ghost_are_scored_again(rooms, acclimated, tiny, tmp_path):
     values = yaml.safe_load(rooms.read_text())
     lines = (rooms.parent / values["train"]).read_text().splitlines()

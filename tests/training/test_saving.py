@@ -48,6 +48,7 @@ def test_an_error_of_the_thread_is_raised_by_the_loop(tmp_path):
     saver.wait()
 
 
+@pytest.mark.slow
 def test_states_are_saved_by_time_and_after_validations(rooms, tiny, tmp_path, monkeypatch):
     kept, whole = [], StateFile.save
 

@@ -43,6 +43,7 @@ def test_an_acclimation_of_another_teacher_is_not_taken(acclimated, rooms, tiny_
         distill(**options(rooms, tmp_path / "student", teacher=str(tiny_relative_teacher)))
 
 
+@pytest.mark.slow
 def test_learned_attention_wants_tokens_that_were_trained(rooms, tiny_teacher, tmp_path):
     acclimate(**options(rooms, tmp_path / "plain", teacher=str(tiny_teacher)))
     with pytest.raises(ConfigError, match="--attention learned: .*plain .* acclimate again with --attention-steps 100"):

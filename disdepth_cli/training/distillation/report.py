@@ -9,7 +9,7 @@ from typing import Any
 from disdepth_cli.checkpoint.locate import STUDENT
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.models.folding import without_norms
-from disdepth_cli.models.student import load_student
+from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.results.training import DistillReport
 from disdepth_cli.timing.cost import model_costs
 from disdepth_cli.training.distillation.came_through import measured
@@ -23,7 +23,6 @@ from disdepth_cli.training.teacher_cache import replay_report
 def distill_report(training: DistillationTraining, result: LoopResult, sweep: dict[str, Any] | None) -> DistillReport:
     """Write a run's report.json, once its student's file is complete. sweep: how the loss weights were chosen."""
     data, session, teachers = training.session.data, training.session, training.teachers
-    from_main(lambda: add_seen_images(session.run.path / STUDENT, data))
     records = [record.model_dump(mode="json") for record in teachers.records]
     labelled, without = data.source.counts()
     report = DistillReport(
@@ -38,8 +37,7 @@ def distill_report(training: DistillationTraining, result: LoopResult, sweep: di
         scored_against=training.val.scored_against,
         **fit_report(result),
         baselines=training.baselines,
-        cost=from_main(lambda: _costs(training)),
-        came_through=from_main(lambda: _came_through(training, result)),
+        **from_main(lambda: _of_student(training, result)),
         init=None if training.init is None else Path(str(training.config.student.init)).name,
         sweep=sweep,
         teacher_cache=replay_report(training.cache, session.observer),
@@ -47,13 +45,19 @@ def distill_report(training: DistillationTraining, result: LoopResult, sweep: di
     return finish(session.run, report, session.observer)
 
 
-def _came_through(training: DistillationTraining, result: LoopResult) -> dict[str, Any] | None:
+def _of_student(training: DistillationTraining, result: LoopResult) -> dict[str, Any]:
+    """What the report says of the student in the file, which is completed first."""
+    student = add_seen_images(training.session.run.path / STUDENT, training.session.data)
+    return {"cost": _costs(training, student), "came_through": _came_through(training, result, student)}
+
+
+def _came_through(training: DistillationTraining, result: LoopResult, student: DepthStudent) -> dict[str, Any] | None:
     """Errors of student, ghost and teacher on training images and on val; None without teacher or labels."""
     teachers, session, val = training.teachers, training.session, training.val
     if not teachers.acclimated or val.truth is not None:
         return None
     first = teachers.acclimated[0]
-    seen = {"student": val.predictor(load_student(session.run.path)), "ghost": val.predictor(first)}
+    seen = {"student": val.predictor(student), "ghost": val.predictor(first)}
     if first.teacher.contract.kind != "none":
         seen["teacher"] = val.own_depth(first)
     alike = {name: metrics for name, metrics in training.baselines.items() if "note" not in metrics}
@@ -61,10 +65,10 @@ def _came_through(training: DistillationTraining, result: LoopResult) -> dict[st
     return measured(seen, known, session.data, session.observer)
 
 
-def _costs(training: DistillationTraining) -> dict[str, dict[str, Any]]:
+def _costs(training: DistillationTraining, student: DepthStudent) -> dict[str, dict[str, Any]]:
     """Parameters, FLOPs and latency of the shipped student, and of the teacher beside it."""
     height, width = training.config.student.input_size
-    acclimated, student = training.teachers.acclimated, load_student(training.session.run.path)
+    acclimated = training.teachers.acclimated
     parameters = sum(parameter.numel() for parameter in student.parameters())
     models = {"student": replace(training.val.predictor(without_norms(student)), parameters=parameters)}
     if acclimated and acclimated[0].teacher.contract.sees != "stored":

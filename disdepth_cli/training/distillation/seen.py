@@ -25,16 +25,19 @@ from disdepth_cli.working_size import fit, to_pixels
 IMAGES = 100
 
 
-def add_seen_images(file: Path, data: TrainingData) -> None:
+def add_seen_images(file: Path, data: TrainingData) -> DepthStudent:
     """Write into a student's file what some of its training images were like, as `predict` sees whole images.
+
+    Returns the student, on the CPU.
 
     Raises:
         CheckpointError: it cannot be read.
         DisdepthError: it cannot be written.
     """
     student, metadata = load_checkpoint(file)
-    seen = SeenImages.of(means_of(student, data))
-    save_checkpoint(file, student.state_dict(), metadata.model_copy(update={"seen": seen}))
+    student.seen = SeenImages.of(means_of(student, data))
+    save_checkpoint(file, student.state_dict(), metadata.model_copy(update={"seen": student.seen}))
+    return student
 
 
 @torch.inference_mode()

@@ -91,11 +91,12 @@ TINY_RUN = ("--student", "mobilenetv2", "--input-size", "64x96", "--batch-size",
 
 @pytest.fixture(scope="session")
 def acclimated(rooms: Path, tiny_teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An acclimated run of the tiny teacher, made by the command line."""
+    """An acclimated run of the tiny teacher."""
+    from disdepth_cli import acclimate
+
     run = tmp_path_factory.mktemp("runs") / "acclimated"
-    args = ["acclimate", "--teacher", tiny_teacher, "--data", rooms, "-o", run, "--max-steps", 6]
-    result = disdepth(*args, "--attention-steps", 3, *TINY_RUN)
-    assert result.returncode == 0, result.stderr
+    options = {"input_size": "64x96", "batch_size": 4, "workers": 0, "offline": True}  # as TINY_RUN has them
+    acclimate(teacher=str(tiny_teacher), data=rooms, output=run, max_steps=6, attention_steps=3, **options)
     return run
 
 

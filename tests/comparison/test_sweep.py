@@ -139,7 +139,9 @@ def test_it_goes_on_where_it_was_stopped_and_repeats_no_finished_run(options, wa
     assert distill(observers=[later], resume=True, **options)["sweep"] == report["sweep"] and later.parts == []
 
 
-@pytest.mark.parametrize(("control", "others"), [(0.5, (0.7, 0.6)), (0.9, (0.7, 0.6))])
+@pytest.mark.parametrize(
+    ("control", "others"), [(0.5, (0.7, 0.6)), pytest.param(0.9, (0.7, 0.6), marks=pytest.mark.slow)]
+)
 def test_the_least_harmful_is_taken_with_a_warning_where_none_beats_the_control(
     control, others, options, bare_report, watcher, monkeypatch
 ):

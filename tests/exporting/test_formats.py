@@ -173,6 +173,7 @@ def test_no_pickle_of_a_pt2_is_ever_loaded(whole, tmp_path):
     assert sprung.exists()  # the trap does spring where it is loaded
 
 
+@pytest.mark.slow
 def test_several_images_at_once(tiny_student, photo, tmp_path):
     needs("onnx")
     result = export(model=tiny_student, dynamic="batch", source="128x160", output=tmp_path)

@@ -105,6 +105,7 @@ def test_family(name: str, strides: tuple[int, ...], fixed: tuple[int, int] | No
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "strides", "fixed"), cases({**LARGE, **UNSHAPED}))
 def test_large_family(name: str, strides: tuple[int, ...], fixed: tuple[int, int] | None, tmp_path: Path) -> None:
     check(name, strides, fixed, tmp_path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,8 @@ class Predictor(ABC):
 
     kind says what its numbers mean: metres, or disparity or depth up to scale and shift. min_depth and max_depth: the
     smallest and largest number it gives, 0 and infinite where it states none. precision is what it computes in,
-    parameters how many it was trained with. origins: for a teacher that needs more than pixels. unlike: how unlike the
-    model's training images the last image was, above 1 as one in twenty of them; None where the model cannot tell.
+    parameters how many it was trained with. origins: for a teacher that needs more than pixels. unlike: of the
+    images that were run last, see `Depth.unlike`; empty where the model cannot tell.
     """
 
     working_size: WorkingSize
@@ -45,7 +46,7 @@ class Predictor(ABC):
     parameters: int
     min_depth: float = 0.0
     origins: Origins | None = None
-    unlike: float | None = None
+    unlike: tuple[float, ...] = ()
 
     @abstractmethod
     def depth_of(self, pixels: np.ndarray, origin: ViewOrigin | None = None) -> np.ndarray:
@@ -99,9 +100,24 @@ class Predictor(ABC):
         Raises:
             DataError: it cannot be read, or is no image.
         """
+        return self.predict_several([as_rgb(image)])[0]
+
+    def predict_several(self, images: Sequence[np.ndarray]) -> list[Depth]:
+        """Images (H, W, 3) uint8 RGB, whole and of one size -> the depth of each; `at_once` says how many are worth it.
+
+        Raises:
+            DataError: the model takes no images of that size.
+        """
         bounded = math.isfinite(self.max_depth)
         low, high = (self.min_depth, self.max_depth) if bounded else (None, None)
-        return Depth(self.predict(as_rgb(image)), self.kind, low, high)
+        unlike: list[float | None] = [None] * len(images)
+        depths = self._whole(images)
+        unlike[: len(self.unlike)] = self.unlike
+        return [Depth(one, self.kind, low, high, how) for one, how in zip(depths, unlike, strict=True)]
+
+    def _whole(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The depth (H, W) float32 of each image."""
+        return [self.predict(image) for image in images]
 
 
 def channel_means(features: FeatureMaps) -> np.ndarray:
@@ -153,12 +169,17 @@ class DepthPredictor(Predictor):
             if output.depth is None:
                 raise TypeError("this model gives features only, no depth")
             if self.seen is not None:
-                self.unlike = self.seen.unlike(channel_means(output.features)[0])
+                self.unlike = tuple(map(self.seen.unlike, channel_means(output.features)))
             return output.depth.float().cpu()
 
     @property
     def at_once(self) -> int:
         return 1 if self.device.type == "cpu" else BATCH
+
+    def _whole(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        fitted = [fit(image, self.working_size) for image in images]
+        depths = self.predict_unrestored(np.concatenate([to_pixels(image) for image, _ in fitted]))
+        return [restore(depth, placement) for depth, (_, placement) in zip(depths, fitted, strict=True)]
 
     def depth_of(self, pixels: np.ndarray, origin: ViewOrigin | None = None) -> np.ndarray:
         return self.predict_unrestored(pixels, origin=origin)

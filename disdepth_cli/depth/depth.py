@@ -26,6 +26,8 @@ class Depth:
             "relative_depth": larger is farther. The last two have no unit: scale and shift are unknown.
         min_depth: smallest value that the model gives, in the unit of `values`; None where it states none.
         max_depth: largest one, likewise.
+        unlike: how unlike the student's training images the image is: above 1, it is farther from them than 95 % of
+            these are. None where the model cannot tell; no file holds it.
 
     Raises:
         DataError: the values are not one channel of numbers, or there is no such kind.
@@ -47,6 +49,7 @@ class Depth:
     kind: OutputKind = "metric_depth"
     min_depth: float | None = None
     max_depth: float | None = None
+    unlike: float | None = None
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values)

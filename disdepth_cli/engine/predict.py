@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -120,7 +120,7 @@ def _raise(error: DataError) -> bytes:
 class _Image:
     """An image (H, W, 3) uint8 and its depth; or why there is none.
 
-    stored: the bytes that it was decoded from. warning: what its depth lacks. unlike: see `Predictor.unlike`.
+    stored: the bytes that it was decoded from. warning: what its depth lacks.
     """
 
     source: ImageSource
@@ -130,7 +130,6 @@ class _Image:
     stored: bytes = b""
     error: str = ""
     warning: str = ""
-    unlike: float | None = None
 
 
 @dataclass(frozen=True)
@@ -143,17 +142,36 @@ class _Done:
 
 
 def _depths(predictor: Predictor, named: Iterator[tuple[ImageSource, str]], observer: Observer) -> Iterator[_Image]:
-    """Run the model on each image, in this thread; the images are decoded ahead in others."""
-    for found in map_ahead(_read, named, THREADS):
-        if found.image is None:
-            yield found
+    """Run the model on the images, in this thread; they are decoded ahead in others."""
+    for group in _of_one_size(map_ahead(_read, named, THREADS), predictor.at_once):
+        for message in (one.warning for one in group if one.warning):
+            observer.on_warning(message)
+        images = [one.image for one in group if one.image is not None]
+        if not images:
+            yield from group
             continue
-        if found.warning:
-            observer.on_warning(found.warning)
         try:
-            yield replace(found, depth=predictor.predict_depth(found.image), unlike=predictor.unlike)
+            depths = predictor.predict_several(images)
         except DataError as error:  # an exported file takes some sizes only
-            yield replace(found, error=f"{found.source.name}: {error}")
+            yield from (replace(one, error=f"{one.source.name}: {error}") for one in group)
+        else:
+            yield from (replace(one, depth=depth) for one, depth in zip(group, depths, strict=True))
+
+
+def _of_one_size(read: Iterable[_Image], most: int) -> Iterator[list[_Image]]:
+    """Neighbours of one size, at most so many together; an image that could not be read stays alone."""
+    group: list[_Image] = []
+    for one in read:
+        size = None if one.image is None else one.image.shape
+        if group and (group[0].image is None or size != group[0].image.shape):
+            yield group
+            group = []
+        group.append(one)
+        if len(group) == most or size is None:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _read(named: tuple[ImageSource, str]) -> _Image:
@@ -182,7 +200,7 @@ def _finish(config: PredictConfig, found: _Image) -> _Done | str:
     if not known.size:
         return f"{found.source.name}: the model gives no finite depth"
     low, high = round(float(known.min()), 3), round(float(known.max()), 3)
-    unlike = None if found.unlike is None else round(found.unlike, 2)
+    unlike = None if depth.unlike is None else round(depth.unlike, 2)
     prediction = Prediction(found.source.image, depth.kind, low, high, None, unlike, depth)
     if config.output is None:
         return _Done(found.source, prediction, (low, high))

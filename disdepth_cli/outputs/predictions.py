@@ -80,7 +80,7 @@ class Prediction(Result):
         smallest: smallest finite value, in metres where `kind` is metric_depth; to three decimals.
         largest: largest one.
         written: the files, and how the PNG stores depth; None where none were asked for.
-        unlike: see `Predictor.unlike`.
+        unlike: see `Depth.unlike`.
     """
 
     image: Path | str

@@ -149,7 +149,7 @@ def save_checkpoint(
         name: (tensor.to(dtype) if dtype and _may_shrink(name, tensor) else tensor).detach().cpu().contiguous()
         for name, tensor in weights.items()
     }
-    values = metadata.model_dump(mode="json")
+    values = metadata.model_dump(mode="json", exclude=None if metadata.seen else {"seen"})
     values |= {DIGEST_KEY: digest_of(_text(values), tensors)}
     content = safetensors.torch.save(tensors, {HEADER_KEY: _text(values)})
     write_atomic(path, lambda temporary: temporary.write_bytes(content))

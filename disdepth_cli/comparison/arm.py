@@ -123,12 +123,15 @@ def check_same_network(student: Path, control: Path) -> None:
 
 
 def finished_run(path: Path) -> DistillReport | None:
-    """The report of a run that came to its end, None of any other."""
+    """The report of a run that came to its end, None of any other, and where it is damaged: then it is made again."""
     run = RunContents(path)
     if not run.is_finished:
         return None
-    with reading(path / REPORT, "is damaged", CheckpointError, "remove it, and go on with --resume"):
-        return DistillReport.of({"run": str(path), **run.report()})
+    try:
+        with reading(path / REPORT, "is damaged", CheckpointError):
+            return DistillReport.of({"run": str(path), **run.report()})
+    except CheckpointError:
+        return None
 
 
 def _path_of(config: DistillConfig) -> Path:

@@ -93,6 +93,8 @@ class RunPage(Silent):
         if self._validated is not None and is_best:
             self.data.errors, self.data.worst = errors_of(self._validated[1])
             self._is_stale = True
+            with self._worth_no_run():
+                self._keep()  # for a run that goes on after a stop
         last = step == self._total  # the finished run writes its page itself
         with self._worth_no_run():
             if self._page.is_due and not last:

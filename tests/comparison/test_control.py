@@ -115,6 +115,10 @@ def test_a_finished_run_gets_its_control_afterwards_and_a_finished_control_is_ke
     distill(output=run, control=True, resume=True, observers=[again], **options)
     assert again.parts == [] and any("run-control: is finished" in note for note in again.notes)
     assert report_of(run)["gain"] == report["gain"]
+    for damaged in (run, run.with_name("run-control")):  # they are made again, without a step
+        (damaged / "report.json").write_text('{"run": ')
+    distill(output=run, control=True, resume=True, observers=[again], **options)
+    assert again.parts == [] and report_of(run)["gain"] == report["gain"]
 
 
 def test_a_control_of_other_options_is_refused_before_any_training(whole, options, watcher, tmp_path):

@@ -87,6 +87,21 @@ def test_a_page_that_fails_ends_no_run_and_is_told_of_once(rooms, tiny, tmp_path
     assert report["baselines"].keys() == {"constant"}
 
 
+class KeptReader(PageReader):
+    """Keeps whether the page's data was there at each validation after the first."""
+
+    def on_validation(self, step, epoch, metrics, is_best):
+        self.seen.append(self.page.exists())
+
+
+def test_what_the_best_step_was_worth_is_kept_before_the_page_is_drawn(rooms, tiny, tmp_path):
+    reader = KeptReader(tmp_path / "run" / "last" / "page.json")
+    options = {"data": rooms, "distill": False, "max_steps": 5, **tiny}
+    distill(output=tmp_path / "run", observers=[reader], **options)
+    assert reader.seen == [False, True]
+    assert PageData.read(reader.page).errors["counts"]
+
+
 def test_what_takes_long_is_done_less_often(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(run_page.time, "monotonic", lambda: now[0])

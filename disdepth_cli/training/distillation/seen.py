@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from disdepth_cli.checkpoint.metadata import save_checkpoint
 from disdepth_cli.data.batches.views import inside
-from disdepth_cli.data.files.item import DataItem
+from disdepth_cli.data.files.item import BlockItems, DataItem
 from disdepth_cli.data.files.pair import load_pair
 from disdepth_cli.data.files.workers import map_ahead
 from disdepth_cli.errors import DataError
@@ -43,11 +44,17 @@ def add_seen_images(file: Path, data: TrainingData) -> DepthStudent:
 @torch.inference_mode()
 def means_of(student: DepthStudent, data: TrainingData) -> np.ndarray:
     """(images, channels) of some training images, labelled or not; those that cannot be read are left out."""
-    items = spread(data.source.train, IMAGES)
-    images = map_ahead(partial(_image, data), items, worker_count(data.workers, student.mean.device))
+    images = map_ahead(partial(_image, data), _some(data.source.train), worker_count(data.workers, student.mean.device))
     size = student.architecture.working_size
     pixels = (torch.from_numpy(to_pixels(fit(image, size)[0])) for image in images if image is not None)
     return np.array([channel_means(student(one).features)[0] for one in pixels])
+
+
+def _some(items: Sequence[DataItem]) -> Sequence[DataItem]:
+    """Items spread over all; of shards the first ones, since these were shuffled and may have to be fetched."""
+    if not isinstance(items, BlockItems):
+        return spread(items, IMAGES)
+    return [items[place] for place in range(min(IMAGES, len(items)))]
 
 
 def _image(data: TrainingData, item: DataItem) -> np.ndarray | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from accelerate import Accelerator
-from accelerate.tracking import GeneralTracker
 
 from disdepth_cli.config.types import Tracker
-from disdepth_cli.errors import ConfigError, first_line
+from disdepth_cli.errors import ConfigError, DisdepthError, first_line
 from disdepth_cli.observer import Progress, Silent
 from disdepth_cli.packages import optional
 from disdepth_cli.runs.metrics_table import MetricsTable
@@ -50,25 +50,35 @@ class Tracking(Silent):
             MissingError: the tracker is not installed.
             ConfigError: it cannot be started, as where nobody is logged in.
         """
-        optional(name, f"--track {name}", ConfigError)
+        asked = f"--track {name}"
         self.name, self.warn = name, warn
-        accelerator.log_with = [name]
+        accelerator.log_with, accelerator.trackers = [name], []  # not those of a phase before
         accelerator.project_configuration.logging_dir = str(folder)
         project = name if name == "tensorboard" else "disdepth"  # its folder there, the project's name elsewhere
         try:
+            optional(name, asked, ConfigError)
             accelerator.init_trackers(project, init_kwargs={"wandb": {"name": folder.name, "dir": str(folder)}})
+        except DisdepthError:
+            raise
         except Exception as error:  # whatever a tracker's client raises
-            raise ConfigError(f"--track {name}: cannot be started ({first_line(error)})") from error
-        self.trackers = accelerator.trackers
+            raise ConfigError(f"{asked}: cannot be started ({first_line(error)})") from error
+        self.trackers = list(accelerator.trackers)
+        self._hears = True
 
     @classmethod
     def chosen(
         cls, accelerator: Accelerator, name: Tracker | None, folder: Path, warn: Callable[[str], object]
     ) -> list[Tracking]:
-        """The tracker of that name; without a name TensorBoard, where it is installed, else none."""
-        if name is None and find_spec("tensorboard") is None:
+        """The tracker of that name; without a name TensorBoard, where it is installed and works, else none."""
+        if name is not None:
+            return [cls(accelerator, name, folder, warn)]
+        if find_spec("tensorboard") is None:
             return []
-        return [cls(accelerator, name or "tensorboard", folder, warn)]
+        try:
+            return [cls(accelerator, "tensorboard", folder, warn)]
+        except DisdepthError as error:  # which nobody asked for
+            warn(f"nothing goes to TensorBoard: {str(error).removeprefix('--track ')}")
+            return []
 
     def on_step(self, progress: Progress) -> None:
         self._send("train", progress.parts | {"lr": progress.lr}, progress.step)
@@ -77,17 +87,20 @@ class Tracking(Silent):
         self._send("val", metrics, step)
 
     def finish(self) -> None:
-        """Close the tracker's run."""
-        self._each(lambda tracker: tracker.finish())
+        """Close the tracker's run, also after a failure: else the next run would go on in it."""
+        for tracker in self.trackers:
+            self._try(tracker.finish)
 
     def _send(self, split: str, values: dict[str, float], step: int) -> None:
-        self._each(lambda tracker: tracker.log({f"{split}/{name}": value for name, value in values.items()}, step=step))
+        named = {f"{split}/{name}": value for name, value in values.items()}
+        for tracker in self.trackers if self._hears else ():
+            self._try(partial(tracker.log, named, step=step))
 
-    def _each(self, call: Callable[[GeneralTracker], object]) -> None:
+    def _try(self, call: Callable[[], object]) -> None:
         """A tracker that fails ends no run: it is told once, and hears no more."""
         try:
-            for tracker in self.trackers:
-                call(tracker)
+            call()
         except Exception as error:
-            self.trackers = []
-            self.warn(f"--track {self.name}: fails, the run goes on without it ({first_line(error)})")
+            if self._hears:
+                self.warn(f"--track {self.name}: fails, the run goes on without it ({first_line(error)})")
+            self._hears = False

@@ -188,6 +188,7 @@ def test_the_teacher_that_is_named_has_the_metrics_of_an_evaluation_of_its_own(s
     assert scored(student, "--no-teacher")["baselines"]["teacher"] == {"unavailable": "left out by --no-teacher"}
 
 
+@pytest.mark.slow
 def test_an_acclimated_run_brings_its_teacher_and_so_does_its_student(
     scored, acclimated, tiny_teacher, rooms, tiny, tmp_path
 ):

@@ -92,6 +92,7 @@ def test_it_goes_on_in_the_control_and_leaves_the_finished_student_alone(
     assert student(run.with_name("run-control")) == student(whole[0].with_name("run-control"))
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_the_student(whole, options, watcher, new_watcher, tmp_path):
     run = tmp_path / "run"
     stop_in_arm(watcher, 3, arm=1)

@@ -99,6 +99,7 @@ def test_the_best_setting_is_trained_in_full_and_the_report_says_how_it_was_chos
     assert any("chosen on the val images" in line for line in watcher.warnings)
 
 
+@pytest.mark.slow
 def test_the_teacher_is_acclimated_once_and_the_full_run_is_the_one_without_a_sweep(swept, common, tmp_path):
     folder, watcher = swept
     assert sum("is not acclimated; doing that first" in note for note in watcher.notes) == 1

@@ -43,7 +43,7 @@ def whole(tiny_student, rooms, tmp_path_factory):
     return of
 
 
-@pytest.mark.parametrize("keep", ["head", "early"])
+@pytest.mark.parametrize("keep", ["head", pytest.param("early", marks=pytest.mark.slow)])
 def test_convolutions_are_int8_and_the_heads_arithmetic_is_float(keep, whole):
     int8, floats = quantised(whole(keep)["file"])
     kinds = [node.op_type for node in int8]

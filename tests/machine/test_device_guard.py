@@ -95,6 +95,7 @@ def test_the_largest_batch_that_fits(run: Any, tmp_path: Path, monkeypatch: pyte
     assert RunContents(tmp_path / "run").config()["batch_size"] == 4
 
 
+@pytest.mark.slow
 def test_acclimation_in_all_its_phases(run: Any, tiny_teacher: Path) -> None:
     report = run(acclimate, teacher=str(tiny_teacher), train_teacher="last-1", attention_steps=3)
     assert report["attention"]["steps"] == 3

@@ -211,7 +211,13 @@ def test_gradients_are_exchanged_once_a_step(rooms, tiny, tmp_path, monkeypatch)
     assert len(alone) == 2 * 2
 
 
-@pytest.mark.parametrize("start", [("-m", "disdepth_cli"), (RANKS / "failing.py", "late")], ids=["plain", "late"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(("-m", "disdepth_cli"), id="plain"),
+        pytest.param((RANKS / "failing.py", "late"), id="late", marks=pytest.mark.slow),
+    ],
+)
 def test_a_verb_for_one_process_is_refused_once(start, torchrun, rooms):
     """By the main process, also where another is the first to see it and a launcher ends all when one ends."""
     result = torchrun(*start, "evaluate", "bundled", "--data", rooms)
@@ -219,6 +225,7 @@ def test_a_verb_for_one_process_is_refused_once(start, torchrun, rooms):
     assert result.returncode != 0 and own_lines(result) == [refusal], result.stderr
 
 
+@pytest.mark.slow
 def test_a_wrong_option_is_told_once_also_by_a_late_main_process(torchrun, rooms):
     result = torchrun(RANKS / "failing.py", "late", "distill", "--data", rooms, "--no-such-option")
     assert result.returncode != 0, result.stderr

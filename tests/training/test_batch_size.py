@@ -30,7 +30,9 @@ def take(size: int) -> None:
     torch.ones(size * 10 * MB).sum()
 
 
-@pytest.mark.parametrize(("free", "size"), [(200 * MB, 4), (125 * MB, 2), (None, 8)])
+@pytest.mark.parametrize(
+    ("free", "size"), [(200 * MB, 4), (125 * MB, 2), pytest.param(None, 8, marks=pytest.mark.slow)]
+)
 def test_a_step_that_would_take_more_than_is_free_is_not_tried(
     free: int | None, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -214,6 +214,7 @@ def test_holes_and_disparity_of_stored_depth(rooms: Path, tmp_path: Path) -> Non
     assert alone["output_kind"] == "disparity" and alone["skipped_steps"] == 0
 
 
+@pytest.mark.slow
 def test_stored_depth_beside_a_network(rooms: Path, maps: Path, tmp_path: Path) -> None:
     """Two teachers: both are imitated, and the network's features count alone."""
     report = distill(teacher=[f"{FILE}:own", str(maps)], data=rooms, output=tmp_path / "run", max_steps=3, **STUDENT)

@@ -58,6 +58,7 @@ def test_another_working_size_is_refused(acclimated, rooms, tmp_path):
         distill(**options(rooms, tmp_path / "student", teacher=str(acclimated), input_size="96x128"))
 
 
+@pytest.mark.slow
 def test_a_relative_teacher_never_stands_for_metres(rooms, tiny_relative_teacher, tmp_path):
     images = tmp_path / "images"
     shutil.copytree(rooms.parent / "rgb", images)

@@ -82,7 +82,7 @@ def test_evaluate_and_distill_take_shards(cli, rooms, short, student, tiny_teach
     assert outcome.json["corrupt_files"] == [] and (run / "student.safetensors").is_file()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stop_loses_no_whole_shard(number, cli, rooms, tmp_path) -> None:
     args = ("--shard-count", "2", "--workers", "1" if number == signal.SIGTERM else "0", "--json")
     assert cli("pack", rooms, "-o", tmp_path / "whole", *args).code == 0

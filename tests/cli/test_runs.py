@@ -64,6 +64,7 @@ def test_acclimate_fills_a_run_folder(cli, rooms, tiny_teacher, short, here):
     )
 
 
+@pytest.mark.slow
 def test_distill_fills_numbered_run_folders(cli, rooms, short, here):
     command = ("distill", "--no-distill", "--data", rooms, *short)
     outcome = cli(*command)

@@ -234,6 +234,7 @@ def test_places_that_are_taken_or_missing(like: Path, tmp_path: Path) -> None:
         convert(file=tmp_path / "a.pth", like=str(like), output=tmp_path / "full")
 
 
+@pytest.mark.slow
 def test_the_command_shows_the_map(trained: Path, like: Path, tmp_path: Path, run_disdepth) -> None:
     torch.save(original(trained), tmp_path / "a.pth")
     args = ("convert-teacher", tmp_path / "a.pth", "--like", like, "--max-depth", "10", "--offline")

@@ -106,6 +106,7 @@ def test_the_acclimation_on_the_way_and_the_control_have_the_number(
     assert [batch_of(tmp_path / name) for name in ("run", "run-teacher", "run-control")] == [2, 2, 2]
 
 
+@pytest.mark.slow
 def test_an_acclimation_that_trains_its_teacher(
     rooms: Path, tiny_teacher: Path, tiny: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -178,6 +178,7 @@ class TestPicture:
         assert set(files) == {"student.safetensors", "config.json", "README.md"}  # an earlier look's picture is gone
         assert "(No picture: `disdepth push --picture IMAGE` adds one.)" in files["README.md"].decode()
 
+    @pytest.mark.slow
     def test_given_images_and_those_of_the_data(self, cards, control, photo):
         heights = []
         for options, words in (

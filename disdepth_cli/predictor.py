@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from disdepth_cli.types import DepthOutput, FeatureMaps, ViewOrigin
 
 BATCH = 16
+Item = TypeVar("Item")
 
 
 class Predictor(ABC):
@@ -118,6 +119,22 @@ class Predictor(ABC):
     def _whole(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The depth (H, W) float32 of each image."""
         return [self.predict(image) for image in images]
+
+
+def of_one_size(items: Iterable[Item], most: int, size_of: Callable[[Item], object]) -> Iterator[list[Item]]:
+    """Neighbours of one size, at most so many together; what has none, since it could not be read, stays alone."""
+    group: list[Item] = []
+    for item in items:
+        size = size_of(item)
+        if group and (size is None or size != size_of(group[0])):
+            yield group
+            group = []
+        group.append(item)
+        if size is None or len(group) == most:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def channel_means(features: FeatureMaps) -> np.ndarray:

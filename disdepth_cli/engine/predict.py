@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -31,7 +31,7 @@ from disdepth_cli.outputs.predictions import (
 )
 from disdepth_cli.outputs.space import camera_of, check_points, needs_camera, notes_on_cameras
 from disdepth_cli.outputs.video.videos import predict_videos, split_sources
-from disdepth_cli.predictor import Predictor
+from disdepth_cli.predictor import Predictor, of_one_size
 from disdepth_cli.scoring.backend import open_in_runtime
 
 NAMED = 3  # images that a line names
@@ -143,7 +143,7 @@ class _Done:
 
 def _depths(predictor: Predictor, named: Iterator[tuple[ImageSource, str]], observer: Observer) -> Iterator[_Image]:
     """Run the model on the images, in this thread; they are decoded ahead in others."""
-    for group in _of_one_size(map_ahead(_read, named, THREADS), predictor.at_once):
+    for group in of_one_size(map_ahead(_read, named, THREADS), predictor.at_once, _size):
         for message in (one.warning for one in group if one.warning):
             observer.on_warning(message)
         images = [one.image for one in group if one.image is not None]
@@ -158,20 +158,8 @@ def _depths(predictor: Predictor, named: Iterator[tuple[ImageSource, str]], obse
             yield from (replace(one, depth=depth) for one, depth in zip(group, depths, strict=True))
 
 
-def _of_one_size(read: Iterable[_Image], most: int) -> Iterator[list[_Image]]:
-    """Neighbours of one size, at most so many together; an image that could not be read stays alone."""
-    group: list[_Image] = []
-    for one in read:
-        size = None if one.image is None else one.image.shape
-        if group and (group[0].image is None or size != group[0].image.shape):
-            yield group
-            group = []
-        group.append(one)
-        if len(group) == most or size is None:
-            yield group
-            group = []
-    if group:
-        yield group
+def _size(found: _Image) -> tuple[int, ...] | None:
+    return None if found.image is None else found.image.shape
 
 
 def _read(named: tuple[ImageSource, str]) -> _Image:

@@ -30,7 +30,7 @@ from disdepth_cli.evaluation.protocols import Protocol, get_protocol, override
 from disdepth_cli.machine.processes import from_all, rank
 from disdepth_cli.machine.resources import worker_count
 from disdepth_cli.machine.sums import world
-from disdepth_cli.predictor import Predictor
+from disdepth_cli.predictor import Predictor, of_one_size
 from disdepth_cli.types import ViewOrigin
 from disdepth_cli.working_size import restore
 
@@ -153,7 +153,7 @@ def _predictions(
     predictor: Predictor, loaded: Iterable[EvalItem], protocol: Protocol, truth: TeacherTruth | None
 ) -> Iterator[_Prediction]:
     """Run the model on each image."""
-    for items in _of_one_size(loaded, predictor.at_once):
+    for items in of_one_size(loaded, predictor.at_once, _size):
         if items[0].error:
             yield _Prediction(items[0], None, None, False)
             continue
@@ -165,19 +165,8 @@ def _predictions(
             yield _Prediction(item, depth, target, relative)
 
 
-def _of_one_size(loaded: Iterable[EvalItem], most: int) -> Iterator[list[EvalItem]]:
-    """Neighbours whose images are of one size, at most so many; one that could not be read stays alone."""
-    items: list[EvalItem] = []
-    for item in loaded:
-        if items and (len(items) == most or item.error or item.image.shape != items[0].image.shape):
-            yield items
-            items = []
-        items.append(item)
-        if item.error:
-            yield items
-            items = []
-    if items:
-        yield items
+def _size(item: EvalItem) -> torch.Size | None:
+    return None if item.error else item.image.shape
 
 
 def _target(item: EvalItem, truth: TeacherTruth | None) -> tuple[np.ndarray, bool]:

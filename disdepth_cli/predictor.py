@@ -117,8 +117,14 @@ class Predictor(ABC):
         return [Depth(one, self.kind, low, high, how) for one, how in zip(depths, unlike, strict=True)]
 
     def _whole(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The depth (H, W) float32 of each image."""
-        return [self.predict(image) for image in images]
+        """The depth (H, W) float32 of each image; `unlike` is of all of them."""
+        depths: list[np.ndarray] = []
+        unlike: tuple[float, ...] = ()
+        for image in images:
+            depths.append(self.predict(image))
+            unlike += self.unlike
+        self.unlike = unlike
+        return depths
 
 
 def of_one_size(items: Iterable[Item], most: int, size_of: Callable[[Item], object]) -> Iterator[list[Item]]:

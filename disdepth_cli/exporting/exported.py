@@ -73,12 +73,17 @@ class ExportedPredictor(Predictor):
             return self._of_image(np.rint(pixels[0].transpose(1, 2, 0) * 255).astype(np.uint8))[None]
         if self.about.size not in (None, pixels.shape[2:]):
             self._refuse("becomes", pixels.shape[2:])
-        return self.session.run(pixels)
+        return self._run(pixels)
 
     def _of_image(self, image: np.ndarray) -> np.ndarray:
         if image.shape[:2] != self.about.size:
             self._refuse("is", image.shape[:2])
-        return self.session.run(np.ascontiguousarray(image)[None])[0]
+        return self._run(np.ascontiguousarray(image)[None])[0]
+
+    def _run(self, tensor: np.ndarray) -> np.ndarray:
+        depth = self.session.run(tensor)
+        self.unlike = self.session.unlike
+        return depth
 
     def _refuse(self, verb: str, size: tuple[int, ...]) -> None:
         rows, columns = self.about.size or (0, 0)

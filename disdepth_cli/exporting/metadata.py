@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 KEY = "disdepth"
 """The name of the metadata in ONNX metadata_props, OpenVINO rt_info and the extra files of a .pt2."""
-IMAGE, DEPTH = "image", "depth"
-"""The names of input and output in every format that has names."""
+IMAGE, DEPTH, UNLIKE = "image", "depth", "unlike"
+"""The names of input and outputs in every format that has names."""
+TELLS: tuple[ExportFormat, ...] = ("onnx", "openvino")
+"""Formats that may have the second output."""
 
 
 class Calibration(BaseModel):
@@ -37,7 +39,8 @@ class ExportMetadata(BaseModel):
     input: `image` takes whole images, (B, H, W, 3) uint8 RGB of `size`, and gives depth of that size. `tensor` takes
     (B, 3, h, w) float32 RGB in [0, 1] of `size`, to which images are brought by the working size's rule with `padding`,
     and gives depth of that size. Mean and standard deviation are applied inside in either case. size is None where
-    height and width are free (multiples of `working_size["multiple"]`).
+    height and width are free (multiples of `working_size["multiple"]`). unlike: whether there is a second output,
+    (B,) float32: how unlike the training images each image is, see `Depth.unlike`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -71,6 +74,7 @@ class ExportMetadata(BaseModel):
     teacher: dict[str, Any] | None = None
     checkpoint_sha256: str
     versions: dict[str, str]
+    unlike: bool = False
 
     def rule(self) -> WorkingSize:
         """How images are brought to the network's input; a teacher's by its processor's rules."""
@@ -147,4 +151,5 @@ def describe_export(
         teacher=teacher.model_dump(mode="json") if teacher else None,
         checkpoint_sha256=checkpoint_sha256,
         versions=versions or {},
+        unlike=student.seen is not None and wanted.format in TELLS and wanted.precision != "int8",
     )

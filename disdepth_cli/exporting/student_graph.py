@@ -15,13 +15,20 @@ from disdepth_cli.exporting.metadata import IMAGE, ExportMetadata
 from disdepth_cli.exporting.resizing import resize_layer
 from disdepth_cli.models.folding import without_norms
 from disdepth_cli.models.student import DepthStudent
+from disdepth_cli.seen_images import LEVEL, SeenImages
 from disdepth_cli.types import FeatureMaps
 from disdepth_cli.working_size import WorkingSize
+
+Outputs = Tensor | tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Graph:
-    """What a format's writer is given. module: one tensor -> depth (B, H, W); example: an input of it."""
+    """What a format's writer is given.
+
+    module: one tensor -> depth (B, H, W), and where `about` says so how unlike the training images they are, (B,).
+    example: an input of it.
+    """
 
     module: nn.Module
     example: Tensor
@@ -41,38 +48,66 @@ class Graph:
         return {IMAGE: free}
 
 
-class TensorDepth(nn.Module):
-    """image (B, 3, h, w) float32 RGB in [0, 1] of the network's input size -> depth (B, h, w) float32."""
+class Unlike(nn.Module):
+    """Features of B images -> (B,) float32: `SeenImages.unlike` in the graph."""
 
-    def __init__(self, student: DepthStudent) -> None:
+    mean: Tensor
+    inverse: Tensor
+
+    def __init__(self, seen: SeenImages) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(seen.mean))
+        self.register_buffer("inverse", 1 / (torch.tensor(seen.std) * seen.usual))
+
+    def forward(self, features: FeatureMaps) -> Tensor:
+        means = features[LEVEL].float().mean((2, 3))
+        return ((means - self.mean) * self.inverse).square().mean(1).sqrt()
+
+
+class TensorDepth(nn.Module):
+    """image (B, 3, h, w) float32 RGB in [0, 1] of the network's input size -> depth (B, h, w) float32.
+
+    seen: of the training images; with it, how unlike them the images are is a second output, (B,) float32.
+    """
+
+    def __init__(self, student: DepthStudent, seen: SeenImages | None) -> None:
         super().__init__()
         self.student = student
+        self.unlike = Unlike(seen) if seen else None
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.student(image).depth[:, 0]
+    def forward(self, image: Tensor) -> Outputs:
+        output = self.student(image)
+        depth = output.depth[:, 0]
+        return depth if self.unlike is None else (depth, self.unlike(output.features))
 
 
 class ImageDepth(nn.Module):
-    """image (B, H, W, 3) uint8 RGB of one size -> depth (B, H, W) float32: what `predict` does, in the graph."""
+    """image (B, H, W, 3) uint8 RGB of one size -> depth (B, H, W) float32: what `predict` does, in the graph.
 
-    def __init__(self, student: DepthStudent, source: tuple[int, int], size: WorkingSize) -> None:
+    seen: as in `TensorDepth`.
+    """
+
+    def __init__(
+        self, student: DepthStudent, source: tuple[int, int], size: WorkingSize, seen: SeenImages | None
+    ) -> None:
         super().__init__()
         self.student = student
+        self.unlike = Unlike(seen) if seen else None
         self.source, self.scaled, padded = source, size.scaled(*source), size.padded(*source)
         self.resize = resize_layer(source, self.scaled)
         self.top, self.left = (padded[0] - self.scaled[0]) // 2, (padded[1] - self.scaled[1]) // 2
         below, right = padded[0] - self.scaled[0] - self.top, padded[1] - self.scaled[1] - self.left
         self.borders = (self.left, right, self.top, below)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Outputs:
         levels = self.resize(image) / 255
         if any(self.borders):
             levels = F.pad(levels, self.borders, mode="replicate")
-        depth = self.student(levels).depth
-        depth = depth[..., self.top : self.top + self.scaled[0], self.left : self.left + self.scaled[1]]
+        output = self.student(levels)
+        depth = output.depth[..., self.top : self.top + self.scaled[0], self.left : self.left + self.scaled[1]]
         if self.scaled != self.source:
             depth = F.interpolate(depth, size=self.source, mode="bilinear", align_corners=False)
-        return depth[:, 0]
+        return depth[:, 0] if self.unlike is None else (depth[:, 0], self.unlike(output.features))
 
 
 def build_graph(student: DepthStudent, about: ExportMetadata) -> Graph:
@@ -86,12 +121,13 @@ def build_graph(student: DepthStudent, about: ExportMetadata) -> Graph:
     if about.precision == "fp16":
         plain.encoder = _Half(plain.encoder)  # type: ignore[assignment]
         plain.decoder.half()
+    seen = student.seen if about.unlike else None
     batch = 1 if about.dynamic == "none" else 2  # an example of 1 would make the batch a constant
     if about.input == "image":
-        module: nn.Module = ImageDepth(plain, about.source, about.rule())
+        module: nn.Module = ImageDepth(plain, about.source, about.rule(), seen)
         example = torch.zeros(batch, *about.source, 3, dtype=torch.uint8)
     else:
-        module = TensorDepth(plain)
+        module = TensorDepth(plain, seen)
         example = torch.zeros(batch, 3, *(about.size or about.rule().padded(*about.source)))
     return Graph(module.eval().requires_grad_(False), example, about)
 

@@ -91,7 +91,7 @@ def test_check_draws_no_histogram_and_says_so(rooms, tmp_path):
     assert not list(tmp_path.glob("*.png"))
 
 
-@pytest.mark.parametrize("verb", ["check", "distill", "evaluate"])
+@pytest.mark.parametrize("verb", ["check", pytest.param("distill", marks=pytest.mark.slow), "evaluate"])
 def test_depth_as_exr(verb, frames, student, tmp_path):
     """It is no broken file, which would be skipped and counted."""
     data = frames(".exr")

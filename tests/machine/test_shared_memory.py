@@ -54,6 +54,7 @@ def small_shared_memory(megabytes: int) -> list[str]:
     return ["unshare", "-m", "bash", "-c", f'{mount} && exec "$@"', "bash"]
 
 
+@pytest.mark.slow
 def test_training_ends_in_little_shared_memory(rooms: Path, tmp_path: Path) -> None:
     """One megabyte, of which a batch takes more: PyTorch's own way would lose it and wait for it without end."""
     command = [sys.executable, "-m", "disdepth_cli", "distill", "--no-distill", "--data", str(rooms), "--no-pretrained"]

@@ -8,12 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from disdepth_cli import distill, load_student
+from disdepth_cli import distill, export, load_student
 from disdepth_cli.checkpoint.metadata import read_metadata, save_checkpoint
+from disdepth_cli.data.files.any_image import as_rgb
 from disdepth_cli.errors import CheckpointError
+from disdepth_cli.exporting.exported import open_exported
 from disdepth_cli.seen_images import SeenImages
 
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+SMALL = NOISE[:64, :96]  # of the rooms' size
 
 
 def test_one_in_twenty_is_as_unlike_as_is_usual():
@@ -77,12 +80,33 @@ def test_predict_names_what_is_unlike(cli, trained, rooms, tmp_path):
     assert "unlike the student's training images, so the depth may be wrong" in told.err and "noise.png" in told.err
 
 
-@pytest.mark.slow
-def test_an_exported_file_cannot_tell(cli, trained, rooms, tmp_path):
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
     pytest.importorskip("onnxruntime")
-    room = min((rooms.parent / "rgb").glob("*"))
-    exported = cli("predict", room, "-m", trained, "-o", tmp_path, "--backend", "onnx", "--json")
-    assert "unlike_training" not in exported.json["results"][0]
+    return export(trained, source="64x96", output=tmp_path_factory.mktemp("exported")).file
+
+
+@pytest.mark.parametrize("backend", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
+def test_an_exported_file_tells_the_same(backend, exported, trained, rooms):
+    pytest.importorskip(backend.replace("onnx", "onnxruntime"))
+    student, predictor = load_student(trained), open_exported(str(exported), backend)
+    for image in (SMALL, as_rgb(min((rooms.parent / "rgb").glob("*")))):
+        assert predictor.predict_depth(image).unlike == pytest.approx(student.predict(image).unlike, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_int8_and_other_formats_cannot_tell(trained, rooms, tmp_path):
+    pytest.importorskip("onnxruntime")
+    given = {"precision": "int8", "calibration": rooms, "check": False}
+    for number, options in enumerate((given, {"format": "torch"})):
+        exported = export(trained, source="96x128", output=tmp_path / str(number), **options).file
+        assert open_exported(str(exported)).predict_depth(NOISE).unlike is None
+
+
+def test_several_images_keep_each_its_own(exported):
+    predictor, images = open_exported(str(exported)), [SMALL, SMALL // 2]
+    each = [predictor.predict_depth(image).unlike for image in images]
+    assert each[0] != each[1] and [one.unlike for one in predictor.predict_several(images)] == each
 
 
 def test_a_header_of_other_channels_is_refused(trained, tmp_path):

@@ -184,6 +184,7 @@ def marigold() -> DepthTeacher:
     return load_teacher(adapter("marigold").describe(pipeline, "openrail++"))
 
 
+@pytest.mark.slow
 def test_marigold(marigold: DepthTeacher) -> None:
     contract = marigold.contract
     assert (contract.kind, contract.depth_alone, contract.sees) == ("relative_depth", True, "whole")

@@ -1,7 +1,7 @@
 // The student, in a worker: the page answers while it computes.
 //
 // Messages: {about, asked} opens the file that export.json describes; {rgba} (an ArrayBuffer of the source's size) asks
-// for depth. The answer is {backend}, {depth, milliseconds} or {error}.
+// for depth. The answer is {backend}, {depth, unlike, milliseconds} or {error}.
 
 let ort, session, size;
 
@@ -56,8 +56,9 @@ async function predict(rgba) {
     rgb[to++] = rgba[from + 2];
   }
   const image = new ort.Tensor("uint8", rgb, [1, height, width, 3]);
-  const { depth } = await session.run({ image });
+  const { depth, unlike } = await session.run({ image });
   const values = Float32Array.from(await depth.getData());
-  depth.dispose();
-  return { depth: values, milliseconds: performance.now() - start };
+  const far = unlike && (await unlike.getData())[0];
+  for (const output of [depth, unlike]) output?.dispose();
+  return { depth: values, unlike: far, milliseconds: performance.now() - start };
 }

@@ -1,8 +1,8 @@
 // The page: a picture, video or camera is fitted to the student's source size, and its depth is drawn in colours.
 //
 // For other programs and tests: `await disdepth.ready`, then `await disdepth.predict(picture)`, where picture is a URL,
-// a Blob, or what a canvas can draw. It gives {depth, width, height, milliseconds}: depth is a Float32Array, row by row,
-// of the picture's part of the source size.
+// a Blob, or what a canvas can draw. It gives {depth, width, height, milliseconds, unlike}: depth is a Float32Array, row by
+// row, of the picture's part of the source size. unlike: above 1, the picture is unlike the student's training images.
 
 const element = (id) => document.getElementById(id);
 const marks = document.querySelectorAll(".mark");
@@ -35,8 +35,8 @@ async function predict(picture) {
   const place = fit(image);
   draw(image, place);
   const rgba = input.getImageData(0, 0, input.canvas.width, input.canvas.height).data.buffer;
-  const { depth, milliseconds } = await ask({ rgba }, [rgba]);
-  return { depth: part(depth, place), width: place.columns, height: place.rows, milliseconds, image, place };
+  const { depth, milliseconds, unlike } = await ask({ rgba }, [rgba]);
+  return { depth: part(depth, place), width: place.columns, height: place.rows, milliseconds, unlike, image, place };
 }
 
 // Pixels as they are stored, turned upright; a colour profile is not applied, as in Python.
@@ -165,7 +165,8 @@ async function showPicture(picture, name) {
 function note(name) {
   const [rows, columns] = about.size;
   const other = Math.abs(shown.place.aspect / (columns / rows) - 1) > 0.02;
-  return other ? `${name}, between bars: its shape is not that of ${columns} x ${rows}` : name;
+  const bars = other ? `, between bars: its shape is not that of ${columns} x ${rows}` : "";
+  return `${name}${bars}${shown.unlike > 1 ? ". Unlike the student's training images: its depth may be wrong" : ""}`;
 }
 
 async function showVideo(video, name) {

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from disdepth_cli.exporting.formats.quiet import quiet
-from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
+from disdepth_cli.exporting.formats.session import Session, default_threads, tool, version_of
 from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _described(content: bytes, about: str) -> bytes:
     return bytes(builder.Output())
 
 
-class LiteRtSession:
+class LiteRtSession(Session):
     """A file in LiteRT on the CPU."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from disdepth_cli.errors import ExportError
 from disdepth_cli.exporting.formats import onnx_file
 from disdepth_cli.exporting.formats.quiet import quiet
-from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
+from disdepth_cli.exporting.formats.session import Session, default_threads, tool, version_of
 from disdepth_cli.exporting.metadata import DEPTH, IMAGE
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def convert(onnx: Path, path: Path, half: bool) -> None:
         raise ExportError("--format mnn: MNN did not convert this student; take --format onnx")
 
 
-class MnnSession:
+class MnnSession(Session):
     """A file in MNN on the CPU, in float32."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:

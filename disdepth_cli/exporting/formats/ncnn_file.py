@@ -12,7 +12,7 @@ import numpy as np
 
 from disdepth_cli.errors import ExportError
 from disdepth_cli.exporting.formats.quiet import quiet
-from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
+from disdepth_cli.exporting.formats.session import Session, default_threads, tool, version_of
 
 if TYPE_CHECKING:
     from disdepth_cli.exporting.student_graph import Graph
@@ -55,7 +55,7 @@ def write(graph: Graph, folder: Path, inputs: Sequence[np.ndarray] = ()) -> None
             shutil.copyfile(f"{made}{suffix}", folder / name)
 
 
-class NcnnSession:
+class NcnnSession(Session):
     """A folder in ncnn on the CPU, in float32."""
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:

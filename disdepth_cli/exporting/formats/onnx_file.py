@@ -14,8 +14,8 @@ import numpy as np
 from disdepth_cli.config.types import ExportPrecision
 from disdepth_cli.errors import ExportError, first_line
 from disdepth_cli.exporting.formats.quiet import quiet
-from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
-from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY, ExportMetadata
+from disdepth_cli.exporting.formats.session import Session, default_threads, tool, version_of
+from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY, UNLIKE, ExportMetadata
 
 if TYPE_CHECKING:
     from disdepth_cli.exporting.student_graph import Graph
@@ -45,7 +45,8 @@ def write(graph: Graph, path: Path, inputs: Sequence[np.ndarray] = ()) -> None:
 
     with quiet():
         program = torch.onnx.export(
-            graph.module, (graph.example,), input_names=[IMAGE], output_names=[DEPTH], dynamo=True, verbose=False,
+            graph.module, (graph.example,), input_names=[IMAGE],
+            output_names=[DEPTH, UNLIKE] if graph.about.unlike else [DEPTH], dynamo=True, verbose=False,
             dynamic_shapes=graph.free_sides(),
         )  # fmt: skip
     assert program is not None
@@ -61,7 +62,7 @@ def write(graph: Graph, path: Path, inputs: Sequence[np.ndarray] = ()) -> None:
         quantise(whole, path, inputs, graph.about)
 
 
-class OnnxSession:
+class OnnxSession(Session):
     """A file in ONNX Runtime, on the CPU."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -81,10 +82,13 @@ class OnnxSession:
         except Exception as error:  # its errors have no common type
             raise ExportError(f"{path}: ONNX Runtime cannot read it ({first_line(error)}); export it again") from None
         self.runtime = f"ONNX Runtime {version_of('onnxruntime')}"
-        self.precision = _computed_in(read_metadata(path).precision)
+        about = read_metadata(path)
+        self.precision = _computed_in(about.precision)
+        self._outputs = [DEPTH, UNLIKE] if about.unlike else [DEPTH]
 
     def run(self, image: np.ndarray) -> np.ndarray:
-        (depth,) = self._session.run([DEPTH], {IMAGE: image})
+        depth, *unlike = self._session.run(self._outputs, {IMAGE: image})
+        self.unlike = tuple(unlike[0].tolist()) if unlike else ()
         return depth
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from disdepth_cli.errors import ExportError, first_line
 from disdepth_cli.exporting.formats import onnx_file
 from disdepth_cli.exporting.formats.quiet import quiet
-from disdepth_cli.exporting.formats.session import default_threads, tool, version_of
-from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY, ExportMetadata
+from disdepth_cli.exporting.formats.session import Session, default_threads, tool, version_of
+from disdepth_cli.exporting.metadata import DEPTH, IMAGE, KEY, UNLIKE, ExportMetadata
 
 if TYPE_CHECKING:
     from disdepth_cli.exporting.student_graph import Graph
@@ -56,7 +56,7 @@ def convert(onnx: Path, folder: Path, about: ExportMetadata) -> None:
         openvino.save_model(model, folder / MODEL, compress_to_fp16=about.precision == "fp16")
 
 
-class OpenVinoSession:
+class OpenVinoSession(Session):
     """A folder, or an ONNX file, in OpenVINO on the CPU."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
@@ -80,16 +80,19 @@ class OpenVinoSession:
             reason = (str(error).strip().splitlines() or ["no reason given"])[-1][:200]
             raise ExportError(f"{file}: OpenVINO cannot read it ({reason}); export it again") from None
         self.runtime = f"OpenVINO {version_of('openvino')}"
-        self.precision = self._precision(file)
+        about = read_metadata(file)
+        self.precision, self._tells = self._precision(about), about.unlike
 
-    def _precision(self, file: Path) -> str:
+    def _precision(self, about: ExportMetadata) -> str:
         """What is really computed in: quantised layers in int8, the others as the compiled model says."""
         name = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         floats = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}.get(name, name)
-        return f"int8, else {floats}" if read_metadata(file).precision == "int8" else floats
+        return f"int8, else {floats}" if about.precision == "int8" else floats
 
     def run(self, image: np.ndarray) -> np.ndarray:
-        return np.asarray(self._compiled({IMAGE: image})[DEPTH])
+        found = self._compiled({IMAGE: image})
+        self.unlike = tuple(found[UNLIKE].tolist()) if self._tells else ()
+        return np.asarray(found[DEPTH])
 
 
 def read_metadata(path: Path) -> ExportMetadata:

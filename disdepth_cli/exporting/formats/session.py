@@ -15,10 +15,15 @@ from disdepth_cli.packages import optional
 
 
 class Session(Protocol):
-    """A written file in its runtime. runtime: its name and version; precision: what it computes in."""
+    """A written file in its runtime.
+
+    runtime: its name and version. precision: what it computes in. unlike: of the images that were run last, see
+    `Depth.unlike`; empty where the file cannot tell.
+    """
 
     runtime: str
     precision: str
+    unlike: tuple[float, ...] = ()
 
     def run(self, image: np.ndarray) -> np.ndarray:
         """The input that the file's metadata describe -> depth (B, H, W) float32."""

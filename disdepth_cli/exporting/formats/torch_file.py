@@ -14,6 +14,7 @@ import numpy as np
 
 from disdepth_cli.errors import ExportError, first_line
 from disdepth_cli.exporting.formats.quiet import quiet
+from disdepth_cli.exporting.formats.session import Session
 from disdepth_cli.exporting.metadata import KEY, ExportMetadata
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def write(graph: Graph, path: Path, inputs: Sequence[np.ndarray] = ()) -> None:
         torch.export.save(program, path, extra_files={KEY: graph.about.model_dump_json()})
 
 
-class TorchSession:
+class TorchSession(Session):
     """A program in PyTorch, on the CPU."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A teacher together with what acclimates it, as one frozen model; and how it is opened from a run folder."""
+"""A teacher together with what acclimates it, as one frozen model."""
 
 from __future__ import annotations
 

@@ -19,9 +19,6 @@ from disdepth_cli.runs.contents import CONFIG, REPORT, RunContents
 from disdepth_cli.runs.shared_disk import check_seen_by_all
 from disdepth_cli.runs.state_file import StateFile
 
-STATE_KEY = "disdepth-state"
-
-DIGEST_KEY = "disdepth-digest"
 PAGE, PAGE_DATA = "report.html", "page.json"  # the second one beside the states: pictures that only the page shows
 LENGTH = ("epochs", "max_steps")  # options that may grow when a finished run is resumed
 OF_ONE_LENGTH = ("sweep", "attention_steps", "control")  # what else such a run trains, or is compared with

@@ -1,7 +1,7 @@
 """The published data sets that are read as they come: one short description each.
 
 `layout` says what is looked for, `origin` where its conventions come from. How a kind of layout is read stands in
-`layouts`, who is train and who val in `splits`, what stored numbers mean in `coding`.
+`layouts`, who is train and who val in `splits`, what stored numbers mean in `data/files/depth_coding`.
 """
 
 from __future__ import annotations

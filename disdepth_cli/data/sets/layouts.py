@@ -1,4 +1,4 @@
-"""The few ways in which published data sets lay out their files. `formats` says which data set uses which, and how."""
+"""The few ways in which published data sets lay out their files. `catalogue` says which data set uses which, and how."""
 
 from __future__ import annotations
 

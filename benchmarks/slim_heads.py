@@ -41,7 +41,7 @@ from disdepth_cli.exporting.metadata import Wanted
 from disdepth_cli.exporting.write import describe_student, write_student
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.student import build_student
-from disdepth_cli.timing.turns import timed
+from disdepth_cli.timing.clock import timed
 from disdepth_cli.working_size import WorkingSize
 
 TABLE = Path("benchmarks/results/slim_heads.csv")

@@ -26,8 +26,8 @@ from disdepth_cli.config import DistillConfig
 from disdepth_cli.losses.depth import EPSILON
 from disdepth_cli.machine.devices import channels_last, teacher_precision
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import StudentArchitecture, build_student

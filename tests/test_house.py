@@ -154,7 +154,7 @@ def test_push_alone_makes_a_page_and_sends_it():
         what: {short(file) for file in MODULES if re.search(what, file.read_text(encoding="utf-8"))}
         for what in (r"\.send\(", r"(?<!def )model_card\(", r"create_commit|upload_(file|folder)")
     }
-    assert list(doing.values()) == [{"engine/push.py"}, {"engine/push.py"}, {"hub/upload.py"}]
+    assert list(doing.values()) == [{"engine/push.py"}, {"engine/push.py"}, {"hub/push_target.py"}]
 
 
 def test_nothing_waits_for_another_process_to_speak():

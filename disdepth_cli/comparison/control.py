@@ -18,8 +18,8 @@ from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.score import Scores, score_split, val_items
 from disdepth_cli.scoring.summary import summary
 from disdepth_cli.training.data import TrainingData
-from disdepth_cli.training.distillation.came_through import on_training_images, opened
-from disdepth_cli.training.run_page import add_to_page
+from disdepth_cli.training.distillation.transfer_errors import on_training_images, opened
+from disdepth_cli.training.live_page import add_to_page
 
 
 def control_path(run: Path) -> Path:

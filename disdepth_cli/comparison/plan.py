@@ -12,7 +12,7 @@ from disdepth_cli.comparison.arm import WITHOUT_TEACHER, check_comparable
 from disdepth_cli.comparison.sweep import CONTROL, settings_of, steps_of
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.config.parts import HubOptions
-from disdepth_cli.hub.upload import HubTarget
+from disdepth_cli.hub.push_target import HubTarget
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.observer import Observer
 from disdepth_cli.outputs.card.card import FILES

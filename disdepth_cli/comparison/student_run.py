@@ -15,8 +15,8 @@ from disdepth_cli.observer import Observer, Unrepeated
 from disdepth_cli.results.training import DistillReport
 from disdepth_cli.timing.budget import check_budget
 from disdepth_cli.training.distillation.acclimated_first import acclimated_first, resolve_teachers
-from disdepth_cli.training.distillation.came_through import doubt_teacher, with_control
 from disdepth_cli.training.distillation.run import run_distillation
+from disdepth_cli.training.distillation.transfer_errors import doubt_teacher, with_control
 from disdepth_cli.training.prepare import prepare_data
 from disdepth_cli.training.report import rewrite
 from disdepth_cli.training.session import Session, open_session

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from disdepth_cli.config.types import OutputKind
-from disdepth_cli.depth.files import DepthMap, read_depth_file, unit_of, write_depth
+from disdepth_cli.depth.depth_files import DepthMap, read_depth_file, unit_of, write_depth
 from disdepth_cli.errors import DataError
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from disdepth_cli.exporting.calibration import our_sample, read_samples
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.results.export import BenchmarkResult
 from disdepth_cli.scoring.exported_accuracy import accuracy_of
-from disdepth_cli.timing.contest import Row, contest
+from disdepth_cli.timing.benchmark_rows import Row, contest
+from disdepth_cli.timing.clock import this_machine
 from disdepth_cli.timing.entries import TEACHER, Field, entries_of
 from disdepth_cli.timing.student_costs import student_costs
-from disdepth_cli.timing.turns import this_machine
 from disdepth_cli.working_size import resize_image
 
 IMAGE_SIZE, WORKING_SIZE = (480, 640), (240, 320)

@@ -14,7 +14,7 @@ from disdepth_cli.config.build import build_config
 from disdepth_cli.config.parts import HubOptions
 from disdepth_cli.errors import CheckpointError, ConfigError, DisdepthError, HubError
 from disdepth_cli.files import remove_unfinished, write_atomic
-from disdepth_cli.hub.upload import Content, HubTarget
+from disdepth_cli.hub.push_target import Content, HubTarget
 from disdepth_cli.observer import SILENT, Observer
 from disdepth_cli.outputs.card.card import FILES, PICTURE, CardFacts, model_card, model_config
 from disdepth_cli.outputs.card.facts import card_facts, run_options

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from disdepth_cli.data.files.image_decoders import opened
 from disdepth_cli.data.files.images import IMAGE_SUFFIXES
-from disdepth_cli.depth.files import SCALE_KEY
+from disdepth_cli.depth.depth_files import SCALE_KEY
 from disdepth_cli.errors import DataError
 from disdepth_cli.inputs.download import STDIN, download, file_of_address, is_address, read_stdin
 from disdepth_cli.reading import read_bytes, reading

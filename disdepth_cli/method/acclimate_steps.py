@@ -10,7 +10,7 @@ from disdepth_cli.losses.depth import log_l1, silog
 from disdepth_cli.losses.relative import aligned_depth, scale_shift_invariant
 from disdepth_cli.machine import sums as across_ranks
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.method.supervision import Target, imitation, labelled_share, pseudo_labelled, target_parts
 from disdepth_cli.types import DepthBatch, LossTerms
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from disdepth_cli.checkpoint.metadata import TeacherRecord
 from disdepth_cli.config.types import OutputKind, Precision
 from disdepth_cli.machine.devices import AUTOCAST, autocast, cast_weights
-from disdepth_cli.method.acclimation import AcclimatedOutput, Acclimation
+from disdepth_cli.method.ghost_acclimation import AcclimatedOutput, Acclimation
 from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.models.encoder import REDUCTIONS
 from disdepth_cli.teachers.teacher import DepthTeacher

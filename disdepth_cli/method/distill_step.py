@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from disdepth_cli.config.training import MethodOptions
 from disdepth_cli.losses.depth import silog
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import AcclimatedOutput
 from disdepth_cli.method.feature_loss import FeatureLoss
 from disdepth_cli.method.frames import paint_frames
+from disdepth_cli.method.ghost_acclimation import AcclimatedOutput
 from disdepth_cli.method.half_size import half_size_look
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.supervision import imitation, supervise, target_parts

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from disdepth_cli.config.training import MethodOptions
 from disdepth_cli.losses.attentive import attentive_loss, fgd_masks, ghost_error_masks, uniform_masks
 from disdepth_cli.machine import sums as across_ranks
-from disdepth_cli.method.acclimation import AcclimatedOutput, Acclimation, ChannelStatistics
+from disdepth_cli.method.ghost_acclimation import AcclimatedOutput, Acclimation, ChannelStatistics
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.supervision import Target
 from disdepth_cli.method.teacher_fusion import on_grid

@@ -12,8 +12,8 @@ import torch
 from disdepth_cli.config.distilled_student import DistilledStudentOptions
 from disdepth_cli.config.training import MethodOptions
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.adapters import AdaptedEncoder
 from disdepth_cli.method.least_squares import start_by_least_squares
+from disdepth_cli.method.student_projections import AdaptedEncoder
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.observer import Observer
 from disdepth_cli.types import FeatureMaps, StoredBatch

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from disdepth_cli.depth.colours import LEVELS, colour_table
-from disdepth_cli.depth.png import encode_png
+from disdepth_cli.depth.png_encoding import encode_png
 from disdepth_cli.errors import ConfigError
 from disdepth_cli.files import write_atomic
 from disdepth_cli.working_size import resize_image

@@ -13,7 +13,7 @@ from disdepth_cli.config import PredictConfig
 from disdepth_cli.config.types import OutputKind
 from disdepth_cli.depth.colours import check_colormap
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.depth.files import UNITS, Coding, DepthMap, encode_depth_png, write_depth_png
+from disdepth_cli.depth.depth_files import UNITS, Coding, DepthMap, encode_depth_png, write_depth_png
 from disdepth_cli.depth.intrinsics import Intrinsics
 from disdepth_cli.errors import ConfigError, DataError
 from disdepth_cli.files import disk_errors

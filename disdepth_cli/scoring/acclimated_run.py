@@ -19,7 +19,7 @@ from disdepth_cli.checkpoint.metadata import (
 from disdepth_cli.config.types import Precision
 from disdepth_cli.errors import CheckpointError, ConfigError
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.models.student import StudentArchitecture
 from disdepth_cli.runs.contents import RunContents

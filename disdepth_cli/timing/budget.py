@@ -7,7 +7,7 @@ from typing import Any
 from disdepth_cli.config import STUDENTS
 from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.errors import ConfigError
-from disdepth_cli.timing.contest import Row
+from disdepth_cli.timing.benchmark_rows import Row
 from disdepth_cli.timing.cost import model_costs
 from disdepth_cli.timing.student_costs import StudentCost, student_costs, untrained
 

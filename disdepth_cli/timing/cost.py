@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from disdepth_cli.predictor import DepthPredictor
-from disdepth_cli.timing.turns import in_turns, timed
+from disdepth_cli.timing.clock import in_turns, timed
 from disdepth_cli.types import ViewOrigin
 
 WARMUP, RUNS = 2, 15

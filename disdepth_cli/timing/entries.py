@@ -20,7 +20,7 @@ from disdepth_cli.scoring.backend import RUNTIMES, Runtime, is_student, prepare
 from disdepth_cli.scoring.teacher_of import find_teacher
 from disdepth_cli.teachers import load_teacher
 from disdepth_cli.teachers.teacher import DepthTeacher
-from disdepth_cli.timing.contest import Entry
+from disdepth_cli.timing.benchmark_rows import Entry
 
 TEACHER = "teacher"
 """What the table calls the teacher of the models."""

@@ -18,7 +18,7 @@ from disdepth_cli.exporting.write import describe_student, write_student
 from disdepth_cli.models.encoder import timm_name
 from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
 from disdepth_cli.predictor import DepthPredictor
-from disdepth_cli.timing.contest import Entry, Row, contest
+from disdepth_cli.timing.benchmark_rows import Entry, Row, contest
 from disdepth_cli.timing.cost import flops_of
 from disdepth_cli.working_size import WorkingSize, resize_image
 

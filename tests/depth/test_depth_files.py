@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from disdepth_cli.depth.depth import Depth
-from disdepth_cli.depth.files import (
+from disdepth_cli.depth.depth_files import (
     DepthMap,
     read_depth_file,
     read_depth_png,

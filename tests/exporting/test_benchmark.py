@@ -9,8 +9,8 @@ import pytest
 from disdepth_cli import benchmark, distill, export
 from disdepth_cli.errors import ConfigError, ExportError
 from disdepth_cli.timing import budget
-from disdepth_cli.timing.contest import Entry, contest
-from disdepth_cli.timing.turns import Spread, in_turns, timed
+from disdepth_cli.timing.benchmark_rows import Entry, contest
+from disdepth_cli.timing.clock import Spread, in_turns, timed
 
 pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
@@ -67,7 +67,7 @@ def test_what_fails_stays_in_the_table_with_its_reason(result):
 
 
 def test_a_process_that_dies_is_one_row(tiny_student, photo, monkeypatch, tmp_path):
-    from disdepth_cli.timing import contest as module
+    from disdepth_cli.timing import benchmark_rows as module
 
     killed = [*module.COMMAND[:2], "import os, sys; sys.stdin.readline(); os.kill(os.getpid(), 9)"]
     monkeypatch.setattr(module, "COMMAND", killed)

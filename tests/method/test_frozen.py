@@ -14,8 +14,8 @@ from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.config import DistillConfig
 from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.supervision import pseudo_labelled
 from disdepth_cli.models.student import StudentArchitecture, build_student, load_student

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from disdepth_cli.config import STUDENTS
 from disdepth_cli.config.parts import StudentOptions
 from disdepth_cli.errors import StudentError
-from disdepth_cli.method.acclimation import Acclimation, ChannelStatistics
+from disdepth_cli.method.ghost_acclimation import Acclimation, ChannelStatistics
 from disdepth_cli.models.encoder import BackboneStart, build_encoder
 from disdepth_cli.models.lg_conv import LGConv, insert_lg_convs
 from disdepth_cli.models.student import StudentArchitecture, build_student

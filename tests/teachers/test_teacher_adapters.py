@@ -14,7 +14,7 @@ from torch import nn
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.method.acclimate_steps import GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.types import DepthBatch, ViewOrigin

@@ -11,7 +11,7 @@ import torch
 
 from disdepth_cli.method.acclimate_steps import GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.models.student import DepthStudent, StudentArchitecture, build_student
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers import DepthTeacher, load_teacher

@@ -15,7 +15,7 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.observer import Silent
 from disdepth_cli.training.acclimation.teacher_checks import TeacherChecks
-from disdepth_cli.training.distillation.came_through import came_through, with_control
+from disdepth_cli.training.distillation.transfer_errors import came_through, with_control
 
 FILE = Path(__file__).parents[1] / "teachers" / "own_network.py"
 EXACT = {"device": "cpu", "precision": "fp32", "workers": 0}

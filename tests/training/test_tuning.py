@@ -13,7 +13,7 @@ from disdepth_cli.checkpoint.metadata import read_metadata
 from disdepth_cli.errors import ConfigError, DataError, TeacherError
 from disdepth_cli.method.acclimate_steps import GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.teachers import load_teacher

@@ -10,7 +10,7 @@ from disdepth_cli.data.files.dataset import Split
 from disdepth_cli.data.files.image_decoders import kind_of
 from disdepth_cli.data.files.images import DEPTH_SUFFIXES, IMAGE_SUFFIXES
 from disdepth_cli.data.files.item import DataItem, Skipped
-from disdepth_cli.data.sets.listing import Listing
+from disdepth_cli.data.sets.found_items import Listing
 from disdepth_cli.data.sets.pair_names import (
     DEPTH_FOLDERS,
     IMAGE_FOLDERS,

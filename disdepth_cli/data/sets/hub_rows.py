@@ -15,7 +15,7 @@ from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.location import Encoded, Location, Member
 from disdepth_cli.data.files.signatures import suffix_of_bytes
 from disdepth_cli.data.sets.data_yaml import DataFile
-from disdepth_cli.data.sets.listing import every_tenth
+from disdepth_cli.data.sets.found_items import every_tenth
 from disdepth_cli.errors import DataError, MissingError, near_names, one_line
 from disdepth_cli.hub.fetch import is_hub_id
 from disdepth_cli.packages import INSTALL, optional

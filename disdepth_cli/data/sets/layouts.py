@@ -1,4 +1,4 @@
-"""The few ways in which published data sets lay out their files. `catalogue` says which data set uses which, and how."""
+"""The ways in which published data sets lay out their files; `catalogue` says which data set uses which, and how."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from disdepth_cli.data.files.hdf5 import Hdf5Member, MatlabMember, names
 from disdepth_cli.data.files.item import DataItem, Skipped
 from disdepth_cli.data.files.location import Location
 from disdepth_cli.data.files.matlab import read_matlab
-from disdepth_cli.data.sets.listing import Listing
+from disdepth_cli.data.sets.found_items import Listing
 from disdepth_cli.data.sets.lists import rows, stated_focal, without_depth
 from disdepth_cli.data.sets.patterns import Folders, fitting
 from disdepth_cli.data.sets.splits import Found, SplitRule

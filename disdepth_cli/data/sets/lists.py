@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from disdepth_cli.data.files.item import DataItem, Skipped
-from disdepth_cli.data.sets.listing import Listing
+from disdepth_cli.data.sets.found_items import Listing
 from disdepth_cli.data.sets.pair_names import DEPTH_WORDS, IMAGE_WORDS
 from disdepth_cli.data.sets.patterns import Folders
 from disdepth_cli.errors import DataError

@@ -12,8 +12,8 @@ from disdepth_cli.data.sets import hub_rows
 from disdepth_cli.data.sets.catalogue import HUB, get_format, recognise
 from disdepth_cli.data.sets.data_yaml import DataFile, read_description
 from disdepth_cli.data.sets.folders import scan_folder, scan_images, scan_splits
+from disdepth_cli.data.sets.found_items import Listing, every_tenth
 from disdepth_cli.data.sets.layouts import Splits
-from disdepth_cli.data.sets.listing import Listing, every_tenth
 from disdepth_cli.data.sets.lists import read_list
 from disdepth_cli.data.shards.address import checked, is_remote
 from disdepth_cli.data.shards.from_yaml import joined, said_by_index, shards_of, shared_shard

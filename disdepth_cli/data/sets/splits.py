@@ -11,7 +11,7 @@ from typing import Protocol
 
 from disdepth_cli.data.files.item import DataItem
 from disdepth_cli.data.files.matlab import read_matlab
-from disdepth_cli.data.sets.listing import TENTH, every_tenth
+from disdepth_cli.data.sets.found_items import TENTH, every_tenth
 from disdepth_cli.data.sets.lists import rows
 from disdepth_cli.reading import read_bytes, reading
 

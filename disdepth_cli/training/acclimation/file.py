@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from disdepth_cli.checkpoint.metadata import TEACHER_PREFIX, CheckpointMetadata, read_metadata, save_checkpoint
 from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher, teacher_record
-from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.scoring.acclimated_run import load_acclimation, load_teacher_weights
 from disdepth_cli.teachers.tuning import trained_weights

@@ -8,8 +8,8 @@ from disdepth_cli.config import AcclimateConfig
 from disdepth_cli.machine.devices import channels_last, teacher_precision
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.method.disparity_range import VIEWS, measure_disparity_range
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.models.student import DepthStudent, build_student
 from disdepth_cli.scoring.acclimated_run import load_ghost
 from disdepth_cli.teachers.teacher import DepthTeacher

@@ -9,9 +9,9 @@ from disdepth_cli.results.training import AcclimateReport
 from disdepth_cli.training.acclimation.scores import AcclimationScores
 from disdepth_cli.training.acclimation.teacher_checks import FACTOR
 from disdepth_cli.training.acclimation.training import AcclimationTraining
+from disdepth_cli.training.live_page import RunPage
 from disdepth_cli.training.loop.task import LoopResult
 from disdepth_cli.training.report import finish, fit_report
-from disdepth_cli.training.run_page import RunPage
 from disdepth_cli.training.session import Session
 from disdepth_cli.training.teacher_cache import replay_report
 

@@ -14,7 +14,7 @@ from disdepth_cli.predictor import DepthPredictor
 from disdepth_cli.scoring.open_model import teacher_predictor
 from disdepth_cli.teachers.teacher import DepthTeacher
 from disdepth_cli.training.data import TrainingData
-from disdepth_cli.training.run_page import RunPage
+from disdepth_cli.training.live_page import RunPage
 from disdepth_cli.training.validation import Validation
 
 

@@ -18,7 +18,7 @@ from disdepth_cli.machine.devices import channels_last
 from disdepth_cli.machine.processes import from_main
 from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.runs.metrics_table import MetricsTable
 from disdepth_cli.teachers.tuning import load_trained, unfreeze

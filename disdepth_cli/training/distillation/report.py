@@ -12,9 +12,9 @@ from disdepth_cli.models.folding import without_norms
 from disdepth_cli.models.student import DepthStudent
 from disdepth_cli.results.training import DistillReport
 from disdepth_cli.timing.cost import model_costs
-from disdepth_cli.training.distillation.came_through import measured
 from disdepth_cli.training.distillation.seen import add_seen_images
 from disdepth_cli.training.distillation.training import DistillationTraining
+from disdepth_cli.training.distillation.transfer_errors import measured
 from disdepth_cli.training.loop.task import LoopResult
 from disdepth_cli.training.report import finish, fit_report
 from disdepth_cli.training.teacher_cache import replay_report

@@ -13,7 +13,7 @@ from disdepth_cli.training.distillation.report import distill_report
 from disdepth_cli.training.distillation.start_student import start_student
 from disdepth_cli.training.distillation.teachers import FoundTeachers, as_they_can_teach, find_teachers
 from disdepth_cli.training.distillation.training import DistillationTraining
-from disdepth_cli.training.run_page import RunPage
+from disdepth_cli.training.live_page import RunPage
 from disdepth_cli.training.session import Session
 from disdepth_cli.training.teacher_cache import open_teacher_cache
 from disdepth_cli.training.validation import Validation

@@ -15,15 +15,15 @@ from torch import nn
 from disdepth_cli.checkpoint.locate import DISTILLED, STUDENT
 from disdepth_cli.checkpoint.metadata import CheckpointMetadata, TeacherRecord, save_checkpoint
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.method.adapters import folded
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.student_projections import folded
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.models.student import DepthStudent, load_student
 from disdepth_cli.training.distillation.teachers import FoundTeachers
+from disdepth_cli.training.live_page import RunPage
 from disdepth_cli.training.loop.task import LoopResult, Task, decay_groups, student_groups
 from disdepth_cli.training.report import recipe_of
-from disdepth_cli.training.run_page import RunPage
 from disdepth_cli.training.session import Session
 from disdepth_cli.training.validation import Validation
 

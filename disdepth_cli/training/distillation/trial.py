@@ -16,8 +16,8 @@ from disdepth_cli.training.data import TrainingData
 from disdepth_cli.training.distillation.acclimated_first import acclimation_of, resolve_teachers
 from disdepth_cli.training.distillation.teachers import FoundTeachers, as_they_can_teach, find_teachers
 from disdepth_cli.training.distillation.training import DistillationTraining
+from disdepth_cli.training.live_page import RunPage
 from disdepth_cli.training.prepare import prepare_data, student_architecture
-from disdepth_cli.training.run_page import RunPage
 from disdepth_cli.training.trial import Trial, trial_session
 from disdepth_cli.training.validation import Validation
 

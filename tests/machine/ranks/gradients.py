@@ -23,8 +23,8 @@ from disdepth_cli.config.parts import MachineOptions
 from disdepth_cli.machine.devices import make_accelerator
 from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.method.student_start import StudentStart
 from disdepth_cli.models.student import StudentArchitecture, build_student
 from disdepth_cli.teachers import load_teacher

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from disdepth_cli.errors import TeacherError
 from disdepth_cli.method.acclimate_steps import GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
-from disdepth_cli.method.acclimation import Acclimation
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.models.decoder import DepthDecoder
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.files import ResolvedRepo

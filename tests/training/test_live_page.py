@@ -10,8 +10,8 @@ import yaml
 
 from disdepth_cli import distill, evaluate
 from disdepth_cli.outputs.page.shown import PageData
-from disdepth_cli.training import run_page
-from disdepth_cli.training.run_page import Pace
+from disdepth_cli.training import live_page
+from disdepth_cli.training.live_page import Pace
 
 
 class PageReader:
@@ -28,7 +28,7 @@ class PageReader:
 
 
 def test_the_page_grows_at_each_validation_and_ends_with_the_report(rooms, acclimated, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_page, "USUAL", 0.0)  # else a run of seconds writes it once, at its end
+    monkeypatch.setattr(live_page, "USUAL", 0.0)  # else a run of seconds writes it once, at its end
     page = tmp_path / "run" / "report.html"
     reader = PageReader(page)
     options = {"data": rooms, "teacher": str(acclimated), "max_steps": 6, **tiny}
@@ -77,8 +77,8 @@ def test_a_page_that_fails_ends_no_run_and_is_told_of_once(rooms, tiny, tmp_path
     def broken(*_):
         raise ValueError("no page today")
 
-    monkeypatch.setattr(run_page, "write_run_page", broken)
-    monkeypatch.setattr(run_page, "SHARE", 1e9)
+    monkeypatch.setattr(live_page, "write_run_page", broken)
+    monkeypatch.setattr(live_page, "SHARE", 1e9)
     report = distill(data=rooms, distill=False, output=tmp_path / "run", max_steps=9, observers=[watcher], **tiny)
     assert report["steps"] == 9
     assert [line for line in watcher.warnings if "no page today" in line] == [
@@ -104,7 +104,7 @@ def test_what_the_best_step_was_worth_is_kept_before_the_page_is_drawn(rooms, ti
 
 def test_what_takes_long_is_done_less_often(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(run_page.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(live_page.time, "monotonic", lambda: now[0])
     pace = Pace()
     assert not pace.is_due  # a run of seconds writes its page once, at its end
     now[0] += 10.0
@@ -121,7 +121,7 @@ def test_no_picture_is_worth_a_run(rooms, tiny, tmp_path, watcher, monkeypatch):
     def broken(*_):
         raise OSError("no space for pictures")
 
-    monkeypatch.setattr(run_page.ShownImages, "look", broken)
+    monkeypatch.setattr(live_page.ShownImages, "look", broken)
     report = distill(data=rooms, distill=False, output=tmp_path / "run", max_steps=2, observers=[watcher], **tiny)
     assert report["steps"] == 2 and (tmp_path / "run" / "report.json").is_file()
     assert [line for line in watcher.warnings if "no space for pictures" in line] == [

@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from disdepth_cli import distill
 from disdepth_cli.config import DistillConfig
-from disdepth_cli.method.adapters import AdaptedEncoder, folded
 from disdepth_cli.method.distill_step import DistillStep
+from disdepth_cli.method.student_projections import AdaptedEncoder, folded
 from disdepth_cli.method.student_start import StudentStart, adapt
 from disdepth_cli.models.student import StudentArchitecture, build_student, load_student
 from disdepth_cli.scoring.acclimated_run import load_acclimated

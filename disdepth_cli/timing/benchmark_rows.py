@@ -17,8 +17,8 @@ import numpy as np
 
 from disdepth_cli.config.types import Backend
 from disdepth_cli.exporting.check import NEAR, relative
-from disdepth_cli.timing.contestant import COMMAND, PACKAGE
-from disdepth_cli.timing.turns import Spread, in_turns
+from disdepth_cli.timing.clock import Spread, in_turns
+from disdepth_cli.timing.timed_process import COMMAND, PACKAGE
 
 WARMUP = 3
 

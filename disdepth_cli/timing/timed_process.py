@@ -1,6 +1,6 @@
 """One model in a process of its own, so that its memory and its start are its own: opened, then timed when it is asked.
 
-    python -c 'from disdepth_cli.timing.contestant import serve; serve()'
+    python -c 'from disdepth_cli.timing.timed_process import serve; serve()'
 
 One JSON object a line: first what to open ({"model", "backend", "image"}), then orders ({"do": "time"},
 {"do": "depth", "image", "to"} or {"do": "end"}); each is answered by one. No torch at import.
@@ -22,7 +22,7 @@ from disdepth_cli.exporting.exported import ExportedPredictor
 from disdepth_cli.machine.resources import peak_memory
 from disdepth_cli.predictor import Predictor
 from disdepth_cli.scoring.backend import open_in_runtime
-from disdepth_cli.timing.turns import timed
+from disdepth_cli.timing.clock import timed
 
 
 def serve() -> None:
@@ -85,6 +85,6 @@ def _torch() -> str:
     return f"PyTorch {torch.__version__.partition('+')[0]}"
 
 
-COMMAND = [sys.executable, "-c", "from disdepth_cli.timing.contestant import serve; serve()"]
+COMMAND = [sys.executable, "-c", "from disdepth_cli.timing.timed_process import serve; serve()"]
 PACKAGE = Path(__file__).parents[2]
 """Where a process finds this package, wherever it is started."""

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from disdepth_cli.config.types import OutputKind
-from disdepth_cli.depth.png import encode_png
+from disdepth_cli.depth.png_encoding import encode_png
 from disdepth_cli.errors import DataError
 from disdepth_cli.files import write_atomic
 from disdepth_cli.packages import optional

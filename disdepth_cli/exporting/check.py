@@ -22,22 +22,28 @@ LIMITS: dict[ExportPrecision, float] = {"fp32": 1e-5, "fp16": 2e-3, "int8": 2e-2
 """Largest mean relative difference, by precision."""
 FEW_LEVELS = 1e-3
 """The same in fp32, where the runtime may round a few grey levels of the resized image the other way."""
+UNLIKE_LIMIT = 0.05
+"""Largest relative difference of how unlike the training images an image is."""
 NEAR = 0.01  # of the output's range: nearer depths are compared with this one
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Relative differences of depth to `predict`'s, over all pixels of some images; limit is of the mean."""
+    """Relative differences of depth to `predict`'s, over all pixels of some images; limit is of the mean.
+
+    unlike: the largest one of the sign that an image is unlike the training images; 0 where the file has none.
+    """
 
     images: int
     mean: float
     largest: float
     limit: float
+    unlike: float = 0.0
 
     @property
     def holds(self) -> bool:
-        """Whether the mean is within its limit; NaN is not."""
-        return self.mean <= self.limit
+        """Whether the mean and the sign are within their limits; NaN is not."""
+        return self.mean <= self.limit and self.unlike <= UNLIKE_LIMIT
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for export.json."""
@@ -46,15 +52,17 @@ class Parity:
 
 def compare(exported: Predictor, reference: Predictor, images: Sequence[np.ndarray], about: ExportMetadata) -> Parity:
     """Differences of the exported student to the reference, on images (H, W, 3) uint8 brought to the source's size."""
-    means, largest = [], 0.0
+    means, largest, signs = [], 0.0, [0.0]
     least = NEAR * (about.max_depth - about.min_depth)
     for image in images:
         image = resize_image(image, about.source)
         wanted = reference.predict(image)
         differences = relative(exported.predict(image), wanted, least)
+        if about.unlike and reference.unlike:
+            signs.append(abs(exported.unlike[0] / reference.unlike[0] - 1))
         means.append(float(differences.mean()))
         largest = max(largest, float(differences.max()))
-    return Parity(len(images), float(np.mean(means)), largest, _limit(about))
+    return Parity(len(images), float(np.mean(means)), largest, _limit(about), float(np.max(signs)))
 
 
 def relative(depth: np.ndarray, wanted: np.ndarray, least: float) -> np.ndarray:
@@ -75,7 +83,7 @@ def check_export(
     """What was found, for export.json, and the file as a model where something here runs it.
 
     Raises:
-        ExportError: its depth is not the reference's.
+        ExportError: its depth or its sign of unlike images is not the reference's.
     """
     try:
         session = open_session(about.format, path)
@@ -86,8 +94,12 @@ def check_export(
     exported = ExportedPredictor(session, about, path.name)
     parity = compare(exported, reference, images, about)
     if not parity.holds:
-        raise ExportError(
-            f"{path.name}: its depth differs from predict's by {parity.mean:.1e} in the mean, relative, more than "
-            f"{parity.limit:.0e}: nothing was written (--no-check writes it all the same)"
+        what = (
+            f"its depth differs from predict's by {parity.mean:.1e} in the mean, relative, more than {parity.limit:.0e}"
         )
+        if parity.mean <= parity.limit:
+            what = (
+                f"its sign of unlike images differs from predict's by {parity.unlike:.0%}, more than {UNLIKE_LIMIT:.0%}"
+            )
+        raise ExportError(f"{path.name}: {what}: nothing was written (--no-check writes it all the same)")
     return {"state": "ok", "runtime": session.runtime, "computes_in": session.precision, **parity.as_dict()}, exported

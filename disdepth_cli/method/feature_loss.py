@@ -29,7 +29,7 @@ class FeatureLoss(nn.Module):
     """The attentive loss of a teacher's features: weighted parts "encoder" and "decoder", each a mean over levels.
 
     A backbone has its own channels, so its levels are translated: by its adapters, which become a part of the student
-    (`models/adapters.py`), or by a projection that is dropped after training. The decoder's levels need none where it
+    (`student_projections`), or by a projection that is dropped after training. The decoder's levels need none where it
     starts from the ghost's weights: both then speak the same features. They have one all the same where the adapters
     were only a start (`feature_projection` "both"), which leaves the decoder free to part from the ghost. Acclimated
     features of several teachers are alike (one ghost decoder understands them all), so one module serves them.

@@ -1,5 +1,5 @@
-"""The start of a student whose backbone is brought to acclimated features: see `models/adapters.py`, and for a random
-backbone `models/least_squares.py`."""
+"""The start of a student whose backbone is brought to acclimated features: see `student_projections`, and for a random
+backbone `least_squares`."""
 
 from __future__ import annotations
 

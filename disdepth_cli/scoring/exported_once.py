@@ -16,7 +16,7 @@ from disdepth_cli.files import write_atomic, write_text
 from disdepth_cli.observer import Observer
 
 Runtime = Literal["onnx", "openvino"]
-RECIPE = 1
+RECIPE = 2
 """Of the files in the cache: raise it when the same checkpoint would be written otherwise."""
 
 

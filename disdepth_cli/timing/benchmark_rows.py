@@ -25,8 +25,9 @@ WARMUP = 3
 
 @dataclass(frozen=True)
 class Entry:
-    """A contestant. name: as the table calls it; model, backend: as `open_elsewhere` takes them; file: what is shipped.
+    """A model that is timed.
 
+    name: as the table calls it. model, backend: as `open_elsewhere` takes them. file: what is shipped.
     network: the same for entries that are the same network, in PyTorch or elsewhere: their depth is compared.
     """
 

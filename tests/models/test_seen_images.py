@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +13,9 @@ from disdepth_cli import distill, export, load_student
 from disdepth_cli.checkpoint.metadata import read_metadata, save_checkpoint
 from disdepth_cli.data.files.any_image import as_rgb
 from disdepth_cli.errors import CheckpointError
-from disdepth_cli.exporting.exported import open_exported
+from disdepth_cli.exporting.check import compare
+from disdepth_cli.exporting.exported import ExportedPredictor, exported_about, open_exported
+from disdepth_cli.exporting.format_table import open_session
 from disdepth_cli.seen_images import SeenImages
 
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
@@ -89,9 +92,50 @@ def exported(trained, tmp_path_factory):
 @pytest.mark.parametrize("backend", ["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 def test_an_exported_file_tells_the_same(backend, exported, trained, rooms):
     pytest.importorskip(backend.replace("onnx", "onnxruntime"))
-    student, predictor = load_student(trained), open_exported(str(exported), backend)
+    agrees(open_exported(str(exported), backend), trained, rooms)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"precision": "fp16"}, {"format": "openvino"}, {"dynamic": "batch"}])
+def test_other_exports_tell_the_same(options, trained, rooms, tmp_path):
+    pytest.importorskip("openvino" if "format" in options else "onnxruntime")
+    exported = open_exported(export(trained, source="64x96", output=tmp_path, **options).file)
+    agrees(exported, trained, rooms, 0.02 if "precision" in options else 1e-4)
+    if "dynamic" in options:
+        exported.session.run(np.stack([SMALL, SMALL // 2]))
+        two = exported.session.unlike
+        assert two == pytest.approx([exported.predict_depth(one).unlike for one in (SMALL, SMALL // 2)], rel=1e-4)
+
+
+def agrees(exported, trained, rooms, rel=1e-4):
+    student = load_student(trained)
     for image in (SMALL, as_rgb(min((rooms.parent / "rgb").glob("*")))):
-        assert predictor.predict_depth(image).unlike == pytest.approx(student.predict(image).unlike, rel=1e-4)
+        assert exported.predict_depth(image).unlike == pytest.approx(student.predict(image).unlike, rel=rel)
+
+
+@pytest.mark.slow
+def test_predict_names_it_in_the_fastest_runtime(cli, trained, rooms, tmp_path):
+    pytest.importorskip("onnxruntime")
+    cv2.imwrite(str(tmp_path / "noise.png"), NOISE)
+    given = ("predict", tmp_path / "noise.png", "-m", trained, "-o", tmp_path / "out", "--backend", "onnx")
+    told = cli(*given, "--json")
+    assert told.json["results"][0]["unlike_training"] > 1 and "unlike the student's training images" in told.err
+
+
+def test_a_wrong_sign_is_refused(exported, trained):
+    session = open_session("onnx", Path(exported))
+    right = session.run
+    about = exported_about(str(exported))[1]
+
+    def wrong(image):
+        depth = right(image)
+        session.unlike = tuple(2 * one for one in session.unlike)
+        return depth
+
+    reference = load_student(trained).predictor("cpu")
+    assert compare(ExportedPredictor(session, about, "file"), reference, [SMALL], about).holds
+    session.run = wrong
+    assert not compare(ExportedPredictor(session, about, "file"), reference, [SMALL], about).holds
 
 
 @pytest.mark.slow

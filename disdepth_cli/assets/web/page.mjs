@@ -142,7 +142,7 @@ function point() {
 }
 
 function say(text, isError = false) {
-  element("status").textContent = text;
+  if (element("status").textContent !== text) element("status").textContent = text;
   element("status").classList.toggle("error", isError);
 }
 
@@ -183,6 +183,7 @@ async function showVideo(video, name) {
       if (video.paused && shown?.image === video) continue;
       const result = await predict(video);
       if (stream !== own) return;
+      if (shown?.image === video && shown.unlike) result.unlike = 0.9 * shown.unlike + 0.1 * result.unlike;
       show(result, true);
       if (last) element("time").textContent += `, ${(1000 / (performance.now() - last)).toFixed(1)} a second`;
       say(note(name));

@@ -63,8 +63,8 @@ KINDS = {
 }
 
 LIMITS = (
-    "One image gives one guess: glass, mirrors, sky and scenes unlike the training data are often wrong, and nothing "
-    "says so. Do not let safety depend on it.",
+    "One image gives one guess: glass, mirrors, sky and scenes unlike the training data are often wrong. "
+    "`predict` names some of these images only. Do not let safety depend on it.",
 )
 
 PICTURES = {

@@ -13,8 +13,9 @@ All rows are in one table. Its first columns say what a row is of; `--of COLUMN=
     data        what the student was trained on: nyu (NYU Depth V2, labelled train half) or rooms (rendered rooms)
     labels      number of training images with depth
     scored_on   images of the figures: nyu (105 of other scenes), kitchen (50 frames of 7-Scenes), rooms (40 of val),
-                other-rooms (200 of another seed)
-    teacher     nyu-vit-s (trained on the 690 NYU pairs), tiny (the quickstart's), rooms-vit-s (nyu-vit-s, trained on)
+                other-rooms (200 of another seed), place (109 of NYU's test half)
+    teacher     nyu-vit-s (trained on the 690 NYU pairs), tiny (the quickstart's), rooms-vit-s (nyu-vit-s, trained on),
+                meter (METER-XXS, trained by its authors on frames of NYU's training scenes)
     defaults    version of disdepth whose defaults the arms add to; older: before 0.1.0, learned-attention: the last
                 before it
 """

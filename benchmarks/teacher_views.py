@@ -27,15 +27,15 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.scoring.score import protocol_of
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.teacher import cut, resize_view
-from disdepth_cli.types import DepthSample
+from disdepth_cli.types import DepthBatch, DepthSample, StoredBatch
 from disdepth_cli.working_size import WorkingSize
 
 REFERENCE = (480, 640)
 
 
-def ways(teacher: DepthTeacher, sample: DepthSample, working: WorkingSize, key: str) -> dict[str, Tensor]:
+def ways(teacher: DepthTeacher, batch: DepthBatch, working: WorkingSize, key: str) -> dict[str, Tensor]:
     """Depth (1, H, W) of a view, by how it was shown."""
-    view, contract = sample.image[None], teacher.contract
+    view, contract = batch.image, teacher.contract
     size = (view.shape[-2], view.shape[-1])
     own = (contract.working_size.height, contract.working_size.width)
 
@@ -47,12 +47,12 @@ def ways(teacher: DepthTeacher, sample: DepthSample, working: WorkingSize, key: 
     edges = (right // 2, right - right // 2, below // 2, below - below // 2)
     out = resize_view(F.pad(view, edges, mode="reflect"), own)
     mirrored = teacher.look(out).depth
-    assert sample.origin is not None and mirrored is not None
+    assert batch.origin is not None and mirrored is not None
     mirrored = F.interpolate(mirrored, size=(working.height, working.width), mode="bilinear", align_corners=False)
     mirrored = mirrored[..., edges[2] : edges[2] + size[0], edges[0] : edges[0] + size[1]]
-    whole = teacher.look(sample.origin.whole[key][0][None].float() / 255)
+    whole = teacher.look(batch.origin.whole[key][0][None].float() / 255)
     whole.features = []
-    found = cut(whole, sample.origin, size, (), contract.kind).depth
+    found = cut(whole, batch.origin, size, (), contract.kind).depth
     assert found is not None
     depths = {"stretched": back(teacher.look(resize_view(view, own)).depth), "mirrored": mirrored[0], "whole": found[0]}
     return ({} if contract.fixed_size else {"view": back(teacher.look(view).depth)}) | depths
@@ -80,7 +80,8 @@ def main() -> None:
             sample = dataset[(0, index)]
             if not isinstance(sample, DepthSample):
                 continue
-            seen, valid, truth = ways(teacher, sample, working, "whole"), sample.valid, sample.depth
+            batch = StoredBatch.collate([sample]).to(torch.device("cpu"))
+            seen, valid, truth = ways(teacher, batch, working, "whole"), batch.valid[0], batch.depth[0]
             for way, depth in seen.items():
                 depth = depth.clamp(source.min_depth, source.max_depth)
                 error = (depth - truth)[valid]

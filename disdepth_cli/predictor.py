@@ -199,7 +199,15 @@ class DepthPredictor(Predictor):
     def at_once(self) -> int:
         return 1 if self.device.type == "cpu" else BATCH
 
+    def predict(self, image: np.ndarray, flip: bool = False, origin: ViewOrigin | None = None) -> np.ndarray:
+        """As `Predictor.predict`; a teacher that sees whole images is shown this one."""
+        if origin is None and self.origins is not None:
+            origin = self.origins.of_image(image)
+        return super().predict(image, flip, origin)
+
     def _whole(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        if self.origins is not None:
+            return super()._whole(images)
         fitted = [fit(image, self.working_size) for image in images]
         depths = self.predict_unrestored(np.concatenate([to_pixels(image) for image, _ in fitted]))
         return [restore(depth, placement) for depth, (_, placement) in zip(depths, fitted, strict=True)]

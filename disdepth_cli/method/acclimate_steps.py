@@ -42,6 +42,7 @@ class GhostStep(nn.Module):
         seen = acclimated.infer(batch.image, batch.origin)
         ghost = self.acclimation(seen.features, (batch.image.shape[-2], batch.image.shape[-1]))
         assert ghost.depth is not None
+        ghost.depth = acclimated.in_view(ghost.depth, batch.origin)
         if acclimated.output_kind == "disparity":
             assert seen.depth is not None
             known = torch.isfinite(seen.depth)
@@ -119,6 +120,7 @@ class AttentionStep(nn.Module):
         masked = [mean + union(m) * (f - mean) for f, m, mean in zip(features, masks, means, strict=True)]
         depth = acclimation.decode(masked, size).depth
         assert depth is not None
+        depth = acclimated.in_view(depth, batch.origin)
         kind = acclimated.output_kind
         value, valid = pseudo_labelled(batch, seen.depth if acclimated.is_of_students_kind else None)
         overlap = torch.stack([dice_diversity(mask) for mask in masks]).mean()

@@ -113,6 +113,21 @@ class AcclimatedTeacher(nn.Module):
         and its own depth stands where the ghost decoder's would."""
         return self.teacher.contract.depth_alone and self.is_of_students_kind
 
+    def in_view(self, depth: Tensor, origin: ViewOrigin | None) -> Tensor:
+        """What the ghost decoder says of views (B, 1, H, W), with the views' zoom.
+
+        Features of a whole image do not know how much its view is magnified, so the ghost decoder says what the whole
+        image says. Else it would guess the zoom from how much of the image a view holds: 13 % too far on whole images.
+        """
+        if origin is None or self.teacher.contract.key not in origin.whole:
+            return depth
+        zoom = origin.zoom.view(-1, 1, 1, 1).to(depth)
+        head = self.acclimation.ghost.head
+        if self.disparity_range is None:
+            return (depth / zoom).clamp(head.min_depth, head.max_depth)
+        low, high = self.disparity_range
+        return (((depth * (high - low) + low) * zoom - low) / (high - low)).clamp(0.0, 1.0)
+
     def pseudo_label(self, seen: AcclimatedOutput) -> Tensor:
         """What stands in for ground truth, (B, 1, H, W) in the student's kind: the teacher's own depth where it is of
         that kind, else the ghost decoder's."""
@@ -125,6 +140,7 @@ class AcclimatedTeacher(nn.Module):
         if self.speaks_for_itself:
             return AcclimatedOutput(seen.depth, [], teacher_depth=seen.depth, teacher_features=[])
         output = self.acclimation(seen.features, (image.shape[-2], image.shape[-1]))
+        output.depth = self.in_view(output.depth, origin)
         output.teacher_depth, output.teacher_features = seen.depth, seen.features
         return output
 

@@ -44,7 +44,7 @@ def open_model(
             chosen,
             student_precision(precision, chosen),
             architecture.min_depth,
-            origins_of([acclimated.teacher]),
+            origins_of([acclimated.teacher], of_views=True),
         )
     if RunContents(Path(name)).is_begun:
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")

@@ -15,6 +15,7 @@ from disdepth_cli.data.sets.open import load_source
 from disdepth_cli.scoring.score import protocol_of
 from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers import load_teacher
+from disdepth_cli.types import StoredBatch
 from disdepth_cli.working_size import WorkingSize
 
 ADAPTER = Path(__file__).parent / "meter_adapter.py"
@@ -48,12 +49,12 @@ def test_a_training_view_has_the_metres_of_the_whole_image(meter: str, real_data
     dataset = TrainDataset(source.train, source, view, origins_of([teacher], of_views=True))
     cut, stretched = [], []
     for index in range(0, len(source.train), 60):
-        sample = dataset[(0, index)]
+        sample = StoredBatch.collate([dataset[(0, index)]]).to(torch.device("cpu"))
         with torch.no_grad():
             for ratios, depth in (
-                (cut, teacher(sample.image[None], sample.origin).depth),
-                (stretched, teacher(sample.image[None]).depth),
+                (cut, teacher(sample.image, sample.origin).depth),
+                (stretched, teacher(sample.image).depth),
             ):
-                ratios.append(float((depth[0] / sample.depth)[sample.valid].median()))
+                ratios.append(float((depth / sample.depth)[sample.valid].median()))
     assert torch.tensor(cut).median() == pytest.approx(1.0, abs=0.05)
     assert torch.tensor(stretched).median() > 1.3

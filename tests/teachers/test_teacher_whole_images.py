@@ -10,16 +10,22 @@ import pytest
 import torch
 from torch import Tensor
 
+from disdepth_cli import acclimate, evaluate
 from disdepth_cli.config import AugmentConfig
 from disdepth_cli.data.batches.loader import TrainDataset
 from disdepth_cli.data.batches.views import TrainView
+from disdepth_cli.data.files.pair import load_pair
 from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
+from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.method.teacher_cache import TeacherCache
+from disdepth_cli.models.decoder import DepthDecoder
+from disdepth_cli.scoring.open_model import open_model
 from disdepth_cli.scoring.teacher_inputs import origins_of
 from disdepth_cli.teachers.contract import IMAGENET_MEAN, TeacherContract
 from disdepth_cli.teachers.teacher import DepthTeacher, TeacherNetwork
 from disdepth_cli.types import DepthBatch, FeatureSpec, StoredBatch
-from disdepth_cli.working_size import WorkingSize
+from disdepth_cli.working_size import WorkingSize, to_pixels
 
 SIZE = (64, 96)  # the rooms' own size
 
@@ -105,8 +111,6 @@ def test_the_cut_depth_is_the_labels_where_the_teacher_is_right(rooms: Path) -> 
     source = load_source(rooms)
     view = TrainView(AugmentConfig(scale=1.3), (32, 64), WorkingSize(*SIZE), None, 1, 1e-3, 10.0)
     dataset = TrainDataset(source.train, source, view, origins_of([teacher_of()], of_views=True))
-    from disdepth_cli.data.files.pair import load_pair
-
     for index in range(4):
         sample = StoredBatch.collate([dataset[(0, index)]]).to(torch.device("cpu"))
         truth = torch.from_numpy(load_pair(source.train[index], source)[1])[None, None]
@@ -115,6 +119,62 @@ def test_the_cut_depth_is_the_labels_where_the_teacher_is_right(rooms: Path) -> 
         seen = teacher(sample.image, sample.origin)
         off = ((seen.depth - sample.depth).abs() / sample.depth.clamp(min=0.1))[sample.valid]
         assert float(off.median()) < 0.01
+
+
+@pytest.mark.parametrize("span", [None, (0.0, 2.0), (0.5, 3.0)])
+def test_the_ghost_says_what_the_whole_image_says(batch: DepthBatch, span: tuple[float, float] | None) -> None:
+    """Its features are the same at any zoom, so the zoom comes behind it: metres / zoom, disparity x zoom."""
+    torch.manual_seed(0)
+    teacher = teacher_of()
+    decoder = DepthDecoder(FeatureSpec((8, 8), (4, 8)), 8, 8, 0.0, 1.0 if span else 10.0)
+    acclimated = AcclimatedTeacher(teacher, Acclimation(teacher.contract.spec, decoder, 2).freeze(), "fp32", span)
+    depths = []
+    for zoom in (1.0, 1.25):
+        origin = replace(batch.origin, zoom=torch.full_like(batch.origin.zoom, zoom))
+        depths.append(acclimated(batch.image, origin).depth)
+    low, high = span or (0.0, 1.0)
+    once, zoomed = (depth * (high - low) + low for depth in depths)
+    assert torch.allclose(zoomed, once * 1.25 if span else once / 1.25, rtol=1e-4)
+
+
+NET = """
+from pathlib import Path
+import torch
+
+class Net(torch.nn.Module):
+    kind, size, fixed, mean, std = "metric_depth", (64, 96), True, (0, 0, 0), (1, 1, 1)
+
+    def __init__(self):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 4, 4)
+
+    def forward(self, image):
+        with open(Path(__file__).with_name("seen.txt"), "a") as log:
+            for one in image:
+                log.write(f"{float(one.diff(dim=-1).abs().sum()):.2f} ")
+        return 1 + image.mean(1), [self.conv(image)]
+
+def net():
+    torch.manual_seed(0)
+    return Net()
+"""
+
+
+def test_the_ghost_is_scored_on_what_the_teacher_sees_of_whole_images(rooms: Path, tmp_path: Path) -> None:
+    """As in training: not on images that were brought to the student's size first."""
+    (tmp_path / "net.py").write_text(NET)
+    seen, run, here = tmp_path / "seen.txt", tmp_path / "run", {"device": "cpu", "workers": 0}
+    source = load_source(rooms)
+    pixels = [to_pixels(load_pair(item, source)[0]) for item in source.val]
+    whole = {f"{float(torch.from_numpy(one).diff(dim=-1).abs().sum()):.2f}" for one in pixels}
+    small = {"student": "mobilenetv2", "input_size": "32x64", "batch_size": 4, "precision": "fp32"}
+    acclimate(teacher=f"{tmp_path / 'net.py'}:net", data=rooms, output=run, max_steps=1, **small, **here)
+    seen.write_text("")
+    evaluate(model=str(run), data=str(rooms), baselines=False, **here)
+    assert whole <= set(seen.read_text().split()) and len(whole) == len(pixels)
+    seen.write_text("")
+    open_model(str(run), "cpu").predict_depth(load_pair(source.val[0], source)[0])
+    assert set(seen.read_text().split()) & whole
 
 
 def test_the_mirrored_view_is_of_the_mirrored_image(batch: DepthBatch) -> None:

@@ -36,6 +36,10 @@ class WholeImage:
     size: WorkingSize
 
     def __call__(self, item: DataItem, image: np.ndarray) -> Tensor:
+        return self.of(image)
+
+    def of(self, image: np.ndarray) -> Tensor:
+        """(H, W, 3) uint8 -> (3, h, w) uint8."""
         return torch.from_numpy(np.ascontiguousarray(fit(image, self.size)[0].transpose(2, 0, 1)))
 
 
@@ -77,6 +81,11 @@ class Origins:
         return ViewOrigin.of_one(
             (0.0, 0.0, 1.0, 1.0), False, 1.0, _focal(source, item, image), self._whole(item, image)
         )
+
+    def of_image(self, image: np.ndarray) -> ViewOrigin:
+        """The origin of an image (H, W, 3) that is whole, and all that there is: no focal length, nothing stored."""
+        whole = {key: read.of(image) for key, read in self.readers.items() if isinstance(read, WholeImage)}
+        return ViewOrigin.of_one((0.0, 0.0, 1.0, 1.0), False, 1.0, None, whole)
 
     def _whole(self, item: DataItem, image: np.ndarray) -> dict[str, Tensor]:
         return {key: read(item, image) for key, read in self.readers.items()}

@@ -46,16 +46,16 @@ def ways(teacher: DepthTeacher, batch: DepthBatch, working: WorkingSize, key: st
     below, right = working.height - size[0], working.width - size[1]
     edges = (right // 2, right - right // 2, below // 2, below - below // 2)
     out = resize_view(F.pad(view, edges, mode="reflect"), own)
-    mirrored = teacher.look(out).depth
+    mirrored = teacher.infer(out).depth
     assert batch.origin is not None and mirrored is not None
     mirrored = F.interpolate(mirrored, size=(working.height, working.width), mode="bilinear", align_corners=False)
     mirrored = mirrored[..., edges[2] : edges[2] + size[0], edges[0] : edges[0] + size[1]]
-    whole = teacher.look(batch.origin.whole[key][0][None].float() / 255)
+    whole = teacher.infer(batch.origin.whole[key][0][None].float() / 255)
     whole.features = []
     found = cut(whole, batch.origin, size, (), contract.kind).depth
     assert found is not None
-    depths = {"stretched": back(teacher.look(resize_view(view, own)).depth), "mirrored": mirrored[0], "whole": found[0]}
-    return ({} if contract.fixed_size else {"view": back(teacher.look(view).depth)}) | depths
+    depths = {"stretched": back(teacher.infer(resize_view(view, own)).depth), "mirrored": mirrored[0], "whole": found[0]}
+    return ({} if contract.fixed_size else {"view": back(teacher.infer(view).depth)}) | depths
 
 
 def main() -> None:

@@ -54,7 +54,8 @@ def ways(teacher: DepthTeacher, batch: DepthBatch, working: WorkingSize, key: st
     whole.features = []
     found = cut(whole, batch.origin, size, (), contract.kind).depth
     assert found is not None
-    depths = {"stretched": back(teacher.infer(resize_view(view, own)).depth), "mirrored": mirrored[0], "whole": found[0]}
+    stretched = back(teacher.infer(resize_view(view, own)).depth)
+    depths = {"stretched": stretched, "mirrored": mirrored[0], "whole": found[0]}
     return ({} if contract.fixed_size else {"view": back(teacher.infer(view).depth)}) | depths
 
 

@@ -18,6 +18,7 @@ STUDENTS = {"mobilenetv2": "MobileNetV2, random", "resnet18": "ResNet-18, random
 ROOMS = {"data": "rooms", "labels": "200", "scored_on": "other-rooms", "teacher": "tiny"}
 NYU = {"data": "nyu", "labels": "690", "scored_on": "nyu", "teacher": "nyu-vit-s"}
 KITCHEN = NYU | {"scored_on": "kitchen"}
+PLACE = NYU | {"scored_on": "place", "teacher": "meter"}
 FEW, FEW_KITCHEN = NYU | {"labels": "69"}, KITCHEN | {"labels": "69"}
 PRESENT, OLDER = {"defaults": "0.1.0"}, {"defaults": "older"}
 LEARNED, MORE = "full, learned attention", "full + unlabelled"
@@ -39,6 +40,7 @@ class Figures:
 IN_README = [
     Figures(README, FEW, "efficientnet-lite0", "108", MORE),
     Figures(README, FEW_KITCHEN, "efficientnet-lite0", "108", MORE),
+    Figures(README, PLACE, "efficientnet-lite0", "5", MORE),
     Figures(README, ROOMS, "mobilenetv2", "10"),
     Figures(README, ROOMS, "resnet18", "10"),
     Figures(README, ROOMS, "efficientnet-lite0", "5", "full, ghost's decoder"),
@@ -46,7 +48,6 @@ IN_README = [
     Figures(README, NYU, "efficientnet-lite0", "5"),
     Figures(README, KITCHEN, "efficientnet-lite0", "5"),
     Figures(README, NYU, "mobilenetv2", "5"),
-    Figures(README, KITCHEN, "mobilenetv2", "5"),
 ]
 SILOG = ("silog",)
 IN_RESULTS = [
@@ -67,6 +68,7 @@ IN_RESULTS = [
     Figures(RESULTS, KITCHEN, "mobilenetv2", "5", "full", SILOG),
     Figures(RESULTS, NYU, "resnet18", "5", "full", SILOG),
     Figures(RESULTS, KITCHEN, "resnet18", "5", "full", SILOG),
+    Figures(RESULTS, PLACE, "efficientnet-lite0", "5", MORE, SILOG),
     Figures(RESULTS, NYU, "efficientnet-lite0", "25", LEARNED),
     Figures(RESULTS, KITCHEN, "efficientnet-lite0", "25", LEARNED),
     Figures(RESULTS, NYU, "mobilenetv2", "25", LEARNED, defaults=OLDER),

@@ -89,6 +89,12 @@ class ViewOrigin:
         """That of the whole images, brought to `factor` of their size."""
         return replace(self, box=torch.tensor([[0.0, 0.0, 1.0, 1.0]]), focal=self.focal * factor)
 
+    def magnified(self, depth: Tensor, disparity: bool) -> Tensor:
+        """Depth (B, 1, H, W) that was said of the whole images, as the views have it: divided by their zoom; disparity
+        times it."""
+        zoom = self.zoom.view(-1, 1, 1, 1).to(depth)
+        return depth * zoom if disparity else depth / zoom
+
     def flipped(self) -> ViewOrigin:
         """Those of the views' mirror images, as views of the mirrored whole images."""
         top, left, height, width = self.box.unbind(1)

@@ -121,12 +121,12 @@ class AcclimatedTeacher(nn.Module):
         """
         if origin is None or self.teacher.contract.key not in origin.whole:
             return depth
-        zoom = origin.zoom.view(-1, 1, 1, 1).to(depth)
-        head = self.acclimation.ghost.head
         if self.disparity_range is None:
-            return (depth / zoom).clamp(head.min_depth, head.max_depth)
+            head = self.acclimation.ghost.head
+            return origin.magnified(depth, disparity=False).clamp(head.min_depth, head.max_depth)
         low, high = self.disparity_range
-        return (((depth * (high - low) + low) * zoom - low) / (high - low)).clamp(0.0, 1.0)
+        own = origin.magnified(depth * (high - low) + low, disparity=True)
+        return ((own - low) / (high - low)).clamp(0.0, 1.0)
 
     def pseudo_label(self, seen: AcclimatedOutput) -> Tensor:
         """What stands in for ground truth, (B, 1, H, W) in the student's kind: the teacher's own depth where it is of

@@ -44,7 +44,7 @@ def open_model(
             chosen,
             student_precision(precision, chosen),
             architecture.min_depth,
-            origins_of([acclimated.teacher], of_views=True),
+            origins_of([acclimated.teacher]),
         )
     if RunContents(Path(name)).is_begun:
         raise CheckpointError(f"{name}: is a run without a finished model; go on with --resume -o {name}")
@@ -63,7 +63,7 @@ def teacher_predictor(teacher: DepthTeacher, device: torch.device, precision: Pr
     if contract.kind == "none":
         raise TeacherError(f"{contract.id}: is an encoder without depth of its own; acclimate it and give that run")
     max_depth = contract.max_depth or float("inf")
-    origins = origins_of([teacher])
+    origins = origins_of([teacher], own_size=True)
     return DepthPredictor(teacher, contract.working_size, contract.kind, max_depth, device, precision, origins=origins)
 
 

@@ -12,14 +12,14 @@ from disdepth_cli.errors import DataError
 from disdepth_cli.teachers.teacher import FOCAL_IS_MISSING, DepthTeacher
 
 
-def origins_of(teachers: Sequence[DepthTeacher], of_views: bool = False) -> Origins | None:
+def origins_of(teachers: Sequence[DepthTeacher], own_size: bool = False) -> Origins | None:
     """What reads it; None where no teacher asks for anything.
 
-    of_views: the images are views that are cut from others; else they are whole, and need no other one.
+    own_size: the images are whole and of the teacher's own size; it needs no other look at them.
     """
     readers: dict[str, Reader] = {}
     for contract in (teacher.contract for teacher in teachers):
-        if contract.sees == "whole" and of_views:
+        if contract.sees == "whole" and not own_size:
             readers[contract.key] = WholeImage(contract.working_size)
         if contract.stored is not None:
             readers[contract.key] = StoredMaps.of(
@@ -41,7 +41,7 @@ def origins_of_views(teachers: Sequence[DepthTeacher], source: DataSource) -> Or
             lacks = first_without_focal(source.train)
             if lacks is not None:
                 raise DataError(f"{source.key(lacks)}: {teacher.contract.id} {FOCAL_IS_MISSING}")
-    origins = origins_of(teachers, of_views=True)
+    origins = origins_of(teachers)
     if origins is not None:
         _check_stored(origins, teachers, source)
     return origins

@@ -142,9 +142,7 @@ def cut(
     """
     depth = None
     if seen.depth is not None:
-        zoom = origin.zoom.view(-1, 1, 1, 1)
-        depth = _sampled(seen.depth, origin, size)
-        depth = depth * zoom if kind == "disparity" else depth / zoom
+        depth = origin.magnified(_sampled(seen.depth, origin, size), kind == "disparity")
     grids = [(max(round(size[0] / stride), 1), max(round(size[1] / stride), 1)) for stride in strides]
     features = [_sampled(feature, origin, grid) for feature, grid in zip(seen.features, grids, strict=True)]
     return DepthOutput(depth=depth, features=features)

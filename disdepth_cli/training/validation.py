@@ -58,7 +58,7 @@ class Validation:
             data.max_depth,
             self.device,
             self.precision,
-            origins=origins_of([model.teacher], of_views=True) if isinstance(model, AcclimatedTeacher) else None,
+            origins=origins_of([model.teacher]) if isinstance(model, AcclimatedTeacher) else None,
         )
 
     def own_depth(self, acclimated: AcclimatedTeacher) -> DepthPredictor:

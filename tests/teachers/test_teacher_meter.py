@@ -46,7 +46,7 @@ def test_a_training_view_has_the_metres_of_the_whole_image(meter: str, real_data
     border, working = protocol_of(source).training_box, WorkingSize(240, 320)
     view = TrainView(AugmentConfig(), default_crop(working, border, (480, 640)), working, border, 0, 1e-3, 10.0)
     teacher = load_teacher(meter)
-    dataset = TrainDataset(source.train, source, view, origins_of([teacher], of_views=True))
+    dataset = TrainDataset(source.train, source, view, origins_of([teacher]))
     cut, stretched = [], []
     for index in range(0, len(source.train), 60):
         sample = StoredBatch.collate([dataset[(0, index)]]).to(torch.device("cpu"))

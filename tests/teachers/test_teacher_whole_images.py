@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from disdepth_cli.data.batches.loader import TrainDataset
 from disdepth_cli.data.batches.views import TrainView
 from disdepth_cli.data.files.pair import load_pair
 from disdepth_cli.data.sets.open import load_source
+from disdepth_cli.method.acclimate_steps import AttentionStep, GhostStep
 from disdepth_cli.method.acclimated_teacher import AcclimatedTeacher
 from disdepth_cli.method.ghost_acclimation import Acclimation
 from disdepth_cli.method.teacher_cache import TeacherCache
@@ -78,7 +80,7 @@ def batch(rooms: Path) -> DepthBatch:
     """Views of six images, zoomed and mirrored at random, with their origins for a teacher that sees whole images."""
     source = load_source(rooms)
     view = TrainView(AugmentConfig(scale=1.5), (32, 64), WorkingSize(*SIZE), None, 3, 1e-3, 10.0)
-    dataset = TrainDataset(source.train, source, view, origins_of([teacher_of()], of_views=True))
+    dataset = TrainDataset(source.train, source, view, origins_of([teacher_of()]))
     return StoredBatch.collate([dataset[(0, index)] for index in range(6)]).to(torch.device("cpu"))
 
 
@@ -110,7 +112,7 @@ def test_the_cut_depth_is_the_labels_where_the_teacher_is_right(rooms: Path) -> 
     """Against the views' own ground truth: a teacher that says what is stored says what the view's label says."""
     source = load_source(rooms)
     view = TrainView(AugmentConfig(scale=1.3), (32, 64), WorkingSize(*SIZE), None, 1, 1e-3, 10.0)
-    dataset = TrainDataset(source.train, source, view, origins_of([teacher_of()], of_views=True))
+    dataset = TrainDataset(source.train, source, view, origins_of([teacher_of()]))
     for index in range(4):
         sample = StoredBatch.collate([dataset[(0, index)]]).to(torch.device("cpu"))
         truth = torch.from_numpy(load_pair(source.train[index], source)[1])[None, None]
@@ -135,6 +137,22 @@ def test_the_ghost_says_what_the_whole_image_says(batch: DepthBatch, span: tuple
     low, high = span or (0.0, 1.0)
     once, zoomed = (depth * (high - low) + low for depth in depths)
     assert torch.allclose(zoomed, once * 1.25 if span else once / 1.25, rtol=1e-4)
+
+
+@pytest.mark.parametrize("step_of", [lambda *of: GhostStep(*of, 0.0), lambda *of: AttentionStep(*of, 0.0)])
+def test_labels_of_zoomed_views_cost_what_those_of_the_image_cost(batch: DepthBatch, step_of: Callable) -> None:
+    """Labels of a view are the image's divided by its zoom; what the ghost says, and so the loss, goes with them."""
+    torch.manual_seed(0)
+    teacher = teacher_of()
+    decoder = DepthDecoder(FeatureSpec((8, 8), (4, 8)), 8, 8, 0.0, 10.0)
+    acclimation = Acclimation(teacher.contract.spec, decoder, 2)
+    step = step_of(acclimation, AcclimatedTeacher(teacher, acclimation)).eval()
+    losses = []
+    for zoom in (torch.ones(6), torch.linspace(0.8, 1.25, 6)):
+        depth = torch.where(batch.valid, batch.depth, 1.0) / zoom.view(-1, 1, 1, 1)
+        origin = replace(batch.origin, zoom=zoom)
+        losses.append(sum(step(replace(batch, depth=depth, origin=origin)).parts.values()).item())
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 NET = """
@@ -198,7 +216,7 @@ def test_an_image_is_one_entry_of_the_cache(batch: DepthBatch, rooms: Path, tmp_
     assert torch.allclose(first.depth, teacher(batch.image, batch.origin).depth, rtol=1e-6)
     source = load_source(rooms)
     view = TrainView(AugmentConfig(scale=1.5), (32, 64), WorkingSize(*SIZE), None, 4, 1e-3, 10.0)
-    dataset = TrainDataset(source.train, source, view, origins_of([teacher], of_views=True))
+    dataset = TrainDataset(source.train, source, view, origins_of([teacher]))
     other = StoredBatch.collate([dataset[(7, index)] for index in range(6)]).to(torch.device("cpu"))
     assert not torch.equal(other.image, batch.image)
     memory.infer(teacher, other.image, "fp32", other.origin)

@@ -143,7 +143,7 @@ def _views(teacher: DepthTeacher, items: Sequence[DataItem], data: TrainingData)
     """The first training views of the images, with all that is known of where they come from."""
     border, crop = data.protocol.training_box, data.crop_size()
     view = TrainView(data.augment, crop, data.working_size, border, data.seed, data.min_depth, data.max_depth)
-    known = origins_of([teacher], of_views=True)
+    known = origins_of([teacher])
     return TrainDataset(items, data.source, view, known or Origins({}))
 
 

@@ -38,16 +38,11 @@ class Figures:
 
 
 IN_README = [
-    Figures(README, FEW, "efficientnet-lite0", "108", MORE),
-    Figures(README, FEW_KITCHEN, "efficientnet-lite0", "108", MORE),
     Figures(README, PLACE, "efficientnet-lite0", "5", MORE),
     Figures(README, ROOMS, "mobilenetv2", "10"),
     Figures(README, ROOMS, "resnet18", "10"),
     Figures(README, ROOMS, "efficientnet-lite0", "5", "full, ghost's decoder"),
     Figures(README, ROOMS, "efficientnet-lite0", "10"),
-    Figures(README, NYU, "efficientnet-lite0", "5"),
-    Figures(README, KITCHEN, "efficientnet-lite0", "5"),
-    Figures(README, NYU, "mobilenetv2", "5"),
 ]
 SILOG = ("silog",)
 IN_RESULTS = [

@@ -11,13 +11,11 @@ from disdepth_cli.errors import ExportError, MissingError
 from disdepth_cli.exporting.exported import ExportedPredictor, open_exported
 from disdepth_cli.exporting.format_table import FORMATS
 from disdepth_cli.exporting.formats.session import is_installed
-from disdepth_cli.exporting.metadata import sha256_of
+from disdepth_cli.exporting.metadata import CACHE_RECIPE, sha256_of
 from disdepth_cli.files import write_atomic, write_text
 from disdepth_cli.observer import Observer
 
 Runtime = Literal["onnx", "openvino"]
-RECIPE = 2
-"""Of the files in the cache: raise it when the same checkpoint would be written otherwise."""
 
 
 class ExportedOnce:
@@ -25,7 +23,7 @@ class ExportedOnce:
 
     def __init__(self, file: Path, model: str, runtime: Runtime, observer: Observer) -> None:
         self.file, self.model, self.runtime, self.observer = file, model, runtime, observer
-        key = f"{sha256_of(file)[:32]}-{disdepth_cli.__version__}-{RECIPE}"
+        key = f"{sha256_of(file)[:32]}-{disdepth_cli.__version__}-{CACHE_RECIPE}"
         self.path = cache_folder() / "exports" / f"{key}.onnx"
         self.failed = self.path.with_suffix(".failed")
 

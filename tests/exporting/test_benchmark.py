@@ -51,6 +51,8 @@ def test_the_same_networks_depth_is_compared_and_its_accuracy_is_that_of_pytorch
         assert row["parity"]["mean"] < 1e-5 and row["precision"] == "fp32"
         assert row["accuracy"]["rmse"] == pytest.approx(torch["accuracy"]["rmse"], rel=1e-4)
     assert 1e-6 < half["parity"]["mean"] < 1e-2 and half["file_mb"] < 0.7 * onnx["file_mb"]
+    teachers = [row["parity"]["mean"] for row in result["rows"] if row["model"] == "teacher" and row["parity"]]
+    assert len(teachers) == 2 and max(teachers) < 1e-5
 
 
 @pytest.mark.slow

@@ -242,7 +242,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"`{name}: {_shown(inner)}`" for name, inner in value.items())
     if isinstance(value, tuple):
-        return ("x" if all(isinstance(one, int) for one in value) else ", ").join(map(str, value))
+        return "x".join(map(str, value)) if all(isinstance(one, int) for one in value) else str(list(value))
     return str(value)
 
 

@@ -100,4 +100,6 @@ def _worded(kind: type[BaseConfig], problem: Any) -> str:
         fields = group.model_fields if isinstance(group, type) and issubclass(group, Part) else {}
         return f"unknown option {name!r}{near_names(inner[0], fields)}"
     message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "tuple_type":
+        message = "write two numbers as a list, such as [0.9, 1.1]"
     return f"--{name.replace('_', '-')}: {message} (got {reprlib.repr(problem.get('input'))})"

@@ -222,6 +222,7 @@ def test_recipes_from_files_and_single_settings(tmp_path):
         ({}, ["lr"], ("--set lr", "NAME=VALUE")),
         ({}, ["lrr=1"], ("--set lrr=1", "unknown option 'lrr'", "did you mean lr")),
         ({}, ["lr=[1"], ("--set lr=[1", "not a YAML value")),
+        ({}, ["augment.gamma=0.8,1.2"], ("--augment.gamma", "as a list, such as [0.9, 1.1]")),
         ({}, ["augment.flp=1"], ("unknown option 'augment.flp'", "did you mean flip")),
         ({}, ["lr=-1"], ("--lr", "greater than 0")),
     ],

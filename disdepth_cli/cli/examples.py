@@ -11,7 +11,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "disdepth acclimate --teacher Intel/dpt-large --dry-run",
     ),
     "distill": (
-        "disdepth distill --teacher runs/acclimate-1 --data data.yaml --epochs 20 -o runs/student",
+        "disdepth distill --teacher runs/teacher --data data.yaml --epochs 20 -o runs/student",
         "disdepth distill --resume -o runs/student",
     ),
     "evaluate": (

@@ -40,7 +40,7 @@ class PseudoLabelOptions(RelativeOptions):
 
     pseudo_drop: float = option(
         0.1,
-        "share of an unlabelled image's pixels that do not count: the pixels farthest from the student",
+        "share of an unlabelled image's pixels that do not count: those where student and teacher differ most",
         level="recipe",
         concerns="teacher",
         group=o.UNLABELLED,

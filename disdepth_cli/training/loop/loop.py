@@ -35,8 +35,8 @@ from disdepth_cli.machine.sums import world
 from disdepth_cli.observer import Observer, Progress
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.runs.state import Parts, pack, unpack
-from disdepth_cli.training.loop.saving import StateSaver, check_same_length, is_longer
 from disdepth_cli.training.loop.skips import Skips
+from disdepth_cli.training.loop.state_saver import StateSaver, check_same_length, is_longer
 from disdepth_cli.training.loop.step_log import StepLog
 from disdepth_cli.training.loop.task import LoopResult, Schedule, Task, one_cycle
 from disdepth_cli.training.loop.trouble import is_full, of_memory, of_worker

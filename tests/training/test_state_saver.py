@@ -15,7 +15,7 @@ from disdepth_cli.errors import DisdepthError
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.runs.state import Parts, pack, unpack
 from disdepth_cli.runs.state_file import StateFile
-from disdepth_cli.training.loop.saving import StateSaver
+from disdepth_cli.training.loop.state_saver import StateSaver
 
 
 def test_a_saved_state_is_of_the_step_it_was_asked_at(tmp_path, monkeypatch):

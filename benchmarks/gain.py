@@ -17,7 +17,7 @@ All rows are in one table. Its first columns say what a row is of; `--of COLUMN=
     teacher     nyu-vit-s (trained on the 690 NYU pairs), tiny (the quickstart's), rooms-vit-s (nyu-vit-s, trained on),
                 meter (METER-XXS, trained by its authors on frames of NYU's training scenes)
     defaults    version of disdepth whose defaults the arms add to; older: before 0.1.0, learned-attention: the last
-                before it
+                before it; 0.1.0-small: at 120x160; 0.1.0-small-strong-views: the same with stronger zoom and colours
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from disdepth_cli.method.teacher_cache import TeacherCache
 from disdepth_cli.runs.folder import RunFolder
 from disdepth_cli.scoring.acclimated_run import load_acclimated
 from disdepth_cli.teachers import DepthTeacher, load_teacher
-from disdepth_cli.training.teacher_cache import view_bytes
+from disdepth_cli.training.open_teacher_cache import view_bytes
 
 TWO_VIEWS = {"views": 2, "seed": 11, "crop_size": "32x64"}  # smaller than the images: no two views are alike
 TWICE = {"max_steps": 9, "augment": TWO_VIEWS}  # 36 views of 17 images: two come again

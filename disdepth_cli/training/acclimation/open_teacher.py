@@ -10,8 +10,8 @@ from disdepth_cli.observer import Observer
 from disdepth_cli.teachers import DepthTeacher, load_teacher
 from disdepth_cli.teachers.describe import with_flops
 from disdepth_cli.training.data import TrainingData
+from disdepth_cli.training.open_teacher_cache import refuse_trained
 from disdepth_cli.training.prepare import prepare_data, supervised_data
-from disdepth_cli.training.teacher_cache import refuse_trained
 
 
 def teacher_and_data(config: AcclimateConfig, observer: Observer) -> tuple[DepthTeacher, TrainingData]:

@@ -11,9 +11,9 @@ from disdepth_cli.training.acclimation.teacher_checks import FACTOR
 from disdepth_cli.training.acclimation.training import AcclimationTraining
 from disdepth_cli.training.live_page import RunPage
 from disdepth_cli.training.loop.task import LoopResult
+from disdepth_cli.training.open_teacher_cache import replay_report
 from disdepth_cli.training.report import finish, fit_report
 from disdepth_cli.training.session import Session
-from disdepth_cli.training.teacher_cache import replay_report
 
 SAYS_NOTHING = 0.8  # of a constant depth's RMSE: a ghost decoder that is no better is of little use
 ENOUGH = 500  # steps of a ghost decoder before its features are judged

@@ -17,8 +17,8 @@ from disdepth_cli.training.acclimation.scores import AcclimationScores
 from disdepth_cli.training.acclimation.teacher_checks import check_teacher, tell_checks
 from disdepth_cli.training.acclimation.training import AcclimationTraining
 from disdepth_cli.training.constant import constant_metrics
+from disdepth_cli.training.open_teacher_cache import open_teacher_cache
 from disdepth_cli.training.session import open_session
-from disdepth_cli.training.teacher_cache import open_teacher_cache
 
 
 def run_acclimation(config: AcclimateConfig, observer: Observer) -> AcclimateReport:

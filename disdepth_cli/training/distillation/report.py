@@ -16,8 +16,8 @@ from disdepth_cli.training.distillation.seen import add_seen_images
 from disdepth_cli.training.distillation.training import DistillationTraining
 from disdepth_cli.training.distillation.transfer_errors import measured
 from disdepth_cli.training.loop.task import LoopResult
+from disdepth_cli.training.open_teacher_cache import replay_report
 from disdepth_cli.training.report import finish, fit_report
-from disdepth_cli.training.teacher_cache import replay_report
 
 
 def distill_report(training: DistillationTraining, result: LoopResult, sweep: dict[str, Any] | None) -> DistillReport:

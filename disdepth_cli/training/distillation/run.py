@@ -14,8 +14,8 @@ from disdepth_cli.training.distillation.start_student import start_student
 from disdepth_cli.training.distillation.teachers import FoundTeachers, as_they_can_teach, find_teachers
 from disdepth_cli.training.distillation.training import DistillationTraining
 from disdepth_cli.training.live_page import RunPage
+from disdepth_cli.training.open_teacher_cache import open_teacher_cache
 from disdepth_cli.training.session import Session
-from disdepth_cli.training.teacher_cache import open_teacher_cache
 from disdepth_cli.training.validation import Validation
 
 

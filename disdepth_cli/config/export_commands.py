@@ -46,8 +46,8 @@ class ExportConfig(BaseConfig):
     )
     input: ExportInput = option(
         "image",
-        "image: uint8 RGB of --source in, depth of that size out, all resizing inside. tensor: the network alone, at "
-        "its working size",
+        "image: uint8 RGB of --source in, depth of that size out, all resizing inside. tensor: the network alone, "
+        "float32 RGB of its working size, padded to multiples of 32",
         level="basic",
         group=FILE,
     )

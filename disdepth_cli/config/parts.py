@@ -49,7 +49,8 @@ class StudentOptions(Part):
 
     backbone: str = option(
         "mobilenetv2",
-        "timm CNN, or a short name: " + ", ".join(STUDENTS),
+        "timm CNN, or a short name: " + ", ".join(STUDENTS) + "; in distill, an acclimated --teacher's goes before "
+        "the default",
         level="basic",
         group=o.STUDENT,
         called="student",
@@ -79,7 +80,13 @@ class StudentOptions(Part):
     )
     decoder_channels: int = option(64, "channels of the decoder", group=o.STUDENT, ge=8, le=1024)
     bins: int = option(64, "number of depth bins", group=o.STUDENT, ge=2, le=1024)
-    input_size: Size = option((240, 320), "working size HxW; the checkpoint stores it", level="basic", group=o.STUDENT)
+    input_size: Size = option(
+        (240, 320),
+        "working size HxW; the checkpoint stores it. In distill, that of an acclimated --teacher, or of --init, goes "
+        "before the default",
+        level="basic",
+        group=o.STUDENT,
+    )
 
 
 class TeacherOptions(Part):

@@ -49,7 +49,7 @@ class StudentOptions(Part):
 
     backbone: str = option(
         "mobilenetv2",
-        "timm CNN, or a short name: " + ", ".join(STUDENTS) + "; in distill, an acclimated --teacher's goes before "
+        "timm CNN, or a short name: " + ", ".join(STUDENTS) + "; in distill, an acclimated teacher's goes before "
         "the default",
         level="basic",
         group=o.STUDENT,
@@ -82,7 +82,7 @@ class StudentOptions(Part):
     bins: int = option(64, "number of depth bins", group=o.STUDENT, ge=2, le=1024)
     input_size: Size = option(
         (240, 320),
-        "working size HxW; the checkpoint stores it. In distill, that of an acclimated --teacher, or of --init, goes "
+        "working size HxW; the checkpoint stores it. In distill, that of an acclimated teacher, or of the start, goes "
         "before the default",
         level="basic",
         group=o.STUDENT,

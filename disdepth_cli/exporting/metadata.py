@@ -22,8 +22,6 @@ IMAGE, DEPTH, UNLIKE = "image", "depth", "unlike"
 """The names of input and outputs in every format that has names."""
 TELLS: tuple[ExportFormat, ...] = ("onnx", "openvino")
 """Formats that may have the second output."""
-CACHE_RECIPE = 2
-"""Of exported files in the cache: raise it when the same network would be written otherwise."""
 
 
 class Calibration(BaseModel):

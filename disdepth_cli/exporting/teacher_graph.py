@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 import disdepth_cli
 from disdepth_cli.config.types import KIND_UNITS
-from disdepth_cli.data.shards.eviction import cache_folder
+from disdepth_cli.exporting.cached import cached_onnx
 from disdepth_cli.exporting.format_table import require_tools, tool_versions
 from disdepth_cli.exporting.formats import onnx_file
-from disdepth_cli.exporting.metadata import CACHE_RECIPE, ExportMetadata
+from disdepth_cli.exporting.metadata import ExportMetadata
 from disdepth_cli.exporting.student_graph import Graph
 from disdepth_cli.exporting.write import worded
 from disdepth_cli.files import write_atomic
@@ -39,8 +39,7 @@ def teacher_file(teacher: DepthTeacher, source: tuple[int, int]) -> Path:
     """
     contract = teacher.contract
     size = contract.working_size.padded(*source)
-    name = f"teacher-{contract.fingerprint}-{source[0]}x{source[1]}-{disdepth_cli.__version__}-{CACHE_RECIPE}.onnx"
-    path = cache_folder() / "exports" / name
+    path = cached_onnx(f"teacher-{contract.fingerprint}-{source[0]}x{source[1]}")
     if path.is_file():
         return path
     require_tools("onnx", "fp32")

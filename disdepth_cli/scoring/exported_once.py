@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import disdepth_cli
-from disdepth_cli.data.shards.eviction import cache_folder
 from disdepth_cli.errors import ExportError, MissingError
+from disdepth_cli.exporting.cached import cached_onnx
 from disdepth_cli.exporting.exported import ExportedPredictor, open_exported
 from disdepth_cli.exporting.format_table import FORMATS
 from disdepth_cli.exporting.formats.session import is_installed
-from disdepth_cli.exporting.metadata import CACHE_RECIPE, sha256_of
+from disdepth_cli.exporting.metadata import sha256_of
 from disdepth_cli.files import write_atomic, write_text
 from disdepth_cli.observer import Observer
 
@@ -23,8 +22,7 @@ class ExportedOnce:
 
     def __init__(self, file: Path, model: str, runtime: Runtime, observer: Observer) -> None:
         self.file, self.model, self.runtime, self.observer = file, model, runtime, observer
-        key = f"{sha256_of(file)[:32]}-{disdepth_cli.__version__}-{CACHE_RECIPE}"
-        self.path = cache_folder() / "exports" / f"{key}.onnx"
+        self.path = cached_onnx(sha256_of(file)[:32])
         self.failed = self.path.with_suffix(".failed")
 
     def open(self) -> ExportedPredictor:

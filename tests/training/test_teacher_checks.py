@@ -139,6 +139,7 @@ def side(**rmse: float) -> dict[str, dict[str, float]]:
         (side(teacher=0.27, ghost=0.29, student=0.62), side(student=0.69), "the student underfits"),
         (side(teacher=0.30, ghost=0.45, student=0.40), side(student=0.69), "the ghost decoder loses some"),
         (side(teacher=0.27, ghost=0.32, student=0.62), side(student=0.65), "the student underfits"),
+        (side(teacher=0.0, ghost=0.32, student=0.62), side(student=0.65), "the ghost decoder loses some"),
         (
             side(teacher=0.50, ghost=0.52, student=0.30),
             side(student=0.69),

@@ -92,7 +92,7 @@ def verdict(train: Mapping[str, Mapping[str, float]], val: Mapping[str, Mapping[
         return None
     told = [f"{who} {value:.3f}" for who in ORDER if (value := rmse(train, who)) is not None]
     figures = f"RMSE on training images: {', '.join(told)}; the student's on val {elsewhere:.3f}"
-    if ghost is not None and teacher is not None and ghost > LOSES * teacher and ghost / teacher > student / ghost:
+    if ghost is not None and teacher is not None and ghost > LOSES * teacher and ghost**2 > student * teacher:
         return f"the ghost decoder loses some of what the teacher says: acclimate it longer ({figures})"
     best = min((value for value in (ghost, teacher) if value is not None), default=None)
     if best is not None and student > LOSES * best and student > ALIKE * elsewhere:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from disdepth_cli.config.types import Backend, ExportFormat
+from disdepth_cli.depth.depth import Depth
 from disdepth_cli.errors import ConfigError, DataError, ExportError
 from disdepth_cli.exporting.format_table import module_of, open_session
 from disdepth_cli.exporting.formats.openvino_file import MODEL, OpenVinoSession
@@ -36,7 +39,7 @@ class AnySize(WorkingSize):
 
 
 class ExportedPredictor(Predictor):
-    """A written file in its runtime, on the CPU."""
+    """A written file in its runtime, on the CPU. Threads take turns: a session holds the outputs of its last images."""
 
     def __init__(self, session: Session, about: ExportMetadata, name: str) -> None:
         """name: of the file, for errors."""
@@ -45,6 +48,7 @@ class ExportedPredictor(Predictor):
         self.working_size = AnySize(rule.height, rule.width) if about.input == "image" else rule
         self.kind, self.max_depth = about.output_kind, about.max_depth
         self.precision, self.parameters = session.precision, about.parameters
+        self._turn = Lock()
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
@@ -52,6 +56,11 @@ class ExportedPredictor(Predictor):
         import torch  # only what runs beside PyTorch asks
 
         return torch.device("cpu")
+
+    def predict_several(self, images: Sequence[np.ndarray]) -> list[Depth]:
+        """As `Predictor.predict_several`, for one thread at a time."""
+        with self._turn:
+            return super().predict_several(images)
 
     def predict(self, image: np.ndarray, flip: bool = False, origin: ViewOrigin | None = None) -> np.ndarray:
         """image (H, W, 3) uint8 RGB -> depth (H, W) float32.

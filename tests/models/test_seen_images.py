@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -105,6 +107,23 @@ def test_other_exports_tell_the_same(options, trained, rooms, tmp_path):
         exported.session.run(np.stack([SMALL, SMALL // 2]))
         two = exported.session.unlike
         assert two == pytest.approx([exported.predict_depth(one).unlike for one in (SMALL, SMALL // 2)], rel=1e-4)
+
+
+def test_threads_do_not_take_the_sign_of_each_others_images(exported):
+    predictor = open_exported(str(exported), threads=1)
+    run = predictor.session.run
+
+    def slow(image):
+        depth = run(image)
+        time.sleep(0.02)  # long enough for the other thread to run its image
+        return depth
+
+    images = [SMALL, np.full_like(SMALL, 200)]
+    wanted = [predictor.predict_depth(image).unlike for image in images]
+    predictor.session.run = slow
+    with ThreadPoolExecutor(2) as threads:
+        told = list(threads.map(lambda index: predictor.predict_depth(images[index % 2]).unlike, range(8)))
+    assert wanted[0] != wanted[1] and told == pytest.approx(wanted * 4)
 
 
 def agrees(exported, trained, rooms, rel=1e-4):

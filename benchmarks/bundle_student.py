@@ -19,8 +19,9 @@ from disdepth_cli.models.student import load_checkpoint
 
 CARD = (
     "Indoor scenes, 0 to 10 m. Trained on research data (NYU Depth V2, official train half), which its user has to "
-    "mind; its teachers were trained on scenes of that half too. Outdoors, and on cameras with a very different field of view, its metres are wrong. Recipe, figures and the "
-    "commands that rebuild it: disdepth_cli/assets/student_card.md."
+    "mind; its teachers were trained on scenes of that half too. Outdoors, and on cameras with a very different field "
+    "of view, its metres are wrong. Recipe, figures and the commands that rebuild it: "
+    "disdepth_cli/assets/student_card.md."
 )
 LARGEST = 10_000_000  # bytes
 

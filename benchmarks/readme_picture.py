@@ -3,8 +3,8 @@
     python benchmarks/readme_picture.py docs/rooms.png --teacher TEACHER --room 7:2 --room 31:1
 
 A room is SEED:INDEX of disdepth_cli/demo/rooms.py, rendered at 240x320, with exact depth. Depth has one colour scale a
-row; the scale of the error is symmetric about 0. README's teacher is a ViT-S trained on 690 NYU images; the two rooms
-are among those of 42 on which the bundled student errs least.
+row; the scale of the error is symmetric about 0. README's teacher is a ViT-S trained on 690 NYU images, the first
+teacher of the bundled student. On the two rooms it errs less than on most.
 """
 
 from __future__ import annotations

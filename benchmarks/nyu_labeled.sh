@@ -4,7 +4,8 @@
 #
 #     bash benchmarks/nyu_labeled.sh DATA.yaml TEACHER BACKBONE.safetensors OUT [SEED]
 #
-# The bundled student starts from this script's, see disdepth_cli/assets/student_card.md. Expected on 2 CPU cores: about an hour and a half.
+# The bundled student starts from this script's: disdepth_cli/assets/student_card.md.
+# Expected on 2 CPU cores: about an hour and a half.
 set -euo pipefail
 data="$1" teacher="$2" weights="$3" out="$4" seed="${5:-0}"
 student=(--student efficientnet-lite0 --input-size 240x320 --seed "$seed" --data "$data" --offline

@@ -124,7 +124,7 @@ def moving(predictor: Predictor, random: Generator, frames: int) -> tuple[float,
 def draw(file: Path, predictor: Predictor, image: np.ndarray, frames: Iterator[np.ndarray]) -> None:
     """The middle row of the depth of each frame, one below the other: a still scene should have upright stripes."""
     plain, smooth = ([Depth(one, predictor.kind) for one in depths] for depths in both(predictor, frames))
-    span = clip_range(plain)
+    span = clip_range(plain, str(file))
     rows = {
         "a range for each frame": [depth.colour() for depth in plain],
         "one range for the clip": [depth.colour(span=span) for depth in plain],
